@@ -1,0 +1,1 @@
+"""Text in, facts out. No HTTP, no settings, no telemetry, no policy."""

@@ -1,0 +1,144 @@
+"""The nouns of classification: segments in, findings, unknowns and signals out. Findings never hold the matched text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Place = Literal["value", "key"]
+Band = Literal["easy", "medium", "hard"]
+
+# Everything that can make a part of a request unreadable to the detectors. Each counts as `restricted`
+# unless the policy lowers that kind by name (`sensitivity.on_unknown`).
+UnknownKind = Literal[
+    "image",
+    "audio",
+    "file",
+    "remote_url",
+    "token_ids",
+    "unknown_part",
+    "too_deep",
+    "detector_error",
+    "timeout",
+    "truncated",
+    "unsupported_language",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One string of a body: where it stands and its text.
+
+    `pointer` is an RFC 6901 JSON pointer into the body (for a key: of its member). `via` names the wrappers that the
+    text was taken out of, outermost first (`("json",)` for a member of JSON inside a string).
+    """
+
+    pointer: str
+    place: Place
+    text: str
+    via: tuple[str, ...] = ()
+    outer_length: int | None = None  # for wrapped text: code points of the outer string, which a finding then spans
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What a detector reports inside one text: a span in code points, before it is placed in the body."""
+
+    entity_type: str
+    start: int
+    end: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One detected item, without its text. Offsets are Unicode code points of the decoded string at `pointer`."""
+
+    entity_type: str
+    pointer: str
+    place: Place
+    start: int
+    end: int
+    score: float
+    detector: str
+    group: int  # the pieces of one value share a group
+    via: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A part that could not be checked, as a value: never an empty list of findings."""
+
+    kind: UnknownKind
+    pointer: str
+    detail: str = ""  # a type or a detector's name, never content
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """Everything the detectors said about one body, and the strings that they have seen.
+
+    `texts` holds content and lives in memory for the request only; it lets egress prove that each string of the
+    bytes it is about to write has been scanned.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    unknowns: tuple[Unknown, ...] = ()
+    texts: frozenset[str] = field(default=frozenset(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One measured fact, or the typed error that stands in its place. Exactly one of `value` and `error` is set."""
+
+    name: str
+    value: float | int | bool | str | frozenset[str] | None = None
+    error: str | None = None  # `timeout`, `not_available`, or an exception's class name
+    band: Band | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """All signals of one request, by name, with the scan that sensitivity is derived from."""
+
+    values: Mapping[str, Signal]
+    scan: Scan
+    elapsed_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Dictionary:
+    """An admin's list of exact terms; a hit is a finding whose entity type is the dictionary's name."""
+
+    name: str
+    terms: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """An admin's RE2 pattern; a hit is a finding whose entity type is the pattern's name."""
+
+    name: str
+    regex: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exemption:
+    """What is not a finding here: the whole matched text must be one of `terms`, or an address at one of `domains`."""
+
+    entity: str
+    reason: str
+    terms: frozenset[str] = frozenset()
+    domains: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ScanRules:
+    """What a policy adds to the shipped detectors. `digest` names this set in the scan memory's keys."""
+
+    dictionaries: tuple[Dictionary, ...] = ()
+    patterns: tuple[Pattern, ...] = ()
+    exemptions: tuple[Exemption, ...] = ()
+    countries: tuple[str, ...] = ()
+    digest: str = ""

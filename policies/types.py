@@ -1,0 +1,242 @@
+"""The nouns of policy: what an admin wrote, compiled; what is known of a request; what was decided and permitted.
+
+Frozen values without logic. Only `policies.decide.permit` constructs an `EgressPermit`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Literal
+
+from classifiers.types import ScanRules
+
+Locality = Literal["local", "lan", "cloud"]
+Route = Literal["local", "lan", "cloud", "refused"]
+Payload = Literal["none", "pseudonymized", "full"]
+BackendKind = Literal["engine", "openai", "litellm"]
+Operator = Literal["at_least", "at_most", "in", "is"]
+StreamMode = Literal["before", "hold"]
+CacheMode = Literal["off", "exact"]
+
+
+class Level(IntEnum):
+    """Sensitivity, ordered: a higher level may never reach what a lower one may not."""
+
+    PUBLIC = 0
+    INTERNAL = 1
+    CONFIDENTIAL = 2
+    RESTRICTED = 3
+
+    @property
+    def word(self) -> str:
+        """The level as it stands in YAML, headers and records."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """USD for a million tokens."""
+
+    input_per_1m: float
+    output_per_1m: float
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One model that the policy names; `name` is the policy's word for it, `model` the backend's."""
+
+    name: str
+    locality: Locality
+    backend: BackendKind
+    model: str
+    base_url: str | None = None
+    region: str | None = None
+    attributes: frozenset[str] = frozenset()
+    api_key_env: str | None = None
+    api_key_file: str | None = None
+    context: int = 8192  # tokens, prompt and answer together
+    capabilities: frozenset[str] = frozenset()
+    price: Price | None = None
+    proxy: str | None = None
+    ca_file: str | None = None
+    client_cert_file: str | None = None
+    timeout_seconds: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """`{signal: {operator: value}}`."""
+
+    signal: str
+    operator: Operator
+    value: float | bool | str | tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """`all` or `any` over leaves and conditions, to depth 4. Three-valued: an unavailable signal is unknown."""
+
+    kind: Literal["all", "any"]
+    parts: tuple[Leaf | Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One entry of `decisions`: exactly one of `route` (a locality or a model's name) and `forbid` is set."""
+
+    name: str
+    priority: int
+    when: Condition | None
+    route: str | None = None
+    forbid: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class EgressRule:
+    """What may leave at one level. A level without one stays."""
+
+    payload: Payload
+    localities: frozenset[Locality] = frozenset({"cloud"})
+    regions: frozenset[str] | None = None  # None: any region
+    require: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class EscalationPolicy:
+    threshold: float = 0.0  # a confidence below it escalates; 0 never does
+    max_hops: int = 0
+    stream: StreamMode = "before"
+
+
+@dataclass(frozen=True, slots=True)
+class CachePolicy:
+    mode: CacheMode = "off"
+    ttl_seconds: int = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A policy, compiled and checked. `digest` is the SHA-256 (hex) of the file's canonical content."""
+
+    version: int
+    digest: str
+    source: str
+    mode: Literal["enforce", "shadow"]
+    models: Mapping[str, Model]
+    default_local: str
+    default_cloud: str | None
+    aliases: tuple[tuple[str, str], ...]  # (pattern with an optional `*` at the end, target), in file order
+    lan_networks: tuple[str, ...]
+    levels: Mapping[str, Level]  # entity, dictionary or pattern name -> level; unlisted counts as confidential
+    min_score: Mapping[str, float]
+    on_unknown: Mapping[str, Level]  # unknown kind -> level; unlisted counts as restricted
+    scan_rules: ScanRules
+    egress: Mapping[Level, EgressRule]
+    rules: tuple[Rule, ...]  # by falling priority
+    escalation: EscalationPolicy
+    cache: CachePolicy
+    audit: Literal["best_effort", "required"] = "best_effort"
+    on_pinned_denied: Literal["refuse", "local"] = "refuse"
+    fallback_local_unavailable: Literal["refuse", "cloud"] = "refuse"
+    headers_after_seconds: float = 10.0
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """What `x-gatehouse-policy` and records say: the version and the start of the digest."""
+        return f"{self.version}-{self.digest[:12]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What `decide` knows of a request beside its signals: shapes and sizes, never text."""
+
+    tenant: str = "default"
+    requested: str = "auto"  # the model's name as the caller wrote it
+    local_only: bool = False  # x-gatehouse-privacy: local-only
+    stream: bool = False
+    needs: frozenset[str] = frozenset()  # capabilities: tools, json_mode, json_schema, vision, audio, n, logprobs, …
+    hints: frozenset[str] = frozenset()  # fields that a backend may lack without harm
+    unknown_fields: frozenset[str] = frozenset()  # may go to the cloud, are a 400 for a local model
+    input_tokens: int = 0  # an estimate that errs high
+    output_tokens: int = 0  # what the caller asked for at most; 0: not said
+    unavailable: Mapping[str, str] | None = None  # model's name -> `missing_key`, `local_down`, …
+    no_store: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One line of the explanation; made by the evaluator that decided."""
+
+    rule: str
+    matched: bool | None  # None: unknown, a signal was unavailable
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One model as `decide` saw it."""
+
+    model: str
+    lawful: bool
+    able: bool
+    why: tuple[str, ...]  # what forbids it or what it lacks; empty for a lawful and able one
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Leave to ask for a permit: this target, this payload level, because of this rule, under this policy."""
+
+    model: str
+    payload: Payload
+    rule: str
+    policy_digest: str
+    purpose: Literal["answer", "escalation", "fallback"]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request or an exit is refused; `message` names the fix and holds no content."""
+
+    code: str
+    status: int
+    message: str
+    should_retry: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The whole plan for a request, with its reasons; made once."""
+
+    route: Route
+    model: str | None  # the policy's name; None when refused
+    rule: str  # the deciding rule's name, or "" when none decided
+    reason: str  # the header's word: a rule's name, default, pinned, sensitivity, capability
+    payload: Payload
+    sensitivity: Level
+    policy_digest: str
+    grants: tuple[Grant, ...] = ()
+    escalation: Grant | None = None  # set when a local answer may escalate; also in `grants`
+    threshold: float = 0.0
+    stream: StreamMode = "before"
+    fallback: Grant | None = None  # set when the policy lets an unavailable local model fall back; also in `grants`
+    held: str | None = None  # the rule that kept an `auto` request that would have gone out
+    cacheable: bool = False
+    refusal: Refusal | None = None
+    candidates: tuple[Candidate, ...] = ()
+    reasons: tuple[Reason, ...] = ()
+    shadow_route: str | None = None  # mode shadow: what `decisions` would have done
+
+
+@dataclass(frozen=True, slots=True)
+class EgressPermit:
+    """Leave for exactly one target and one byte string. Constructed by `policies.decide.permit` and nowhere else."""
+
+    model: str
+    payload: Payload
+    digest: bytes  # BLAKE2b-256 of the bytes that may be written
+    rule: str
+    policy_digest: str
+    purpose: Literal["answer", "escalation", "fallback"]

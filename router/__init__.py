@@ -1,0 +1,1 @@
+"""The gateway: wire formats, the straight line of one request, backends, egress, records."""

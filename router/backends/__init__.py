@@ -1,0 +1,1 @@
+"""What answers: the local engine, cloud upstreams, and the shipped scripted server."""

@@ -1,0 +1,1 @@
+"""The command `gatehouse`, one command a file."""

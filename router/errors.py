@@ -1,0 +1,88 @@
+"""The errors that a caller can meet, with their stable codes. Messages say what to do and never hold content."""
+
+from __future__ import annotations
+
+
+class GatehouseError(Exception):
+    """Ends a request with a status and a stable code; rendered in the caller's dialect by `router.api.errors`."""
+
+    status = 500
+    code = "internal_error"
+    type = "server_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        param: str | None = None,
+        retry_after: float | None = None,
+        should_retry: bool | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status if status is not None else type(self).status
+        self.code = code if code is not None else type(self).code
+        self.param = param
+        self.retry_after = retry_after
+        self.should_retry = should_retry
+
+
+class InvalidRequest(GatehouseError):
+    """The body, a field or a header cannot be accepted as it is."""
+
+    status = 400
+    code = "invalid_request"
+    type = "invalid_request_error"
+
+
+class Unauthenticated(GatehouseError):
+    """A key is needed and none, or a wrong one, came."""
+
+    status = 401
+    code = "invalid_api_key"
+    type = "authentication_error"
+
+
+class Denied(GatehouseError):
+    """The policy forbids what was asked for."""
+
+    status = 403
+    code = "policy_denied"
+    type = "permission_error"
+
+
+class NotFound(GatehouseError):
+    """No such model or path."""
+
+    status = 404
+    code = "model_not_found"
+    type = "not_found_error"
+
+
+class Unavailable(GatehouseError):
+    """Something that a retry can cure is down or full."""
+
+    status = 503
+    code = "local_unavailable"
+    type = "server_error"
+
+
+class UpstreamError(GatehouseError):
+    """A backend answered with an error, or broke off. `upstream_status` is what it said, if anything."""
+
+    status = 502
+    code = "upstream_error"
+    type = "server_error"
+
+    def __init__(self, message: str, *, upstream_status: int | None = None, **rest: object) -> None:
+        super().__init__(message, **rest)  # type: ignore[arg-type]  # keyword arguments of the base, passed through
+        self.upstream_status = upstream_status
+
+
+class UpstreamTimeout(UpstreamError):
+    """A backend did not answer in time."""
+
+    status = 504
+    code = "upstream_timeout"

@@ -1,0 +1,105 @@
+"""Where the process reads its environment: paths, addresses, limits, the names of secrets. Nothing else reads `os.environ`.
+
+Every value has a default that works with no key, no Redis and no hub. Policy (who may go where) is never set here.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+_PREFIX = "GATEHOUSE_"
+
+
+class Settings(BaseModel):
+    """The operator's settings. `from_environment` reads `GATEHOUSE_<NAME>` for each field, and `_FILE` twins of secrets."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65535)
+    workers: int = Field(1, ge=1, le=64)
+    policy: str = "default"  # a recipe's name or a file
+    state_dir: Path = Path()  # filled by from_environment
+    runtime_dir: Path = Path()
+    api_key: str | None = Field(None, repr=False)
+    local_url: str | None = None  # an OpenAI-compatible server that is there already
+    local_model: str | None = None
+    redis_url: str | None = Field(None, repr=False)
+    redis_timeout_ms: int = Field(50, ge=1)
+    otlp_endpoint: str | None = None  # OTEL_EXPORTER_OTLP_ENDPOINT
+    otlp_headers: str | None = Field(None, repr=False)
+    allowed_origins: tuple[str, ...] = ()
+    max_body_bytes: int = Field(8 * 1024 * 1024, ge=1024)
+    max_json_depth: int = Field(64, ge=4)
+    body_timeout_s: float = Field(30.0, gt=0)
+    max_concurrent: int = Field(512, ge=1)  # requests in one worker; more are refused with 503
+    local_timeout_s: float = Field(120.0, gt=0)
+    connect_timeout_s: float = Field(5.0, gt=0)
+    first_chunk_timeout_s: float = Field(60.0, gt=0)
+    idle_chunk_timeout_s: float = Field(30.0, gt=0)
+    scan_budget_ms: float = Field(20.0, gt=0)  # plus scan_budget_ms_per_kb for each KB
+    scan_budget_ms_per_kb: float = Field(2.0, ge=0)
+    cache_max_bytes: int = Field(64 * 1024 * 1024, ge=0)
+    records_queue: int = Field(10_000, ge=1)
+    records_max_bytes: int = Field(1 << 30, ge=1)
+    grace_s: float = Field(30.0, ge=0)
+    engine_threads: int = Field(0, ge=0)  # 0: what this process may use
+    engine_context: int = Field(8192, ge=256)
+    engine_queue: int = Field(64, ge=1)
+    log_level: str = "info"
+
+    @property
+    def engine_socket(self) -> Path:
+        return self.runtime_dir / "engine.sock"
+
+    @property
+    def control_socket(self) -> Path:
+        return self.runtime_dir / "control.sock"
+
+
+def _xdg(environment: Mapping[str, str], name: str, fallback: Path) -> Path:
+    value = environment.get(name, "")
+    return Path(value) if value.startswith("/") else fallback
+
+
+def from_environment(environment: Mapping[str, str] | None = None, **overrides: object) -> Settings:
+    """Settings from the environment, overridden by what the command line says.
+
+    `GATEHOUSE_API_KEY_FILE`-style twins hold the path of a file with the value. Raises `pydantic.ValidationError` for a
+    bad value, `OSError` for a named file that cannot be read.
+    """
+    env = os.environ if environment is None else environment
+    values: dict[str, object] = {}
+    for name in Settings.model_fields:
+        key = _PREFIX + name.upper()
+        if key in env:
+            values[name] = env[key]
+        elif key + "_FILE" in env:
+            values[name] = Path(env[key + "_FILE"]).read_text("utf-8").strip()
+    if "allowed_origins" in values:
+        values["allowed_origins"] = tuple(part.strip() for part in str(values["allowed_origins"]).split(",") if part.strip())
+    values.setdefault("otlp_endpoint", env.get("OTEL_EXPORTER_OTLP_ENDPOINT") or None)
+    values.setdefault("otlp_headers", env.get("OTEL_EXPORTER_OTLP_HEADERS") or None)
+    home = Path(env.get("HOME", "/"))
+    values.setdefault("state_dir", _xdg(env, "XDG_STATE_HOME", home / ".local" / "state") / "gatehouse")
+    runtime = _xdg(env, "XDG_RUNTIME_DIR", Path(tempfile.gettempdir()) / f"gatehouse-{os.getuid()}")
+    values.setdefault("runtime_dir", runtime / "gatehouse")
+    values.update({name: value for name, value in overrides.items() if value is not None})
+    return Settings.model_validate(values)
+
+
+def secret(name: str, file: str | None = None, environment: Mapping[str, str] | None = None) -> str | None:
+    """The value of an `api_key_env` name, or of its `_file` twin (re-read at each call); None when absent or empty."""
+    env = os.environ if environment is None else environment
+    path = file or env.get(name + "_FILE")
+    if path:
+        try:
+            return Path(path).read_text("utf-8").strip() or None
+        except OSError:
+            return None
+    return env.get(name) or None

@@ -1,0 +1,81 @@
+"""The nouns of the gateway: who asks, what is asked, what goes to a backend, what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from policies.types import EgressPermit
+
+JsonObject = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks, from authentication only: never from a body, nor from a header that the key does not name."""
+
+    tenant: str = "default"
+    key_id: str | None = None
+    subject: str | None = None
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """One request in the gateway's canonical form: a chat-completions body, parsed once, never changed afterwards."""
+
+    id: str
+    body: JsonObject = field(repr=False)
+    principal: Principal
+    stream: bool
+    include_usage: bool  # stream_options.include_usage
+    local_only: bool
+    no_store: bool
+    received: float  # time.perf_counter() when the request line was in
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """What a backend writes: these bytes and nothing else. `permit` is None only for a `local` model."""
+
+    body: bytes = field(repr=False)
+    stream: bool
+    permit: EgressPermit | None = None
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a request; filled as it goes, read once for headers, record and metrics."""
+
+    route: str = "refused"
+    model: str = ""
+    reason: str = "default"
+    sensitivity: str = "restricted"
+    policy: str = ""
+    held: str | None = None
+    complexity: float | None = None
+    confidence: float | None = None
+    ignored: tuple[str, ...] = ()
+    usage: dict[str, Usage] = field(default_factory=dict)  # by the policy's model name: an escalation counts both
+    cost_usd: float = 0.0
+    finish_reason: str | None = None
+    error_code: str | None = None
+    bytes_left: int = 0
+
+
+@dataclass(slots=True)
+class Reply:
+    """An answer on its way up: a whole body, or the chunks of a stream whose first is already there."""
+
+    outcome: Outcome
+    body: JsonObject | None = None
+    chunks: AsyncIterator[JsonObject] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
