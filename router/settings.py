@@ -1,4 +1,4 @@
-"""Where the process reads its environment: paths, addresses, limits, the names of secrets. Nothing else reads `os.environ`.
+"""Where the process reads its environment: paths, addresses, limits, names of secrets. Nothing else reads `os.environ`.
 
 Every value has a default that works with no key, no Redis and no hub. Policy (who may go where) is never set here.
 """
@@ -10,13 +10,15 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 _PREFIX = "GATEHOUSE_"
+_CAPTURE_SWITCH = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+_METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client knows no other way to be told
 
 
 class Settings(BaseModel):
-    """The operator's settings. `from_environment` reads `GATEHOUSE_<NAME>` for each field, and `_FILE` twins of secrets."""
+    """The operator's settings. `from_environment` reads `GATEHOUSE_<NAME>` for each, and `_FILE` twins of secrets."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,6 +35,8 @@ class Settings(BaseModel):
     redis_timeout_ms: int = Field(50, ge=1)
     otlp_endpoint: str | None = None  # OTEL_EXPORTER_OTLP_ENDPOINT
     otlp_headers: str | None = Field(None, repr=False)
+    otlp_metrics_interval_s: float = Field(60.0, gt=0)
+    capture_message_content: str = "NO_CONTENT"  # OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT
     allowed_origins: tuple[str, ...] = ()
     max_body_bytes: int = Field(8 * 1024 * 1024, ge=1024)
     max_json_depth: int = Field(64, ge=4)
@@ -52,6 +56,13 @@ class Settings(BaseModel):
     engine_context: int = Field(8192, ge=256)
     engine_queue: int = Field(64, ge=1)
     log_level: str = "info"
+
+    @field_validator("capture_message_content")
+    @classmethod
+    def _never_capture_content(cls, value: str) -> str:
+        if value != "NO_CONTENT":
+            raise ValueError(f"content is never put into telemetry: unset {_CAPTURE_SWITCH}, or set it to NO_CONTENT")
+        return value
 
     @property
     def engine_socket(self) -> Path:
@@ -82,15 +93,31 @@ def from_environment(environment: Mapping[str, str] | None = None, **overrides: 
         elif key + "_FILE" in env:
             values[name] = Path(env[key + "_FILE"]).read_text("utf-8").strip()
     if "allowed_origins" in values:
-        values["allowed_origins"] = tuple(part.strip() for part in str(values["allowed_origins"]).split(",") if part.strip())
+        values["allowed_origins"] = tuple(
+            part.strip() for part in str(values["allowed_origins"]).split(",") if part.strip()
+        )
     values.setdefault("otlp_endpoint", env.get("OTEL_EXPORTER_OTLP_ENDPOINT") or None)
     values.setdefault("otlp_headers", env.get("OTEL_EXPORTER_OTLP_HEADERS") or None)
+    if env.get(_CAPTURE_SWITCH):
+        values["capture_message_content"] = env[_CAPTURE_SWITCH]
     home = Path(env.get("HOME", "/"))
     values.setdefault("state_dir", _xdg(env, "XDG_STATE_HOME", home / ".local" / "state") / "gatehouse")
     runtime = _xdg(env, "XDG_RUNTIME_DIR", Path(tempfile.gettempdir()) / f"gatehouse-{os.getuid()}")
     values.setdefault("runtime_dir", runtime / "gatehouse")
     values.update({name: value for name, value in overrides.items() if value is not None})
     return Settings.model_validate(values)
+
+
+def metrics_folder(environment: Mapping[str, str] | None = None) -> Path | None:
+    """The folder in which the processes of one gateway share their metrics, as the parent told its children."""
+    env = os.environ if environment is None else environment
+    value = env.get(_METRICS_FOLDER)
+    return Path(value) if value else None
+
+
+def share_metrics_folder(folder: Path) -> None:
+    """Tell this process and the children it starts. Effective only before `prometheus_client` is imported."""
+    os.environ[_METRICS_FOLDER] = str(folder)
 
 
 def secret(name: str, file: str | None = None, environment: Mapping[str, str] | None = None) -> str | None:

@@ -1,0 +1,158 @@
+"""Every metric of the gateway, as data: name, kind, unit, attributes, buckets. Recording and export read this table.
+
+The `gen_ai.*` names, units and buckets are those of the OpenTelemetry semantic conventions, v1.41.1. An attribute may
+hold only a name from the policy, an enum or a number; never a tenant, a user or anything of a request's content.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["counter", "gauge", "histogram"]
+# How a gauge's values of several processes become one; all forget a process that died.
+Merge = Literal["livesum", "livemax", "livemostrecent"]
+
+_DURATION = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+_TOKENS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864)
+_FIRST_TOKEN = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+_OUTPUT_TOKEN = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5)
+_OVERHEAD = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+
+_CLIENT = (
+    "gen_ai.operation.name",
+    "gen_ai.provider.name",
+    "gen_ai.request.model",
+    "gen_ai.response.model",
+    "server.address",
+    "server.port",
+)
+_SERVER = ("gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model")
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One metric. `attributes` are OpenTelemetry names; the Prometheus names follow from them by rule."""
+
+    name: str
+    kind: Kind
+    unit: str
+    help: str
+    attributes: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+    merge: Merge = "livesum"  # gauges only
+    should_hide_zero: bool = False  # a value of zero says "no longer": that series is not shown
+    is_integer: bool = True
+
+    @property
+    def prometheus_name(self) -> str:
+        """The OpenTelemetry name under Prometheus' rules, without the `_total` that counters get."""
+        suffix = {"s": "_seconds", "By": "_bytes"}.get(self.unit, "")
+        return self.name.replace(".", "_") + suffix
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The attributes' names as Prometheus labels, in the same order: ours lose `gatehouse.`, dots become `_`."""
+        return tuple(name.removeprefix("gatehouse.").replace(".", "_") for name in self.attributes)
+
+
+def _counter(name: str, unit: str, text: str, *attributes: str, is_integer: bool = True) -> Definition:
+    return Definition(name, "counter", unit, text, attributes, is_integer=is_integer)
+
+
+def _gauge(
+    name: str, unit: str, text: str, merge: Merge, *attributes: str, should_hide_zero: bool = False
+) -> Definition:
+    return Definition(name, "gauge", unit, text, attributes, merge=merge, should_hide_zero=should_hide_zero)
+
+
+def _histogram(name: str, unit: str, text: str, buckets: tuple[float, ...], *attributes: str) -> Definition:
+    return Definition(name, "histogram", unit, text, attributes, buckets, is_integer=False)
+
+
+TABLE: tuple[Definition, ...] = (
+    # OpenTelemetry's conventions for generative AI: the gateway as a client of its models …
+    _histogram(
+        "gen_ai.client.token.usage",
+        "{token}",
+        "Tokens of one call to a model.",
+        _TOKENS,
+        *_CLIENT,
+        "gen_ai.token.type",
+    ),
+    _histogram(
+        "gen_ai.client.operation.duration", "s", "Duration of one call to a model.", _DURATION, *_CLIENT, "error.type"
+    ),
+    _histogram(
+        "gen_ai.client.operation.time_to_first_chunk",
+        "s",
+        "From a call to the first chunk of its stream.",
+        _DURATION,
+        *_CLIENT,
+    ),
+    _histogram(
+        "gen_ai.client.operation.time_per_output_chunk",
+        "s",
+        "Between one chunk of a stream and the next.",
+        _DURATION,
+        *_CLIENT,
+    ),
+    # … and as a server of its callers.
+    _histogram(
+        "gen_ai.server.request.duration", "s", "Duration of one request, whole.", _DURATION, *_SERVER, "error.type"
+    ),
+    _histogram("gen_ai.server.time_to_first_token", "s", "From a request to its first token.", _FIRST_TOKEN, *_SERVER),
+    _histogram(
+        "gen_ai.server.time_per_output_token",
+        "s",
+        "Mean time of an output token after the first, of one request.",
+        _OUTPUT_TOKEN,
+        *_SERVER,
+    ),
+    # What the gateway decided and did.
+    _counter(
+        "gatehouse.requests",
+        "{request}",
+        "Requests answered or refused.",
+        "gatehouse.route",
+        "gatehouse.reason",
+        "gatehouse.sensitivity",
+        "gatehouse.status",
+    ),
+    _histogram(
+        "gatehouse.overhead",
+        "s",
+        "Time of a request that no backend accounts for.",
+        _OVERHEAD,
+        "gatehouse.route",
+    ),
+    _histogram("gatehouse.scan", "s", "Time of one scan and its signals.", _OVERHEAD),
+    _counter("gatehouse.findings", "{finding}", "Findings by entity type.", "gatehouse.entity_type"),
+    _counter("gatehouse.unknowns", "{part}", "Parts that could not be checked, by kind.", "gatehouse.kind"),
+    _counter("gatehouse.egress", "By", "Bytes that left, by model.", "gatehouse.model"),
+    _counter("gatehouse.permits.refused", "{permit}", "Permits refused, by code.", "gatehouse.code"),
+    _counter("gatehouse.cache", "{lookup}", "Cache lookups by result.", "gatehouse.result"),
+    _counter("gatehouse.shed", "{request}", "Requests refused for want of room, by cause.", "gatehouse.cause"),
+    _counter("gatehouse.tokens", "{token}", "Tokens by model and type.", "gatehouse.model", "gatehouse.type"),
+    _counter("gatehouse.cost.usd", "{USD}", "Price of all calls.", is_integer=False),
+    # How it stands.
+    _gauge("gatehouse.requests.in_flight", "{request}", "Requests being answered.", "livesum"),
+    _gauge("gatehouse.queue.depth", "{request}", "Requests that wait, by queue.", "livesum", "gatehouse.queue"),
+    _histogram("gatehouse.queue.wait", "s", "Time spent waiting, by queue.", _FIRST_TOKEN, "gatehouse.queue"),
+    _gauge(
+        "gatehouse.policy.info",
+        "",
+        "1 for each policy that some process has in force.",
+        "livemax",
+        "gatehouse.policy",
+        should_hide_zero=True,
+    ),
+    _gauge("gatehouse.policy.last_reload_success", "", "1 if the last load of the policy succeeded.", "livemostrecent"),
+    _counter("gatehouse.policy.reloads", "{reload}", "Loads of the policy by result.", "gatehouse.result"),
+    _gauge("gatehouse.engine.state", "", "1 for the engine's present state.", "livemax", "gatehouse.state"),
+    _counter("gatehouse.engine.restarts", "{restart}", "Restarts of the engine."),
+    _counter("gatehouse.worker.restarts", "{restart}", "Restarts of gateway workers."),
+    _gauge("gatehouse.degraded", "", "1 for what does not work as configured.", "livemax", "gatehouse.component"),
+    _counter("gatehouse.records.written", "{record}", "Decision records written."),
+    _counter("gatehouse.records.dropped", "{record}", "Decision records dropped."),
+)
