@@ -1,6 +1,6 @@
 """The wire between the parent and its workers: a unix socket (0600) that carries decision records up and policies down.
 
-Frames are a 4-byte length and a JSON object with its kind under `t`. Records hold no content; nothing else travels here.
+Frames are a 4-byte length and a JSON object with its kind under `t`. No content travels here.
 """
 
 from __future__ import annotations

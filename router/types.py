@@ -27,12 +27,14 @@ class ChatRequest:
 
     id: str
     body: JsonObject = field(repr=False)
+    model: str  # the name as the caller wrote it; `auto` when there is none
     principal: Principal
     stream: bool
     include_usage: bool  # stream_options.include_usage
     local_only: bool
     no_store: bool
     received: float  # time.perf_counter() when the request line was in
+    traceparent: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
+    """Tokens that a model says it used."""
+
     input_tokens: int = 0
     output_tokens: int = 0
 

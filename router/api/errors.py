@@ -1,4 +1,4 @@
-"""Errors in the caller's own dialect: a status, an envelope with a stable code, and headers that say whether to retry."""
+"""Errors in the caller's own dialect: status, envelope with a stable code, and headers that say whether to retry."""
 
 from __future__ import annotations
 

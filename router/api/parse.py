@@ -1,4 +1,4 @@
-"""Bytes of a request body to a dictionary, once: strict JSON, no duplicate keys, bounded depth. Errors hold no content."""
+"""Bytes of a request body to a dictionary: strict JSON, no duplicate keys, bounded depth, errors without content."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def parse_json_object(raw: bytes, max_depth: int) -> JsonObject:
 def _count_strings(raw: bytes) -> int:
     """Twice the strings, keys included, of valid JSON: the quotes that no backslash escapes.
 
-    A parsed object has lost all but the last of its duplicate keys, so it shows fewer of them than the bytes it came from.
+    A parsed object has lost all but the last of its duplicate keys, so it shows fewer than the bytes it came from.
     """
     if b"\\" not in raw:
         return raw.count(b'"')

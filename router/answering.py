@@ -1,0 +1,208 @@
+"""Who answers: the local model, judged, or a model outside, by permit. The only exit opened here is `router.egress`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+
+import orjson
+
+from policies.types import Grant
+from router import fields
+from router.caching import ReplyCache
+from router.chunks import replay
+from router.confidence import Confidence, TokenTrace
+from router.egress import Egress
+from router.errors import GatehouseError, Unavailable, UpstreamError
+from router.exchange import Exchange
+from router.records import RecordBuilder, RecordSink
+from router.relay import Relay
+from router.telemetry import Telemetry
+from router.types import JsonObject, Outgoing, Reply
+
+
+class IntentNotDurable(Unavailable):
+    """`audit: required`, and the intent could not be made durable: nothing may leave."""
+
+    code = "audit_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__("The audit log cannot take this request, so it may not leave. Retry, or ask for `local`.")
+
+
+class Answering:
+    """Carries out a decision: at home, outside, or at home and then outside."""
+
+    def __init__(
+        self,
+        *,
+        egress: Egress,
+        cache: ReplyCache,
+        confidence: Confidence,
+        records: RecordBuilder,
+        sink: RecordSink,
+        telemetry: Telemetry,
+    ) -> None:
+        self._egress = egress
+        self._cache = cache
+        self._confidence = confidence
+        self._records = records
+        self._sink = sink
+        self._telemetry = telemetry
+
+    async def answer(self, exchange: Exchange) -> Reply:
+        """The reply of the model that the decision names, or of what the policy puts in its place."""
+        decision = exchange.planned
+        if decision.route == "local":
+            return await self._at_home(exchange, decision.model or exchange.running.policy.default_local)
+        grant = next(grant for grant in decision.grants if grant.purpose == "answer")
+        try:
+            return await self._outside(exchange, grant)
+        except IntentNotDurable:
+            if decision.reason == "pinned":
+                raise
+            exchange.outcome.reason = "audit"
+            return await self._at_home(exchange, exchange.running.policy.default_local)
+
+    async def _at_home(self, exchange: Exchange, name: str) -> Reply:
+        decision, request, outcome = exchange.planned, exchange.request, exchange.outcome
+        model = exchange.running.policy.models[name]
+        outcome.route, outcome.model = "local", name
+        judged = decision.escalation is not None and (not request.stream or decision.stream == "hold")
+        streamed = request.stream and not judged
+        body, outcome.ignored = fields.local_body(
+            request.body, model, stream=streamed, want_logprobs=fields.gives_logprobs(model)
+        )
+        outgoing = Outgoing(orjson.dumps(body), streamed, request_id=request.id)
+        try:
+            if streamed:
+                return await self._stream_home(exchange, name, outgoing)
+            completion = await self._call(exchange, name, outgoing)
+        except Unavailable as error:
+            return await self._local_down(exchange, error)
+        except UpstreamError as error:
+            raise _broken_off(error) from None
+        self._judge(exchange, completion)
+        if judged and outcome.confidence is not None and outcome.confidence < decision.threshold:
+            escalated = await self._escalated(exchange, decision.escalation)
+            if escalated is not None:
+                return escalated
+        self._cache.keep(exchange, completion)
+        return whole(exchange, completion)
+
+    async def _stream_home(self, exchange: Exchange, name: str, outgoing: Outgoing) -> Reply:
+        decision = exchange.planned
+        chunks = await exchange.running.backends[name].open_stream(outgoing)
+        keeps = decision.cacheable and decision.escalation is None
+        relay = Relay(
+            exchange,
+            name,
+            chunks,
+            keep=self._cache.keep if keeps else None,
+            hide_logprobs=not exchange.request.body.get("logprobs"),
+            confidence=self._confidence,
+        )
+        return Reply(exchange.outcome, chunks=relay)
+
+    def _judge(self, exchange: Exchange, completion: JsonObject) -> None:
+        trace = TokenTrace()
+        for choice in completion.get("choices", []):
+            trace.add_choice(choice)
+            if not exchange.request.body.get("logprobs"):
+                choice["logprobs"] = None
+        exchange.outcome.confidence = self._confidence.score(trace)
+
+    async def _escalated(self, exchange: Exchange, grant: Grant | None) -> Reply | None:
+        """The cloud's answer in place of a doubtful local one; None when it cannot be had, and the local one stands."""
+        if grant is None:
+            return None
+        try:
+            return await self._outside(exchange, grant, reason="escalation")
+        except GatehouseError as error:
+            self._telemetry.escalation_failed(error.code)
+            return None
+
+    async def _outside(self, exchange: Exchange, grant: Grant, reason: str | None = None) -> Reply:
+        """The one way to a model that is not local: through egress, with a permit for these very bytes."""
+        outgoing = await self._permitted(exchange, grant)
+        outcome, decision = exchange.outcome, exchange.planned
+        exchange.permit = outgoing.permit
+        outcome.bytes_left += len(outgoing.body)
+        if exchange.request.stream:
+            started = time.perf_counter()
+            try:
+                chunks = await exchange.running.backends[grant.model].open_stream(outgoing)
+            finally:
+                exchange.waited += time.perf_counter() - started
+            keep = self._cache.keep if decision.cacheable else None
+            reply = Reply(outcome, chunks=Relay(exchange, grant.model, chunks, keep=keep))
+        else:
+            completion = await self._call(exchange, grant.model, outgoing)
+            reply = None
+        outcome.route, outcome.model = exchange.running.policy.models[grant.model].locality, grant.model
+        outcome.reason = reason or outcome.reason
+        if reply is None:
+            self._cache.keep(exchange, completion)
+            reply = whole(exchange, completion)
+        return reply
+
+    async def _permitted(self, exchange: Exchange, grant: Grant) -> Outgoing:
+        policy = exchange.running.policy
+        outgoing = await self._egress.prepare(exchange.request, exchange.planned, policy, exchange.measured, grant)
+        if policy.audit == "required" and not await self._sink.intend(self._records.intent(exchange, outgoing)):
+            raise IntentNotDurable
+        return outgoing
+
+    async def _call(self, exchange: Exchange, name: str, outgoing: Outgoing) -> JsonObject:
+        started = time.perf_counter()
+        try:
+            completion = await exchange.running.backends[name].complete(outgoing)
+        finally:
+            exchange.waited += time.perf_counter() - started
+        exchange.add_usage(name, completion.get("usage"))
+        return completion
+
+    async def _local_down(self, exchange: Exchange, error: Unavailable) -> Reply:
+        """The local model could not begin: the policy's fallback, with a permit of its own, or a 503 that says why."""
+        decision = exchange.planned
+        if error.code != "local_unavailable":
+            raise error
+        if decision.fallback is not None:
+            return await self._outside(exchange, decision.fallback, reason="fallback")
+        models = exchange.running.policy.models
+        if any(seen.lawful and models[seen.model].locality != "local" for seen in decision.candidates):
+            raise error
+        raise Unavailable(
+            "The local model is not available, and the policy keeps this request at home. Retry in a few seconds.",
+            code="sensitive_data_local_unavailable",
+            retry_after=error.retry_after,
+        ) from None
+
+
+def whole(exchange: Exchange, completion: JsonObject) -> Reply:
+    """A whole answer as the caller asked for it: one object, or a stream made from it."""
+    outcome = exchange.outcome
+    choices = completion.get("choices") or [{}]
+    outcome.finish_reason = choices[0].get("finish_reason")
+    if len(outcome.usage) > 1:  # an escalation used two models
+        completion["usage"] = exchange.total_usage()
+    if not exchange.request.stream:
+        return Reply(outcome, body=completion)
+    return Reply(outcome, chunks=_replayed(exchange, completion))
+
+
+async def _replayed(exchange: Exchange, completion: JsonObject) -> AsyncIterator[JsonObject]:
+    failure: str | None = "client_closed"
+    try:
+        async for chunk in replay(completion, exchange.request.include_usage):
+            yield chunk
+        failure = None
+    finally:
+        exchange.finish(failure)
+
+
+def _broken_off(error: UpstreamError) -> GatehouseError:
+    """A local model that broke off: a clear 503, never a second model. What is the caller's fault stays a 4xx."""
+    if error.upstream_status is not None and 400 <= error.upstream_status < 500:
+        return error
+    return Unavailable("The local model broke off in the middle of the answer. Retry in a few seconds.")

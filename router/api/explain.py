@@ -1,0 +1,61 @@
+"""A decision as `POST /v1/route` and `gatehouse explain` show it: route, reasons, what was found; never the text."""
+
+from __future__ import annotations
+
+from classifiers.types import Finding, Signal
+from router.exchange import Exchange
+from router.types import JsonObject
+
+
+def explanation(exchange: Exchange) -> JsonObject:
+    """The answer of `POST /v1/route` (DESIGN.md, section 9), from the decision and the signals it was made of."""
+    decision, signals = exchange.planned, exchange.measured
+    answer: JsonObject = {
+        "route": decision.route,
+        "model": decision.model,
+        "rule": decision.rule,
+        "reason": decision.reason,
+        "payload": decision.payload,
+        "sensitivity": decision.sensitivity.word,
+        "held": decision.held,
+        "findings": [_finding(finding) for finding in signals.scan.findings],
+        "unknowns": [
+            {"kind": unknown.kind, "pointer": unknown.pointer, "detail": unknown.detail}
+            for unknown in signals.scan.unknowns
+        ],
+        "signals": {name: _signal(signal) for name, signal in signals.values.items()},
+        "candidates": [
+            {"model": seen.model, "lawful": seen.lawful, "able": seen.able, "why": list(seen.why)}
+            for seen in decision.candidates
+        ],
+        "reasons": [{"rule": reason.rule, "matched": reason.matched, "why": reason.why} for reason in decision.reasons],
+        "policy": exchange.running.policy.label,
+    }
+    if decision.refusal is not None:
+        answer["refusal"] = {
+            "code": decision.refusal.code,
+            "status": decision.refusal.status,
+            "message": decision.refusal.message,
+        }
+    return answer
+
+
+def _finding(finding: Finding) -> JsonObject:
+    return {
+        "entity_type": finding.entity_type,
+        "pointer": finding.pointer,
+        "in": finding.place,
+        "start": finding.start,
+        "end": finding.end,
+        "score": round(finding.score, 3),
+        "detector": finding.detector,
+        "group": finding.group,
+        "via": list(finding.via),
+    }
+
+
+def _signal(signal: Signal) -> JsonObject:
+    if signal.error is not None:
+        return {"error": signal.error}
+    value = sorted(signal.value) if isinstance(signal.value, frozenset) else signal.value
+    return {"value": value} if signal.band is None else {"value": value, "band": signal.band}

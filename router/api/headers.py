@@ -1,0 +1,55 @@
+"""The response headers that every answer carries: names, enums and numbers of ours, never content."""
+
+from __future__ import annotations
+
+from router.types import Outcome
+
+Headers = list[tuple[bytes, bytes]]
+
+# What a page may read where cross-origin requests are switched on.
+EXPOSED = (
+    "x-gatehouse-request-id, x-gatehouse-route, x-gatehouse-model, x-gatehouse-reason, x-gatehouse-sensitivity, "
+    "x-gatehouse-policy, x-gatehouse-held, x-gatehouse-complexity, x-gatehouse-confidence, x-gatehouse-ignored"
+)
+
+
+def outcome_headers(request_id: str, outcome: Outcome) -> Headers:
+    """`x-gatehouse-*` of DESIGN.md, section 8."""
+    headers = [
+        (b"x-gatehouse-request-id", request_id.encode()),
+        (b"x-gatehouse-route", outcome.route.encode()),
+        (b"x-gatehouse-reason", _token(outcome.reason)),
+        (b"x-gatehouse-sensitivity", outcome.sensitivity.encode()),
+    ]
+    if outcome.model:
+        headers.append((b"x-gatehouse-model", _token(outcome.model)))
+    if outcome.policy:
+        headers.append((b"x-gatehouse-policy", _token(outcome.policy)))
+    if outcome.held:
+        headers.append((b"x-gatehouse-held", _token(outcome.held)))
+    if outcome.complexity is not None:
+        headers.append((b"x-gatehouse-complexity", b"%.3f" % outcome.complexity))
+    if outcome.confidence is not None:
+        headers.append((b"x-gatehouse-confidence", b"%.3f" % outcome.confidence))
+    if outcome.ignored:
+        headers.append((b"x-gatehouse-ignored", _token(",".join(outcome.ignored))))
+    return headers
+
+
+def pending_headers(request_id: str) -> Headers:
+    """For a stream whose headers could not wait for its route: that stands in its last chunk."""
+    return [(b"x-gatehouse-request-id", request_id.encode()), (b"x-gatehouse-route", b"pending")]
+
+
+def outcome_object(request_id: str, outcome: Outcome) -> dict[str, object]:
+    """The same facts as a `gatehouse` object, for the last chunk of a stream with pending headers."""
+    facts = {
+        name.decode().removeprefix("x-gatehouse-").replace("-", "_"): value.decode()
+        for name, value in outcome_headers(request_id, outcome)
+    }
+    return {**facts, **{name: float(facts[name]) for name in ("complexity", "confidence") if name in facts}}
+
+
+def _token(value: str) -> bytes:
+    """Printable ASCII without line breaks, whatever a policy's name holds."""
+    return "".join(char if " " <= char <= "~" else "?" for char in value).encode()

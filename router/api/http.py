@@ -1,0 +1,128 @@
+"""The HTTP edge under every endpoint: reading a bounded body, answering, and noticing that the caller has gone.
+
+Written on plain ASGI messages; a decision may use `scope["path"]`, never the Host header.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from router.api.errors import Headers, openai_envelope, retry_headers
+from router.errors import GatehouseError, InvalidRequest
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+_WATCH_AFTER_SECONDS = 0.05  # answers that are quicker need nobody to watch for the caller's going
+
+
+class CallerGone(Exception):  # noqa: N818 - an event, not a fault
+    """The caller closed the connection before the body was in."""
+
+
+def new_request_id() -> str:
+    """96 random bits, with a prefix that says whose it is."""
+    return "gh-" + secrets.token_hex(12)
+
+
+def header(scope: Scope, name: bytes) -> bytes | None:
+    """The first value of a request header; ASGI gives names in lower case."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return bytes(value)
+    return None
+
+
+async def read_body(scope: Scope, receive: Receive, limit: int, seconds: float) -> bytes:
+    """The whole body. Raises `InvalidRequest`: 413 over `limit` bytes, 408 after `seconds`, 415 when encoded."""
+    if header(scope, b"content-encoding") not in (None, b"identity"):
+        raise InvalidRequest("Send the body without a content-encoding.", status=415, code="unsupported_encoding")
+    declared = header(scope, b"content-length")
+    if declared is not None and declared.isdigit() and int(declared) > limit:
+        raise _too_large(limit)
+    try:
+        async with asyncio.timeout(seconds):
+            message = await receive()
+            if not message.get("more_body", False) and message["type"] == "http.request":
+                return _within(message.get("body", b""), limit)
+            parts, size = [], 0
+            while message["type"] == "http.request":
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
+                if size > limit:
+                    raise _too_large(limit)
+                if not message.get("more_body", False):
+                    return b"".join(parts)
+                message = await receive()
+    except TimeoutError:
+        raise InvalidRequest(f"The body did not arrive within {seconds:g} s.", status=408, code="timeout") from None
+    raise CallerGone
+
+
+def _within(body: bytes, limit: int) -> bytes:
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
+
+
+def _too_large(limit: int) -> InvalidRequest:
+    return InvalidRequest(
+        f"The body is larger than {limit:,} bytes (GATEHOUSE_MAX_BODY_BYTES).", status=413, code="body_too_large"
+    )
+
+
+async def respond(send: Send, status: int, headers: Headers, body: bytes) -> None:
+    """One whole JSON response."""
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [
+                (b"content-type", b"application/json"),
+                (b"content-length", str(len(body)).encode()),
+                *headers,
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
+async def respond_error(send: Send, error: GatehouseError, headers: Headers) -> None:
+    """An error in OpenAI's envelope."""
+    if error.status == 413 or error.status == 408:
+        headers = [*headers, (b"connection", b"close")]  # what is still to come would be read as a request
+    await respond(send, error.status, [*headers, *retry_headers(error)], openai_envelope(error))
+
+
+class DisconnectWatch:
+    """Cancels the task that serves a request when its caller has gone; watches only when an answer takes time."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._task = asyncio.current_task()
+        self._watching: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(_WATCH_AFTER_SECONDS, self._start)
+        self.gone = False
+
+    def _start(self) -> None:
+        self._watching = asyncio.get_running_loop().create_task(self._watch())
+
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.gone = True
+        if self._task is not None:
+            self._task.cancel()
+
+    async def stop(self) -> None:
+        self._timer.cancel()
+        if self._watching is not None and not self._watching.done():
+            self._watching.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watching

@@ -1,0 +1,99 @@
+"""The straight line of one request: classify, decide, look up, answer at home or by permit outside, account for it.
+
+It holds no wire format and no policy: those stand above and below.
+"""
+
+from __future__ import annotations
+
+from classifiers.pipeline import Pipeline
+from policies.decide import decide
+
+from policies.types import Facts, Refusal
+from router import fields
+from router.answering import Answering, whole
+from router.caching import ReplyCache
+from router.errors import Denied, GatehouseError, InvalidRequest, NotFound, Unavailable
+from router.exchange import Exchange
+from router.records import RecordBuilder, RecordSink
+from router.running import RunningPolicy
+from router.telemetry import Telemetry
+from router.types import ChatRequest, Reply
+
+_ERRORS: dict[int, type[GatehouseError]] = {400: InvalidRequest, 403: Denied, 404: NotFound, 503: Unavailable}
+
+
+class Gateway:
+    """Answers requests in the canonical form. One a worker; every part comes in through the constructor."""
+
+    def __init__(
+        self,
+        *,
+        running: RunningPolicy,
+        pipeline: Pipeline,
+        answering: Answering,
+        cache: ReplyCache,
+        records: RecordBuilder,
+        sink: RecordSink,
+        telemetry: Telemetry,
+    ) -> None:
+        self._running = running
+        self._pipeline = pipeline
+        self._answering = answering
+        self._cache = cache
+        self._records = records
+        self._sink = sink
+        self._telemetry = telemetry
+
+    async def answer(self, exchange: Exchange) -> Reply:
+        """The reply, or the `GatehouseError` that ends the request; either way one decision record is written."""
+        failure: str | None = "cancelled"
+        try:
+            await self.plan(exchange)
+            _refuse(exchange.planned.refusal)
+            stored = await self._cache.find(exchange)
+            reply = whole(exchange, stored) if stored is not None else await self._answering.answer(exchange)
+            failure = None
+        except GatehouseError as error:
+            failure = error.code
+            raise
+        finally:
+            if failure is not None:
+                exchange.finish(failure)
+        if reply.chunks is None:
+            exchange.finish(None)
+        return reply
+
+    def begin(self, request: ChatRequest) -> Exchange:
+        """An exchange that keeps the policy version in force now until it is finished."""
+        return Exchange(request, self._running.current.acquire(), self._account)
+
+    async def plan(self, exchange: Exchange) -> None:
+        """Classify and decide; calls no model."""
+        request, policy = exchange.request, exchange.running.policy
+        needs, hints, unknown = fields.read_fields(request.body)
+        signals = await self._pipeline.run(request.body, policy.scan_rules, request.principal.tenant)
+        context_length = signals.values["context_length"].value
+        facts = Facts(
+            tenant=request.principal.tenant,
+            requested=request.model,
+            local_only=request.local_only,
+            stream=request.stream,
+            needs=needs,
+            hints=hints,
+            unknown_fields=unknown,
+            input_tokens=context_length if isinstance(context_length, int) else 0,
+            output_tokens=fields.max_output_tokens(request.body),
+            unavailable=exchange.running.unavailable(),
+            no_store=request.no_store,
+        )
+        exchange.note(signals, facts, decide(policy, facts, signals))
+
+    def _account(self, exchange: Exchange) -> None:
+        self._sink.offer(self._records.build(exchange))
+        self._telemetry.request_finished(exchange.outcome, exchange.elapsed(), exchange.waited, exchange.signals)
+
+
+def _refuse(refusal: Refusal | None) -> None:
+    if refusal is not None:
+        kind = _ERRORS.get(refusal.status, GatehouseError)
+        raise kind(refusal.message, status=refusal.status, code=refusal.code, should_retry=refusal.should_retry)
