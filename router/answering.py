@@ -9,13 +9,13 @@ import orjson
 
 from policies.types import Grant
 from router import fields
+from router.accounting import Accounts
 from router.caching import ReplyCache
 from router.chunks import replay
 from router.confidence import Confidence, TokenTrace
 from router.egress import Egress
-from router.errors import GatehouseError, Unavailable, UpstreamError
+from router.errors import Denied, GatehouseError, Unavailable, UpstreamError
 from router.exchange import Exchange
-from router.records import RecordBuilder, RecordSink
 from router.relay import Relay
 from router.telemetry import Telemetry
 from router.types import JsonObject, Outgoing, Reply
@@ -39,15 +39,13 @@ class Answering:
         egress: Egress,
         cache: ReplyCache,
         confidence: Confidence,
-        records: RecordBuilder,
-        sink: RecordSink,
+        accounts: Accounts,
         telemetry: Telemetry,
     ) -> None:
         self._egress = egress
         self._cache = cache
         self._confidence = confidence
-        self._records = records
-        self._sink = sink
+        self._accounts = accounts
         self._telemetry = telemetry
 
     async def answer(self, exchange: Exchange) -> Reply:
@@ -126,7 +124,6 @@ class Answering:
         """The one way to a model that is not local: through egress, with a permit for these very bytes."""
         outgoing = await self._permitted(exchange, grant)
         outcome, decision = exchange.outcome, exchange.planned
-        exchange.permit = outgoing.permit
         outcome.bytes_left += len(outgoing.body)
         if exchange.request.stream:
             started = time.perf_counter()
@@ -149,8 +146,11 @@ class Answering:
     async def _permitted(self, exchange: Exchange, grant: Grant) -> Outgoing:
         policy = exchange.running.policy
         outgoing = await self._egress.prepare(exchange.request, exchange.planned, policy, exchange.measured, grant)
-        if policy.audit == "required" and not await self._sink.intend(self._records.intent(exchange, outgoing)):
+        if outgoing.permit is None:
+            raise Denied("No permit was given.", code="policy_denied")
+        if policy.audit == "required" and not await self._accounts.intend(exchange, outgoing.permit):
             raise IntentNotDurable
+        exchange.permits.append(outgoing.permit)
         return outgoing
 
     async def _call(self, exchange: Exchange, name: str, outgoing: Outgoing) -> JsonObject:

@@ -55,9 +55,10 @@ class RecordWriting(Protocol):
 class ControlServer:
     """The parent's side: takes records from every worker, and tells every worker of a new policy or engine state."""
 
-    def __init__(self, path: Path, writer: RecordWriting) -> None:
+    def __init__(self, path: Path, writer: RecordWriting, on_event: Callable[[JsonObject], None]) -> None:
         self._path = path
         self._writer = writer
+        self._on_event = on_event
         self._server: asyncio.Server | None = None
         self._peers: set[asyncio.StreamWriter] = set()
         self._standing: dict[str, JsonObject] = {}  # the latest message of each kind, told to each newcomer
@@ -94,6 +95,8 @@ class ControlServer:
             task = asyncio.create_task(self._commit(frame, writer))
             self._intents.add(task)
             task.add_done_callback(self._intents.discard)
+        else:
+            self._on_event(frame)
 
     async def _commit(self, frame: JsonObject, writer: asyncio.StreamWriter) -> None:
         durable = await self._writer.commit_intent(frame["record"])
@@ -151,6 +154,11 @@ class ControlClient:
             if not waiting.done():
                 waiting.set_result(False)
         self._on_lost()
+
+    def tell(self, message: JsonObject) -> None:
+        """Send the parent an event of this worker, such as `ready`."""
+        if self._writer is not None and not self._writer.transport.is_closing():
+            self._writer.write(frame_bytes(message))
 
     def offer(self, record: JsonObject) -> None:
         """Hand a record on, at the latest in 50 ms; dropped and counted when the queue is full."""

@@ -23,7 +23,7 @@ class Exchange:
     signals: Signals | None = None
     facts: Facts | None = None
     decision: Decision | None = None
-    permit: EgressPermit | None = None
+    permits: list[EgressPermit] = field(default_factory=list)
     waited: float = 0.0  # seconds spent waiting for backends
     first_chunk: float | None = None  # seconds from receipt to the first chunk of a stream
     finished: bool = False

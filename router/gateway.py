@@ -10,13 +10,12 @@ from policies.decide import decide
 
 from policies.types import Facts, Refusal
 from router import fields
+from router.accounting import Accounts
 from router.answering import Answering, whole
 from router.caching import ReplyCache
 from router.errors import Denied, GatehouseError, InvalidRequest, NotFound, Unavailable
 from router.exchange import Exchange
-from router.records import RecordBuilder, RecordSink
 from router.running import RunningPolicy
-from router.telemetry import Telemetry
 from router.types import ChatRequest, Reply
 
 _ERRORS: dict[int, type[GatehouseError]] = {400: InvalidRequest, 403: Denied, 404: NotFound, 503: Unavailable}
@@ -32,17 +31,13 @@ class Gateway:
         pipeline: Pipeline,
         answering: Answering,
         cache: ReplyCache,
-        records: RecordBuilder,
-        sink: RecordSink,
-        telemetry: Telemetry,
+        accounts: Accounts,
     ) -> None:
         self._running = running
         self._pipeline = pipeline
         self._answering = answering
         self._cache = cache
-        self._records = records
-        self._sink = sink
-        self._telemetry = telemetry
+        self._accounts = accounts
 
     async def answer(self, exchange: Exchange) -> Reply:
         """The reply, or the `GatehouseError` that ends the request; either way one decision record is written."""
@@ -65,7 +60,7 @@ class Gateway:
 
     def begin(self, request: ChatRequest) -> Exchange:
         """An exchange that keeps the policy version in force now until it is finished."""
-        return Exchange(request, self._running.current.acquire(), self._account)
+        return Exchange(request, self._running.current.acquire(), self._accounts.settle)
 
     async def plan(self, exchange: Exchange) -> None:
         """Classify and decide; calls no model."""
@@ -87,10 +82,6 @@ class Gateway:
             no_store=request.no_store,
         )
         exchange.note(signals, facts, decide(policy, facts, signals))
-
-    def _account(self, exchange: Exchange) -> None:
-        self._sink.offer(self._records.build(exchange))
-        self._telemetry.request_finished(exchange.outcome, exchange.elapsed(), exchange.waited, exchange.signals)
 
 
 def _refuse(refusal: Refusal | None) -> None:

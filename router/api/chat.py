@@ -81,7 +81,7 @@ class ChatEndpoint:
             if watch is None or not watch.gone:
                 raise
             cast("asyncio.Task[None]", asyncio.current_task()).uncancel()
-        except Exception as error:  # noqa: BLE001 - the HTTP edge: a 500 without content
+        except Exception as error:  # noqa: BLE001 - the HTTP edge
             log.error("unforeseen %s while serving %s", type(error).__name__, request_id, extra=_where(error))
             await started.fail(GatehouseError("The gateway met an internal error."), request_id, exchange)
         finally:

@@ -1,0 +1,116 @@
+"""What surrounds the data path: `/v1/models`, `/healthz`, `/readyz`, `/metrics`, and a 404 for every other `/v1/*`."""
+
+from __future__ import annotations
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from policies.types import Model
+from router.api.errors import openai_envelope, retry_headers
+from router.api.headers import outcome_headers
+from router.api.http import new_request_id
+from router.errors import GatehouseError, InvalidRequest, NotFound
+from router.identity import Identity
+from router.running import Running, RunningPolicy
+from router.status import Status
+from router.telemetry import Telemetry
+from router.types import JsonObject, Outcome
+
+_CREATED = 1_760_000_000  # the models of a policy have no creation date; clients want a number
+
+
+class Service:
+    """Plain Starlette handlers; those that tell of models or traffic want the same key as the data path."""
+
+    def __init__(self, running: RunningPolicy, identity: Identity, status: Status, telemetry: Telemetry) -> None:
+        self._running = running
+        self._identity = identity
+        self._status = status
+        self._telemetry = telemetry
+
+    async def healthz(self, request: Request) -> Response:
+        """The loop turns."""
+        return _json({"status": "ok"})
+
+    async def readyz(self, request: Request) -> Response:
+        """200 once a policy is loaded and one target has answered; what is degraded stands in the body."""
+        return _json(self._status.report(), 200 if self._status.ready else 503)
+
+    async def metrics(self, request: Request) -> Response:
+        """Prometheus text, over all processes of this gateway."""
+        try:
+            self._identity.authenticate(request.scope["headers"])
+        except GatehouseError as error:
+            return error_response(error)
+        return Response(self._telemetry.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def models(self, request: Request) -> Response:
+        """OpenAI's list of models: `auto`, `local`, `cloud` and those of the policy."""
+        try:
+            self._identity.authenticate(request.scope["headers"])
+        except GatehouseError as error:
+            return error_response(error)
+        return _json({"object": "list", "data": list(_entries(self._running.current).values())})
+
+    async def model(self, request: Request) -> Response:
+        """One model of the list."""
+        try:
+            self._identity.authenticate(request.scope["headers"])
+            entry = _entries(self._running.current).get(request.path_params["model"])
+            if entry is None:
+                raise NotFound("There is no such model. GET /v1/models lists what there is.", param="model")
+        except GatehouseError as error:
+            return error_response(error)
+        return _json(entry)
+
+    async def unknown(self, request: Request) -> Response:
+        """No path of an upstream is ever passed through."""
+        return error_response(
+            NotFound("There is no such path here. See /v1/chat/completions and /v1/models.", code="unknown_path")
+        )
+
+    async def wrong_method(self, request: Request) -> Response:
+        return error_response(InvalidRequest("This path does not take that method.", status=405, code="method"))
+
+
+def _entries(running: Running) -> dict[str, JsonObject]:
+    policy, unavailable = running.policy, running.unavailable()
+    entries = {"auto": _entry("auto", {"routes_by": policy.label})}
+    for word, name in (("local", policy.default_local), ("cloud", policy.default_cloud)):
+        if name is not None:
+            entries[word] = _entry(word, _facts(policy.models[name], unavailable.get(name)))
+    for name, model in policy.models.items():
+        entries[name] = _entry(name, _facts(model, unavailable.get(name)))
+    return entries
+
+
+def _entry(name: str, facts: JsonObject) -> JsonObject:
+    return {"id": name, "object": "model", "created": _CREATED, "owned_by": "gatehouse", "gatehouse": facts}
+
+
+def _facts(model: Model, why: str | None) -> JsonObject:
+    facts: JsonObject = {
+        "model": model.model,
+        "locality": model.locality,
+        "region": model.region,
+        "context": model.context,
+        "capabilities": sorted(model.capabilities),
+        "available": why is None,
+    }
+    if why is not None:
+        facts["why"] = f"{why}: set {model.api_key_env}" if model.api_key_env else why
+    return facts
+
+
+def _json(payload: JsonObject, status: int = 200) -> Response:
+    return Response(orjson.dumps(payload), status, media_type="application/json")
+
+
+def error_response(error: GatehouseError) -> Response:
+    """An error in OpenAI's envelope, with the headers that every answer carries."""
+    headers = [*outcome_headers(new_request_id(), Outcome()), *retry_headers(error)]
+    response = Response(openai_envelope(error), error.status, media_type="application/json")
+    for name, value in headers:
+        response.headers[name.decode()] = value.decode()
+    return response

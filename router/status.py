@@ -1,0 +1,44 @@
+"""What a worker knows of its own health: ready once, degraded by name. One bad shared file must not unready a fleet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from router.types import JsonObject
+
+
+@dataclass(slots=True)
+class Status:
+    """Written by the parts that notice, read by `/readyz`. Names and states only, no content."""
+
+    policy: JsonObject = field(default_factory=dict)  # running digest, file digest, last error, as the parent says
+    engine: JsonObject = field(default_factory=dict)  # state and restarts, as the parent says
+    answered: set[str] = field(default_factory=set)  # models whose self-test has been answered
+    failing: dict[str, str] = field(default_factory=dict)  # model -> code of its last self-test
+    draining: bool = False
+
+    @property
+    def ready(self) -> bool:
+        """True from the first answered self-test on, until the process drains."""
+        return bool(self.policy) and bool(self.answered) and not self.draining
+
+    def degraded(self) -> list[str]:
+        """What is not as it should be, in short names."""
+        found = []
+        if self.policy.get("last_error"):
+            found.append("policy_reload_failed")
+        if self.engine.get("state") not in (None, "ready"):
+            found.append(f"engine_{self.engine['state']}")
+        found.extend(f"model_{name}_{code}" for name, code in sorted(self.failing.items()))
+        return found
+
+    def report(self) -> JsonObject:
+        """The body of `/readyz`."""
+        state = "draining" if self.draining else "ready" if self.ready else "starting"
+        return {
+            "status": state,
+            "degraded": self.degraded(),
+            "policy": self.policy,
+            "engine": self.engine,
+            "models": {"answered": sorted(self.answered), "failing": self.failing},
+        }
