@@ -1,4 +1,4 @@
-"""The account of each exchange: its decision record, its intent under `audit: required`, and its metrics. No content."""
+"""The account of each exchange: its decision record, its intent under `audit: required`, its metrics. No content."""
 
 from __future__ import annotations
 
@@ -23,15 +23,16 @@ class Accounts:
 
     async def intend(self, exchange: Exchange, permit: EgressPermit) -> bool:
         """True once the intent to let these bytes leave is durable."""
+        plan = exchange.plan
         return await self._sink.intend(
             build_record(
                 keys=self._keys,
                 request_id=exchange.request.id,
                 principal=exchange.request.principal,
                 policy=exchange.running.policy,
-                facts=exchange.facts,
-                signals=exchange.signals,
-                decision=exchange.decision,
+                facts=plan and plan.facts,
+                signals=plan and plan.signals,
+                decision=plan and plan.decision,
                 permits=[permit],
                 artifacts=self._artifacts,
             )
@@ -41,17 +42,20 @@ class Accounts:
         """The record and the metrics of an exchange that has ended; `Exchange.finish` calls it once."""
         elapsed = exchange.elapsed()
         self._sink.offer(self._record(exchange, elapsed))
-        self._telemetry.request_finished(exchange.outcome, elapsed, exchange.waited, exchange.signals)
+        self._telemetry.request_finished(
+            exchange.outcome, elapsed, exchange.waited, exchange.plan and exchange.plan.signals
+        )
 
     def _record(self, exchange: Exchange, elapsed: float) -> JsonObject:
+        plan = exchange.plan
         return build_record(
             keys=self._keys,
             request_id=exchange.request.id,
             principal=exchange.request.principal,
             policy=exchange.running.policy,
-            facts=exchange.facts,
-            signals=exchange.signals,
-            decision=exchange.decision,
+            facts=plan and plan.facts,
+            signals=plan and plan.signals,
+            decision=plan and plan.decision,
             outcome=exchange.outcome,
             permits=exchange.permits,
             latency_ms=elapsed * 1000,

@@ -54,9 +54,9 @@ class ReplyCache:
         storing.add_done_callback(self._storing.discard)
 
     def _key(self, exchange: Exchange) -> bytes | None:
-        decision, request = exchange.decision, exchange.request
-        if decision is None or not decision.cacheable:
+        if exchange.plan is None or not exchange.planned.cacheable:
             return None
+        decision, request = exchange.planned, exchange.request
         return self._keys.key(
             tenant=request.principal.tenant,
             level=decision.sensitivity.word,
@@ -70,7 +70,7 @@ class ReplyCache:
 
 def _sure_enough(exchange: Exchange) -> bool:
     """A local answer that could lawfully have been bettered is kept only when it was judged good."""
-    decision, outcome = exchange.decision, exchange.outcome
-    if decision is None or outcome.route != "local" or decision.escalation is None:
+    decision, outcome = exchange.planned, exchange.outcome
+    if outcome.route != "local" or decision.escalation is None:
         return True
     return outcome.confidence is not None and outcome.confidence >= decision.threshold

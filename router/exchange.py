@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from classifiers.types import Signals
-from policies.types import Decision, EgressPermit, Facts
+from policies.types import Decision, EgressPermit
+from router.planning import Plan
 from router.running import Running
 from router.types import ChatRequest, Outcome, Usage
 
@@ -20,9 +21,7 @@ class Exchange:
     running: Running
     on_finish: Callable[[Exchange], None] = field(default=lambda exchange: None, repr=False)
     outcome: Outcome = field(default_factory=Outcome)
-    signals: Signals | None = None
-    facts: Facts | None = None
-    decision: Decision | None = None
+    plan: Plan | None = None
     permits: list[EgressPermit] = field(default_factory=list)
     waited: float = 0.0  # seconds spent waiting for backends
     first_chunk: float | None = None  # seconds from receipt to the first chunk of a stream
@@ -31,25 +30,25 @@ class Exchange:
     @property
     def planned(self) -> Decision:
         """The decision; there is one from `note` on."""
-        assert self.decision is not None
-        return self.decision
+        assert self.plan is not None
+        return self.plan.decision
 
     @property
     def measured(self) -> Signals:
         """The signals; there are some from `note` on."""
-        assert self.signals is not None
-        return self.signals
+        assert self.plan is not None
+        return self.plan.signals
 
-    def note(self, signals: Signals, facts: Facts, decision: Decision) -> None:
+    def note(self, plan: Plan) -> None:
         """Keep what was measured and decided, and start the outcome from it."""
-        self.signals, self.facts, self.decision = signals, facts, decision
-        outcome = self.outcome
+        self.plan = plan
+        decision, outcome = plan.decision, self.outcome
         outcome.policy = self.running.policy.label
         outcome.sensitivity = decision.sensitivity.word
         outcome.held = decision.held
         outcome.reason = decision.reason
         outcome.route, outcome.model = decision.route, decision.model or ""
-        complexity = signals.values["complexity"].value
+        complexity = plan.signals.values["complexity"].value
         outcome.complexity = complexity if isinstance(complexity, float) else None
 
     def add_usage(self, model: str, usage: object) -> None:

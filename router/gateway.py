@@ -6,15 +6,14 @@ It holds no wire format and no policy: those stand above and below.
 from __future__ import annotations
 
 from classifiers.pipeline import Pipeline
-from policies.decide import decide
 
-from policies.types import Facts, Refusal
-from router import fields
+from policies.types import Refusal
 from router.accounting import Accounts
 from router.answering import Answering, whole
 from router.caching import ReplyCache
 from router.errors import Denied, GatehouseError, InvalidRequest, NotFound, Unavailable
 from router.exchange import Exchange
+from router.planning import plan
 from router.running import RunningPolicy
 from router.types import ChatRequest, Reply
 
@@ -39,6 +38,15 @@ class Gateway:
         self._cache = cache
         self._accounts = accounts
 
+    def begin(self, request: ChatRequest) -> Exchange:
+        """An exchange that keeps the policy version in force now until it is finished."""
+        return Exchange(request, self._running.current.acquire(), self._accounts.settle)
+
+    async def plan(self, exchange: Exchange) -> None:
+        """Classify and decide; calls no model."""
+        running = exchange.running
+        exchange.note(await plan(exchange.request, running.policy, running.unavailable(), self._pipeline))
+
     async def answer(self, exchange: Exchange) -> Reply:
         """The reply, or the `GatehouseError` that ends the request; either way one decision record is written."""
         failure: str | None = "cancelled"
@@ -57,31 +65,6 @@ class Gateway:
         if reply.chunks is None:
             exchange.finish(None)
         return reply
-
-    def begin(self, request: ChatRequest) -> Exchange:
-        """An exchange that keeps the policy version in force now until it is finished."""
-        return Exchange(request, self._running.current.acquire(), self._accounts.settle)
-
-    async def plan(self, exchange: Exchange) -> None:
-        """Classify and decide; calls no model."""
-        request, policy = exchange.request, exchange.running.policy
-        needs, hints, unknown = fields.read_fields(request.body)
-        signals = await self._pipeline.run(request.body, policy.scan_rules, request.principal.tenant)
-        context_length = signals.values["context_length"].value
-        facts = Facts(
-            tenant=request.principal.tenant,
-            requested=request.model,
-            local_only=request.local_only,
-            stream=request.stream,
-            needs=needs,
-            hints=hints,
-            unknown_fields=unknown,
-            input_tokens=context_length if isinstance(context_length, int) else 0,
-            output_tokens=fields.max_output_tokens(request.body),
-            unavailable=exchange.running.unavailable(),
-            no_store=request.no_store,
-        )
-        exchange.note(signals, facts, decide(policy, facts, signals))
 
 
 def _refuse(refusal: Refusal | None) -> None:

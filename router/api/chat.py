@@ -127,7 +127,8 @@ class ChatEndpoint:
         finally:
             exchange.finished = True  # nothing was answered: no record
             exchange.running.release()
-        payload = orjson.dumps(explanation(exchange))
+        assert exchange.plan is not None
+        payload = orjson.dumps(explanation(exchange.plan, exchange.running.policy))
         await respond(started.send, 200, outcome_headers(exchange.request.id, exchange.outcome), payload)
 
     async def _answer(self, exchange: Exchange, started: Started) -> None:
@@ -140,7 +141,7 @@ class ChatEndpoint:
         await respond(started.send, 200, headers, orjson.dumps(reply.body))
 
     async def _stream(self, exchange: Exchange, started: Started) -> None:
-        """Headers wait for the route, at most `headers_after`; then come heartbeats, and the route in the last chunk."""
+        """Headers wait for the route, at most `headers_after`; then heartbeats, and the route in the last chunk."""
         answering = asyncio.ensure_future(self._gateway.answer(exchange))
         try:
             await asyncio.wait({answering}, timeout=exchange.running.policy.headers_after_seconds)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from classifiers.types import Finding, Signal
-from router.exchange import Exchange
+from policies.types import Policy
+from router.planning import Plan
 from router.types import JsonObject
 
 
-def explanation(exchange: Exchange) -> JsonObject:
+def explanation(plan: Plan, policy: Policy) -> JsonObject:
     """The answer of `POST /v1/route` (DESIGN.md, section 9), from the decision and the signals it was made of."""
-    decision, signals = exchange.planned, exchange.measured
+    decision, signals = plan.decision, plan.signals
     answer: JsonObject = {
         "route": decision.route,
         "model": decision.model,
@@ -29,7 +30,7 @@ def explanation(exchange: Exchange) -> JsonObject:
             for seen in decision.candidates
         ],
         "reasons": [{"rule": reason.rule, "matched": reason.matched, "why": reason.why} for reason in decision.reasons],
-        "policy": exchange.running.policy.label,
+        "policy": policy.label,
     }
     if decision.refusal is not None:
         answer["refusal"] = {

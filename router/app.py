@@ -1,0 +1,239 @@
+"""A worker: the composition root of the data path, and the process that serves it (`python -P -m router.app`).
+
+It only connects: policy, settings and the engine's state come from the parent over the control socket, records go back.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import importlib
+import importlib.util
+import logging
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import uvicorn
+from classifiers.pipeline import Pipeline
+from fastapi import FastAPI
+from policies.schema import compile_policy
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from policies.types import Model, Policy
+from router.accounting import Accounts
+from router.answering import Answering
+from router.api.chat import ChatEndpoint
+from router.api.service import Service
+from router.backends.base import Backend
+from router.backends.table import make_backend
+from router.cache.base import Cache
+from router.cache.key import CacheKeys
+from router.cache.memory import MemoryCache
+from router.caching import ReplyCache
+from router.confidence import Confidence
+from router.control import ControlClient
+from router.egress import Egress
+from router.errors import GatehouseError
+from router.gateway import Gateway
+from router.identity import Identity
+from router.keys import Keys, load_keys
+from router.records import RecordSink
+from router.running import Running, RunningPolicy, with_local_server
+from router.settings import Settings
+from router.status import Status
+from router.telemetry import Telemetry, configure_logging
+from router.types import JsonObject
+
+log = logging.getLogger("gatehouse.worker")
+
+_SELF_TEST_SECONDS = (0.2, 5.0)  # between tries while starting, and between looks at a target that failed
+
+
+class Application:
+    """The data path's two endpoints at once, everything else through FastAPI."""
+
+    def __init__(self, hot: dict[str, ASGIApp], rest: ASGIApp) -> None:
+        self._hot = hot
+        self._rest = rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self._hot.get(scope["path"], self._rest) if scope["type"] == "http" else self._rest
+        await app(scope, receive, send)
+
+
+class Worker:
+    """Everything one worker is made of, wired together."""
+
+    def __init__(self, settings: Settings, policy: Policy, sink: RecordSink) -> None:
+        self.settings = settings
+        self.status = Status()
+        self.ready = asyncio.Event()
+        self.telemetry = Telemetry(settings)
+        keys = load_keys(settings.state_dir)
+        self.running = RunningPolicy(policy, self._backend)
+        self.pipeline = Pipeline(budget_ms=settings.scan_budget_ms, per_kb_ms=settings.scan_budget_ms_per_kb)
+        self.cache = _make_cache(settings, keys)
+        accounts = Accounts(
+            sink=sink, keys=keys, telemetry=self.telemetry, artifacts={"classifiers": self.pipeline.digest}
+        )
+        replies = ReplyCache(self.cache, CacheKeys(keys), self.pipeline.digest, self.telemetry)
+        answering = Answering(
+            egress=Egress(self.pipeline),
+            cache=replies,
+            confidence=Confidence(),
+            accounts=accounts,
+            telemetry=self.telemetry,
+        )
+        gateway = Gateway(
+            running=self.running, pipeline=self.pipeline, answering=answering, cache=replies, accounts=accounts
+        )
+        self.app = _application(self, gateway, Identity(settings))
+
+    def _backend(self, model: Model, policy: Policy) -> Backend:
+        return make_backend(model, policy, self.settings)
+
+    def take(self, message: JsonObject) -> None:
+        """What the parent tells: a new policy, or the state of policy file and engine."""
+        if message["t"] == "policy":
+            self.running.swap(effective_policy(message, self.settings))
+        elif message["t"] == "status":
+            self.status.policy, self.status.engine = message["policy"], message["engine"]
+
+    async def watch_targets(self) -> None:
+        """Self-test every model of the policy in force until each has answered once; then look again at what fails."""
+        while True:
+            running = self.running.current
+            due = [name for name in running.backends if name not in self.status.answered]
+            await asyncio.gather(*(self._self_test(running, name) for name in due))
+            await asyncio.sleep(_SELF_TEST_SECONDS[self.status.ready])
+
+    async def _self_test(self, running: Running, name: str) -> None:
+        if running.policy.models[name].locality != "local":
+            return  # a self-test of ours is no reason for anything to leave
+        try:
+            await running.backends[name].self_test()
+        except GatehouseError as error:
+            self.status.failing[name] = error.code
+        else:
+            self.status.failing.pop(name, None)
+            self.status.answered.add(name)
+            self.ready.set()
+
+    async def close(self) -> None:
+        await self.running.close()
+        await self.cache.close()
+        await self.pipeline.close()
+        self.telemetry.close()
+
+
+def effective_policy(message: JsonObject, settings: Settings) -> Policy:
+    """The policy in a `policy` message, as this process serves it."""
+    return with_local_server(compile_policy(message["text"], message["source"]), settings)
+
+
+def _make_cache(settings: Settings, keys: Keys) -> Cache:
+    if settings.redis_url is None:
+        return MemoryCache(keys, max_bytes=settings.cache_max_bytes)
+    from router.cache.redis import RedisCache
+
+    return RedisCache(keys, settings.redis_url, timeout_ms=settings.redis_timeout_ms)
+
+
+def _application(worker: Worker, gateway: Gateway, identity: Identity) -> Application:
+    service = Service(worker.running, identity, worker.status, worker.telemetry)
+    rest = FastAPI(title="Gatehouse", docs_url=None, redoc_url=None, openapi_url=None)
+    rest.router.routes.extend(
+        [
+            Route("/healthz", service.healthz),
+            Route("/readyz", service.readyz),
+            Route("/metrics", service.metrics),
+            Route("/v1/models", service.models),
+            Route("/v1/models/{model:path}", service.model),
+            Route("/{path:path}", service.unknown, methods=["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]),
+        ]
+    )
+    chat = ChatEndpoint(gateway, identity, worker.settings, worker.telemetry)
+    route = ChatEndpoint(gateway, identity, worker.settings, worker.telemetry, planning=True)
+    return Application({"/v1/chat/completions": cast(ASGIApp, chat), "/v1/route": cast(ASGIApp, route)}, rest)
+
+
+async def serve(control: Path, listener: socket.socket) -> None:
+    """Connect to the parent, build the worker from what it says, serve until told to stop or the parent has gone."""
+    told: asyncio.Queue[JsonObject] = asyncio.Queue()
+    stop = asyncio.Event()
+    client = ControlClient(control, on_message=told.put, on_lost=stop.set)
+    await client.start()
+    settings = Settings.model_validate((await told.get())["settings"])
+    client.limit(settings.records_queue)
+    configure_logging(settings.log_level)
+    worker = Worker(settings, effective_policy(await told.get(), settings), client)
+    client.on_drop = worker.telemetry.records_dropped
+    server = uvicorn.Server(
+        uvicorn.Config(
+            cast(ASGIApp, worker.app),
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            timeout_graceful_shutdown=int(settings.grace_s),
+            h11_max_incomplete_event_size=64 * 1024,
+        )
+    )
+    tasks = [
+        asyncio.create_task(_follow(told, worker)),
+        asyncio.create_task(worker.watch_targets()),
+        asyncio.create_task(_announce(worker, client)),
+        asyncio.create_task(_stop_with_parent(stop, server)),
+    ]
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await worker.close()
+        await client.close()
+
+
+async def _follow(told: asyncio.Queue[JsonObject], worker: Worker) -> None:
+    while True:
+        worker.take(await told.get())
+
+
+async def _announce(worker: Worker, client: ControlClient) -> None:
+    await worker.ready.wait()
+    client.tell({"t": "ready", "pid": os.getpid()})
+
+
+async def _stop_with_parent(stop: asyncio.Event, server: uvicorn.Server) -> None:
+    await stop.wait()
+    server.should_exit = True
+
+
+def main() -> None:
+    """Entry of a worker process; the parent passes the control socket's path and the listening socket's number."""
+    parser = argparse.ArgumentParser(description="A Gatehouse worker; started by `gatehouse serve`.")
+    parser.add_argument("--control", type=Path, required=True)
+    parser.add_argument("--listener", type=int, required=True, help="file descriptor of the listening socket")
+    arguments = parser.parse_args()
+    listener = socket.socket(fileno=arguments.listener)
+    with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=loop_factory()) as runner:
+        runner.run(serve(arguments.control, listener))
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's event loop where it is installed, else asyncio's own."""
+    if importlib.util.find_spec("uvloop") is None:
+        return None
+    new_loop: Callable[[], asyncio.AbstractEventLoop] = importlib.import_module("uvloop").new_event_loop
+    return new_loop
+
+
+if __name__ == "__main__":
+    main()
