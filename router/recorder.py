@@ -1,0 +1,271 @@
+"""What the gateway counts and times, as one cheap call for each event. Never takes a request's content."""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left
+from typing import TYPE_CHECKING, Literal, get_args
+
+from classifiers.types import Signals
+from policies.types import Model
+from router.gen_ai import Operation, response_model_name, target_of
+from router.metrics import MetricStore, observe_many
+from router.metrics_table import TABLE
+from router.types import Outcome, Usage
+
+if TYPE_CHECKING:
+    from prometheus_client import Counter, Gauge, Histogram
+
+CacheResult = Literal["hit", "miss", "error", "stored", "bypassed"]
+EngineState = Literal["off", "starting", "ready", "restarting", "failed"]
+
+_SERVER_PROVIDER = "gatehouse"  # towards its callers the gateway is the server, whichever model answered
+_MAX_REMEMBERED = 4096  # resolved series that are kept for the next request of the same kind
+_PER_CHUNK = "gen_ai.client.operation.time_per_output_chunk"
+_CHUNK_BOUNDS = next(definition.buckets for definition in TABLE if definition.name == _PER_CHUNK)
+
+
+class ChunkClock:
+    """Times the chunks of one stream: `tick` for each is cheap, recording waits for the end."""
+
+    __slots__ = ("_last", "_started", "counts", "first", "total")
+
+    def __init__(self, started: float | None = None) -> None:
+        """`started`: `time.perf_counter()` when the call began; now, when not given."""
+        self._started = self._last = time.perf_counter() if started is None else started
+        self.first: float | None = None  # seconds from the call to the first chunk
+        self.counts = [0] * (len(_CHUNK_BOUNDS) + 1)
+        self.total = 0.0
+
+    def tick(self) -> None:
+        """A chunk has come."""
+        now = time.perf_counter()
+        if self.first is None:
+            self.first = now - self._started
+        else:
+            gap = now - self._last
+            self.counts[bisect_left(_CHUNK_BOUNDS, gap)] += 1
+            self.total += gap
+        self._last = now
+
+
+class _RequestSeries:
+    """The series of one kind of request, looked up once."""
+
+    __slots__ = ("duration", "first_token", "overhead", "per_token", "requests")
+
+    def __init__(self, store: MetricStore, outcome: Outcome, status: int, operation: Operation) -> None:
+        server = (operation, _SERVER_PROVIDER, outcome.model)
+        self.requests = store.counter(
+            "gatehouse.requests", outcome.route, outcome.reason, outcome.sensitivity, str(status)
+        )
+        self.duration = store.histogram("gen_ai.server.request.duration", *server, outcome.error_code or "")
+        self.first_token = store.histogram("gen_ai.server.time_to_first_token", *server)
+        self.per_token = store.histogram("gen_ai.server.time_per_output_token", *server)
+        self.overhead = store.histogram("gatehouse.overhead", outcome.route)
+
+
+class _CallSeries:
+    """The series of one kind of call to a model, looked up once."""
+
+    __slots__ = ("duration", "first_chunk", "input_tokens", "output_tokens", "per_chunk")
+
+    def __init__(self, store: MetricStore, model: Model, answered: str, error: str, operation: Operation) -> None:
+        target = target_of(model)
+        client = (
+            operation,
+            target.provider,
+            target.request_model,
+            answered,
+            target.address,
+            str(target.port) if target.port else "",
+        )
+        self.duration = store.histogram("gen_ai.client.operation.duration", *client, error)
+        self.first_chunk = store.histogram("gen_ai.client.operation.time_to_first_chunk", *client)
+        self.per_chunk = store.histogram(_PER_CHUNK, *client)
+        self.input_tokens = store.histogram("gen_ai.client.token.usage", *client, "input")
+        self.output_tokens = store.histogram("gen_ai.client.token.usage", *client, "output")
+
+
+class Recorder:
+    """Records into one `MetricStore`. Every method is synchronous, costs microseconds and never raises for a value."""
+
+    def __init__(self, store: MetricStore) -> None:
+        self.store = store
+        self._requests: dict[tuple[object, ...], _RequestSeries] = {}
+        self._calls: dict[tuple[object, ...], _CallSeries] = {}
+        self._counters: dict[tuple[str, ...], Counter] = {}
+        self._gauges: dict[tuple[str, ...], Gauge] = {}
+        self._queue_waits: dict[str, Histogram] = {}
+        self._scan = store.histogram("gatehouse.scan")
+        self._cost = store.counter("gatehouse.cost.usd")
+        self._in_flight = store.gauge("gatehouse.requests.in_flight")
+        self._policy_label: str | None = None
+
+    def request_finished(
+        self,
+        outcome: Outcome,
+        *,
+        status: int,
+        seconds: float,
+        waited: float = 0.0,
+        first_chunk: float | None = None,
+        signals: Signals | None = None,
+        operation: Operation = "chat",
+    ) -> None:
+        """Once for each request, refusals and cache hits included.
+
+        `seconds` is the whole time, `waited` the part of it spent waiting for backends, `first_chunk` the time from
+        receipt to the first chunk of a stream.
+        """
+        key = (
+            outcome.route,
+            outcome.reason,
+            outcome.sensitivity,
+            status,
+            outcome.model,
+            outcome.error_code,
+            operation,
+        )
+        series = self._requests.get(key)
+        if series is None:
+            series = _RequestSeries(self.store, outcome, status, operation)
+            if len(self._requests) < _MAX_REMEMBERED:
+                self._requests[key] = series
+        series.requests.inc()
+        series.duration.observe(seconds)
+        series.overhead.observe(seconds - waited if seconds > waited else 0.0)
+        if first_chunk is not None:
+            self._record_first_token(series, outcome, seconds, first_chunk)
+        for name, usage in outcome.usage.items():
+            self._count("gatehouse.tokens", name, "input", amount=usage.input_tokens)
+            self._count("gatehouse.tokens", name, "output", amount=usage.output_tokens)
+        if outcome.cost_usd > 0:
+            self._cost.inc(outcome.cost_usd)
+        if signals is not None:
+            self._record_scan(signals)
+
+    def _record_first_token(self, series: _RequestSeries, outcome: Outcome, seconds: float, first: float) -> None:
+        series.first_token.observe(first)
+        used = outcome.usage.get(outcome.model)
+        if used is not None and used.output_tokens > 1 and seconds > first:
+            series.per_token.observe((seconds - first) / (used.output_tokens - 1))
+
+    def _record_scan(self, signals: Signals) -> None:
+        self._scan.observe(signals.elapsed_ms / 1e3)
+        for finding in signals.scan.findings:
+            self._count("gatehouse.findings", finding.entity_type)
+        for unknown in signals.scan.unknowns:
+            self._count("gatehouse.unknowns", unknown.kind)
+
+    def upstream_call(
+        self,
+        model: Model,
+        *,
+        seconds: float,
+        usage: Usage | None = None,
+        clock: ChunkClock | None = None,
+        response_model: str | None = None,
+        error_type: str | None = None,
+        operation: Operation = "chat",
+    ) -> None:
+        """Once for each call to a model that has ended, well or not; `error_type` is our code or a class name."""
+        answered = response_model_name(model.model, response_model)
+        key = (model.backend, model.model, model.base_url, answered, error_type, operation)
+        series = self._calls.get(key)
+        if series is None:
+            series = _CallSeries(self.store, model, answered, error_type or "", operation)
+            if len(self._calls) < _MAX_REMEMBERED:
+                self._calls[key] = series
+        series.duration.observe(seconds)
+        if usage is not None:
+            series.input_tokens.observe(usage.input_tokens)
+            series.output_tokens.observe(usage.output_tokens)
+        if clock is not None and clock.first is not None:
+            series.first_chunk.observe(clock.first)
+            observe_many(series.per_chunk, clock.counts, clock.total)
+
+    def bytes_left(self, model: str, size: int) -> None:
+        """`size` bytes have been written to the target `model` (the policy's name)."""
+        self._count("gatehouse.egress", model, amount=size)
+
+    def permit_refused(self, code: str) -> None:
+        """`permit` withheld one; `code` is the refusal's."""
+        self._count("gatehouse.permits.refused", code)
+
+    def cache_looked_up(self, result: CacheResult) -> None:
+        """One use of the cache."""
+        self._count("gatehouse.cache", result)
+
+    def request_shed(self, cause: str) -> None:
+        """A request was refused for want of room: `concurrency`, `local_queue`, `tenant_queue`, …"""
+        self._count("gatehouse.shed", cause)
+
+    def in_flight(self, count: int) -> None:
+        """Requests that this process is answering now."""
+        self._in_flight.set(count)
+
+    def queue_depth(self, queue: str, count: int) -> None:
+        """Requests that wait in this process's `queue` now."""
+        self._set("gatehouse.queue.depth", queue, value=count)
+
+    def queue_waited(self, queue: str, seconds: float) -> None:
+        """A request has waited in `queue` and goes on."""
+        series = self._queue_waits.get(queue)
+        if series is None:
+            series = self._queue_waits[queue] = self.store.histogram("gatehouse.queue.wait", queue)
+        series.observe(seconds)
+
+    def policy_in_force(self, label: str) -> None:
+        """This process decides by the policy `label` from now on (`Policy.label`)."""
+        if self._policy_label is not None and self._policy_label != label:
+            self._set("gatehouse.policy.info", self._policy_label, value=0)
+        self._policy_label = label
+        self._set("gatehouse.policy.info", label, value=1)
+
+    def policy_loaded(self, is_good: bool) -> None:
+        """The parent has read the policy anew; a bad one changed nothing."""
+        self._set("gatehouse.policy.last_reload_success", value=int(is_good))
+        self._count("gatehouse.policy.reloads", "success" if is_good else "failure")
+
+    def engine_state(self, state: EngineState) -> None:
+        """The engine's state, told by the process that supervises it."""
+        for name in get_args(EngineState):
+            self._set("gatehouse.engine.state", name, value=int(name == state))
+
+    def engine_restarted(self) -> None:
+        """The engine died and was started again."""
+        self._count("gatehouse.engine.restarts")
+
+    def worker_restarted(self) -> None:
+        """A worker died and was started again."""
+        self._count("gatehouse.worker.restarts")
+
+    def degraded(self, component: str, is_degraded: bool) -> None:
+        """`component` (`redis`, `engine`, `policy`, a model's name) does not work as configured, or does again."""
+        self._set("gatehouse.degraded", component, value=int(is_degraded))
+
+    def records_written(self, count: int) -> None:
+        """Decision records are on the disk."""
+        self._count("gatehouse.records.written", amount=count)
+
+    def records_dropped(self, count: int) -> None:
+        """Decision records are lost: a full queue, a full disk."""
+        self._count("gatehouse.records.dropped", amount=count)
+
+    def _count(self, *series: str, amount: float = 1) -> None:
+        counter = self._counters.get(series)
+        if counter is None:
+            counter = self.store.counter(*series)
+            if len(self._counters) < _MAX_REMEMBERED:
+                self._counters[series] = counter
+        if amount > 0:
+            counter.inc(amount)
+
+    def _set(self, *series: str, value: float) -> None:
+        gauge = self._gauges.get(series)
+        if gauge is None:
+            gauge = self.store.gauge(*series)
+            if len(self._gauges) < _MAX_REMEMBERED:
+                self._gauges[series] = gauge
+        gauge.set(value)
