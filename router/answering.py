@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 
 import orjson
@@ -11,6 +10,7 @@ from policies.types import Grant
 from router import fields
 from router.accounting import Accounts
 from router.caching import ReplyCache
+from router.calling import Calls
 from router.chunks import replay
 from router.confidence import Confidence, TokenTrace
 from router.egress import Egress
@@ -37,12 +37,14 @@ class Answering:
         self,
         *,
         egress: Egress,
+        calls: Calls,
         cache: ReplyCache,
         confidence: Confidence,
         accounts: Accounts,
         telemetry: Telemetry,
     ) -> None:
         self._egress = egress
+        self._calls = calls
         self._cache = cache
         self._confidence = confidence
         self._accounts = accounts
@@ -75,7 +77,7 @@ class Answering:
         try:
             if streamed:
                 return await self._stream_home(exchange, name, outgoing)
-            completion = await self._call(exchange, name, outgoing)
+            completion = await self._calls.complete(exchange, name, outgoing)
         except Unavailable as error:
             return await self._local_down(exchange, error)
         except UpstreamError as error:
@@ -90,11 +92,10 @@ class Answering:
 
     async def _stream_home(self, exchange: Exchange, name: str, outgoing: Outgoing) -> Reply:
         decision = exchange.planned
-        chunks = await exchange.running.backends[name].open_stream(outgoing)
+        chunks = await self._calls.open_stream(exchange, name, outgoing)
         keeps = decision.cacheable and decision.escalation is None
         relay = Relay(
             exchange,
-            name,
             chunks,
             keep=self._cache.keep if keeps else None,
             hide_logprobs=not exchange.request.body.get("logprobs"),
@@ -125,16 +126,13 @@ class Answering:
         outgoing = await self._permitted(exchange, grant)
         outcome, decision = exchange.outcome, exchange.planned
         outcome.bytes_left += len(outgoing.body)
+        self._telemetry.bytes_left(grant.model, len(outgoing.body))
         if exchange.request.stream:
-            started = time.perf_counter()
-            try:
-                chunks = await exchange.running.backends[grant.model].open_stream(outgoing)
-            finally:
-                exchange.waited += time.perf_counter() - started
+            chunks = await self._calls.open_stream(exchange, grant.model, outgoing)
             keep = self._cache.keep if decision.cacheable else None
-            reply = Reply(outcome, chunks=Relay(exchange, grant.model, chunks, keep=keep))
+            reply = Reply(outcome, chunks=Relay(exchange, chunks, keep=keep))
         else:
-            completion = await self._call(exchange, grant.model, outgoing)
+            completion = await self._calls.complete(exchange, grant.model, outgoing)
             reply = None
         outcome.route, outcome.model = exchange.running.policy.models[grant.model].locality, grant.model
         outcome.reason = reason or outcome.reason
@@ -152,15 +150,6 @@ class Answering:
             raise IntentNotDurable
         exchange.permits.append(outgoing.permit)
         return outgoing
-
-    async def _call(self, exchange: Exchange, name: str, outgoing: Outgoing) -> JsonObject:
-        started = time.perf_counter()
-        try:
-            completion = await exchange.running.backends[name].complete(outgoing)
-        finally:
-            exchange.waited += time.perf_counter() - started
-        exchange.add_usage(name, completion.get("usage"))
-        return completion
 
     async def _local_down(self, exchange: Exchange, error: Unavailable) -> Reply:
         """The local model could not begin: the policy's fallback, with a permit of its own, or a 503 that says why."""
@@ -192,13 +181,13 @@ def whole(exchange: Exchange, completion: JsonObject) -> Reply:
 
 
 async def _replayed(exchange: Exchange, completion: JsonObject) -> AsyncIterator[JsonObject]:
-    failure: str | None = "client_closed"
+    failure, status = "client_closed", 499
     try:
         async for chunk in replay(completion, exchange.request.include_usage):
             yield chunk
-        failure = None
+        failure, status = None, 200
     finally:
-        exchange.finish(failure)
+        exchange.finish(failure, status)
 
 
 def _broken_off(error: UpstreamError) -> GatehouseError:

@@ -33,8 +33,10 @@ from router.backends.base import Backend
 from router.backends.table import make_backend
 from router.cache.base import Cache
 from router.cache.key import CacheKeys
-from router.cache.memory import MemoryCache
+from router.cache.memory import MemoryBytes
+from router.cache.sealed import SealedCache, Sealer
 from router.caching import ReplyCache
+from router.calling import Calls
 from router.confidence import Confidence
 from router.control import ControlClient
 from router.egress import Egress
@@ -73,7 +75,8 @@ class Worker:
         self.settings = settings
         self.status = Status()
         self.ready = asyncio.Event()
-        self.telemetry = Telemetry(settings)
+        self.telemetry = Telemetry.from_settings(settings)
+        self.telemetry.start()
         keys = load_keys(settings.state_dir)
         self.running = RunningPolicy(policy, self._backend)
         self.pipeline = Pipeline(budget_ms=settings.scan_budget_ms, per_kb_ms=settings.scan_budget_ms_per_kb)
@@ -84,6 +87,7 @@ class Worker:
         replies = ReplyCache(self.cache, CacheKeys(keys), self.pipeline.digest, self.telemetry)
         answering = Answering(
             egress=Egress(self.pipeline),
+            calls=Calls(self.telemetry),
             cache=replies,
             confidence=Confidence(),
             accounts=accounts,
@@ -138,10 +142,10 @@ def effective_policy(message: JsonObject, settings: Settings) -> Policy:
 
 def _make_cache(settings: Settings, keys: Keys) -> Cache:
     if settings.redis_url is None:
-        return MemoryCache(keys, max_bytes=settings.cache_max_bytes)
-    from router.cache.redis import RedisCache
+        return SealedCache(Sealer(keys), MemoryBytes(settings.cache_max_bytes))
+    from router.cache.redis import RedisBytes  # only where it is configured: the client costs 6 MB
 
-    return RedisCache(keys, settings.redis_url, timeout_ms=settings.redis_timeout_ms)
+    return SealedCache(Sealer(keys), RedisBytes(settings.redis_url, settings.redis_timeout_ms))
 
 
 def _application(worker: Worker, gateway: Gateway, identity: Identity) -> Application:

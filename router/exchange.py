@@ -10,6 +10,7 @@ from classifiers.types import Signals
 from policies.types import Decision, EgressPermit
 from router.planning import Plan
 from router.running import Running
+from router.spans import NO_SPAN, NoSpan, Span
 from router.types import ChatRequest, Outcome, Usage
 
 
@@ -26,6 +27,8 @@ class Exchange:
     waited: float = 0.0  # seconds spent waiting for backends
     first_chunk: float | None = None  # seconds from receipt to the first chunk of a stream
     finished: bool = False
+    status: int = 0  # HTTP status that it ended with; 499 when the caller went away
+    span: Span | NoSpan = NO_SPAN
 
     @property
     def planned(self) -> Decision:
@@ -51,10 +54,10 @@ class Exchange:
         complexity = plan.signals.values["complexity"].value
         outcome.complexity = complexity if isinstance(complexity, float) else None
 
-    def add_usage(self, model: str, usage: object) -> None:
+    def add_usage(self, model: str, usage: object) -> Usage | None:
         """Count what a backend says it used, and its price, under the policy's model name."""
         if not isinstance(usage, dict):
-            return
+            return None
         counted = Usage(_tokens(usage, "prompt_tokens"), _tokens(usage, "completion_tokens"))
         before = self.outcome.usage.get(model, Usage())
         self.outcome.usage[model] = Usage(
@@ -65,6 +68,7 @@ class Exchange:
             self.outcome.cost_usd += (
                 counted.input_tokens * price.input_per_1m + counted.output_tokens * price.output_per_1m
             ) / 1e6
+        return counted
 
     def total_usage(self) -> dict[str, int]:
         """OpenAI's `usage` over every model that worked on the answer."""
@@ -72,12 +76,20 @@ class Exchange:
         completion = sum(usage.output_tokens for usage in self.outcome.usage.values())
         return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
-    def finish(self, failure: str | None) -> None:
+    def finish(self, failure: str | None, status: int) -> None:
         """End it, once: `failure` is the code of what went wrong, None for an answer that is whole."""
         if not self.finished:
             self.finished = True
+            self.status = status
             self.outcome.error_code = failure
             self.on_finish(self)
+            self.running.release()
+
+    def discard(self) -> None:
+        """End it without a record: nothing was answered."""
+        if not self.finished:
+            self.finished = True
+            self.span.end()
             self.running.release()
 
     def elapsed(self) -> float:

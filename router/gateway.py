@@ -49,21 +49,21 @@ class Gateway:
 
     async def answer(self, exchange: Exchange) -> Reply:
         """The reply, or the `GatehouseError` that ends the request; either way one decision record is written."""
-        failure: str | None = "cancelled"
+        failure, status = "client_closed", 499
         try:
             await self.plan(exchange)
             _refuse(exchange.planned.refusal)
             stored = await self._cache.find(exchange)
             reply = whole(exchange, stored) if stored is not None else await self._answering.answer(exchange)
-            failure = None
+            failure, status = None, 200
         except GatehouseError as error:
-            failure = error.code
+            failure, status = error.code, error.status
             raise
         finally:
             if failure is not None:
-                exchange.finish(failure)
+                exchange.finish(failure, status)
         if reply.chunks is None:
-            exchange.finish(None)
+            exchange.finish(None, 200)
         return reply
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any, cast
@@ -23,7 +22,6 @@ class Relay:
     def __init__(
         self,
         exchange: Exchange,
-        model: str,
         chunks: AsyncIterator[JsonObject],
         *,
         keep: Keep | None = None,
@@ -31,7 +29,6 @@ class Relay:
         confidence: Confidence | None = None,
     ) -> None:
         self._exchange = exchange
-        self._model = model
         self._chunks = chunks
         self._keep = keep
         self._confidence = confidence
@@ -45,7 +42,7 @@ class Relay:
 
     async def _relay(self) -> AsyncIterator[JsonObject]:
         exchange = self._exchange
-        failure: str | None = "client_closed"
+        failure, status = "client_closed", 499
         try:
             async with aclosing(cast(Any, self._chunks)) as chunks:
                 async for chunk in chunks:
@@ -54,22 +51,18 @@ class Relay:
                         if exchange.first_chunk is None:
                             exchange.first_chunk = exchange.elapsed()
                         yield shown
-            failure = None
+            failure, status = None, 200
             self._remember()
         except GatehouseError as error:
-            failure = error.code
+            failure, status = error.code, error.status
             raise
         finally:
-            exchange.waited = time.perf_counter() - exchange.request.received
-            exchange.finish(failure)
+            exchange.finish(failure, status)
 
     def _pass(self, chunk: JsonObject) -> JsonObject | None:
         """The chunk as the caller sees it, or None for one that only the gateway asked for."""
         if self._assembler is not None:
             self._assembler.add(chunk)
-        usage = chunk.get("usage")
-        if usage:
-            self._exchange.add_usage(self._model, usage)
         for choice in chunk.get("choices") or ():
             self._exchange.outcome.finish_reason = choice.get("finish_reason") or self._exchange.outcome.finish_reason
             if self._trace is not None and choice.get("logprobs"):
@@ -96,4 +89,4 @@ class Relay:
             with_close = getattr(self._chunks, "aclose", None)
             if with_close is not None:
                 await asyncio.shield(with_close())
-            self._exchange.finish("client_closed")
+            self._exchange.finish("client_closed", 499)

@@ -34,7 +34,7 @@ class ChatRequest:
     local_only: bool
     no_store: bool
     received: float  # time.perf_counter() when the request line was in
-    traceparent: bytes | None = None
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,9 @@ class ChatEndpoint:
             request = await self._read(scope, receive, request_id, received)
             watch = DisconnectWatch(receive)
             exchange = self._gateway.begin(request)
+            exchange.span = self._telemetry.span_request(
+                scope["path"], request_id=request_id, traceparent=request.traceparent
+            )
             await self._serve(exchange, started)
         except GatehouseError as error:
             await started.fail(error, request_id, exchange)
@@ -89,14 +92,14 @@ class ChatEndpoint:
             if watch is not None:
                 await watch.stop()
             if exchange is not None:
-                exchange.finish("internal_error" if not exchange.finished else None)
+                exchange.finish("internal_error", 500)  # unless it has ended already
 
     async def _read(self, scope: Scope, receive: Receive, request_id: str, received: float) -> ChatRequest:
         if scope["method"] != "POST":
             raise InvalidRequest("Use POST.", status=405, code="method_not_allowed")
         principal = self._identity.authenticate(scope["headers"])
         if self._in_flight > self._settings.max_concurrent:
-            self._telemetry.shed("max_concurrent")
+            self._telemetry.request_shed("concurrency")
             raise Unavailable("Too many requests are in flight. Retry shortly.", code="local_overloaded")
         raw = await read_body(scope, receive, self._settings.max_body_bytes, self._settings.body_timeout_s)
         body = parse_json_object(raw, self._settings.max_json_depth)
@@ -117,7 +120,7 @@ class ChatEndpoint:
             include_usage=options.get("include_usage") is True,
             local_only=_local_only(scope),
             no_store=b"no-store" in (header(scope, b"cache-control") or b"").lower(),
-            traceparent=header(scope, b"traceparent"),
+            traceparent=(header(scope, b"traceparent") or b"").decode("latin-1") or None,
             received=received,
         )
 
@@ -125,8 +128,7 @@ class ChatEndpoint:
         try:
             await self._gateway.plan(exchange)
         finally:
-            exchange.finished = True  # nothing was answered: no record
-            exchange.running.release()
+            exchange.discard()
         assert exchange.plan is not None
         payload = orjson.dumps(explanation(exchange.plan, exchange.running.policy))
         await respond(started.send, 200, outcome_headers(exchange.request.id, exchange.outcome), payload)

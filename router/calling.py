@@ -1,0 +1,119 @@
+"""One call to one model, at home or outside: its time, its span, what it used. Decides nothing and opens no exit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any, cast
+
+from policies.types import Model
+from router.errors import GatehouseError
+from router.exchange import Exchange
+from router.recorder import ChunkClock
+from router.spans import NoSpan, Span
+from router.telemetry import Telemetry
+from router.types import JsonObject, Outgoing, Usage
+
+
+class Calls:
+    """Calls the backends of an exchange's policy version, and accounts for each call."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+
+    async def complete(self, exchange: Exchange, name: str, outgoing: Outgoing) -> JsonObject:
+        """The whole answer; what the backend raises."""
+        call = _Call(self._telemetry, exchange, name, stream=False)
+        try:
+            completion = await exchange.running.backends[name].complete(outgoing)
+        except BaseException as error:
+            call.end(_error_type(error))
+            raise
+        call.saw(completion)
+        call.end(None)
+        return completion
+
+    async def open_stream(self, exchange: Exchange, name: str, outgoing: Outgoing) -> AsyncIterator[JsonObject]:
+        """The chunks, the first of which is there; what the backend raises before it."""
+        call = _Call(self._telemetry, exchange, name, stream=True)
+        try:
+            chunks = await exchange.running.backends[name].open_stream(outgoing)
+        except BaseException as error:
+            call.end(_error_type(error))
+            raise
+        call.wait_over()
+        return call.follow(chunks)
+
+
+class _Call:
+    def __init__(self, telemetry: Telemetry, exchange: Exchange, name: str, *, stream: bool) -> None:
+        self._telemetry = telemetry
+        self._exchange = exchange
+        self._name = name
+        self._model: Model = exchange.running.policy.models[name]
+        self._started = time.perf_counter()
+        self._clock = ChunkClock(self._started) if stream else None
+        self._span: Span | NoSpan = telemetry.span_upstream(exchange.span, self._model, stream=stream)
+        self._usage: Usage | None = None
+        self._answered_by: str | None = None
+        self._finish_reasons: list[object] = []
+        self._waiting = True
+
+    async def follow(self, chunks: AsyncIterator[JsonObject]) -> AsyncIterator[JsonObject]:
+        failure: str | None = "client_closed"
+        clock = cast(ChunkClock, self._clock)
+        try:
+            async with aclosing(cast(Any, chunks)) as source:
+                async for chunk in source:
+                    clock.tick()
+                    self.saw(chunk)
+                    yield chunk
+            failure = None
+        except GatehouseError as error:
+            failure = error.code
+            raise
+        finally:
+            self.end(failure)
+
+    def saw(self, answer: JsonObject) -> None:
+        """Take usage, model and finish reasons from a whole answer or a chunk."""
+        usage = answer.get("usage")
+        if usage:
+            self._usage = self._exchange.add_usage(self._name, usage)
+        if self._answered_by is None and isinstance(answer.get("model"), str):
+            self._answered_by = answer["model"]
+        for choice in answer.get("choices") or ():
+            reason = choice.get("finish_reason")
+            if reason is not None:
+                self._finish_reasons.append(reason)
+
+    def wait_over(self) -> None:
+        """From here on the exchange's time is the model's talking, not the gateway's waiting for it to begin."""
+        if self._waiting:
+            self._waiting = False
+            self._exchange.waited += time.perf_counter() - self._started
+
+    def end(self, error_type: str | None) -> None:
+        self.wait_over()
+        self._telemetry.upstream_call(
+            self._model,
+            seconds=time.perf_counter() - self._started,
+            usage=self._usage,
+            clock=self._clock,
+            response_model=self._answered_by,
+            error_type=error_type,
+        )
+        if self._usage is not None or self._finish_reasons:
+            self._span.upstream_finished(
+                self._model,
+                usage=self._usage,
+                finish_reasons=self._finish_reasons,
+                response_model=self._answered_by,
+                first_chunk=self._clock.first if self._clock is not None else None,
+            )
+        self._span.end(error_type)
+
+
+def _error_type(error: BaseException) -> str:
+    return error.code if isinstance(error, GatehouseError) else type(error).__name__
