@@ -1,0 +1,216 @@
+"""The decision record: what was known of a request, what was decided and what became of it, once a request.
+
+Never holds content: words of ours and of the policy, numbers, and keyed digests. A name that only the caller chose (a
+model, a field) is not written down either. `prev`, the link of the chain, is added by the one writer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Protocol
+
+import orjson
+
+from classifiers.types import Finding, Signal, Signals, Unknown
+from policies.types import Decision, EgressPermit, Facts, Model, Policy
+from router.keys import Keys
+from router.types import JsonObject, Outcome, Principal
+
+SCHEMA_VERSION = 1
+
+_OUR_NAMES = frozenset({"auto", "local", "cloud"})
+_FINISH_REASONS = frozenset(
+    {"stop", "length", "tool_calls", "content_filter", "function_call"}
+)  # others are a backend's
+
+
+class RecordSink(Protocol):
+    """Where a worker hands its records on. Neither call raises."""
+
+    def offer(self, record: JsonObject) -> None:
+        """Take a record, or drop and count it; never waits."""
+        ...
+
+    async def intend(self, record: JsonObject) -> bool:
+        """True only once the record is durable: before that nothing may leave under `audit: required`."""
+        ...
+
+
+def build_record(
+    *,
+    keys: Keys,
+    request_id: str,
+    principal: Principal,
+    policy: Policy | None = None,
+    facts: Facts | None = None,
+    signals: Signals | None = None,
+    decision: Decision | None = None,
+    outcome: Outcome | None = None,
+    permits: Sequence[EgressPermit] = (),
+    latency_ms: float | None = None,
+    first_chunk_ms: float | None = None,
+    artifacts: Mapping[str, str] | None = None,
+    model_digests: Mapping[str, str] | None = None,
+) -> JsonObject:
+    """The record of one request, as plain JSON values.
+
+    Without `outcome` it is an intent: what is about to leave, to be made durable first. What is None was not reached (a
+    request refused before it was parsed has neither facts, nor signals, nor a decision). `artifacts` names the digests
+    of what classified, `model_digests` those of the models' weights, by the policy's names.
+    """
+    record: JsonObject = {
+        "schema_version": SCHEMA_VERSION,
+        "kind": "intent" if outcome is None else "decision",
+        "id": request_id,
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "principal": {"tenant": principal.tenant, "key_id": principal.key_id},
+        "artifacts": dict(artifacts or {}),
+        "permits": [_permit(permit, keys) for permit in permits],
+    }
+    if policy is not None:
+        record["policy"] = {"version": policy.version, "digest": policy.digest, "mode": policy.mode}
+    if facts is not None:
+        record["facts"] = _facts(facts, policy)
+    if signals is not None:
+        _add_signals(record, signals)
+    if decision is not None:
+        _add_decision(record, decision, policy)
+    if outcome is not None:
+        _add_outcome(record, outcome, policy)
+        record["model_digests"] = {
+            name: digest for name, digest in (model_digests or {}).items() if name in outcome.usage
+        }
+        record["latency_ms"] = _milliseconds(latency_ms)
+        record["first_chunk_ms"] = _milliseconds(first_chunk_ms)
+    return record
+
+
+def encode_record(record: JsonObject) -> bytes:
+    """A record as canonical JSON (UTF-8, keys sorted)."""
+    return orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
+
+
+def _milliseconds(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
+def _permit(permit: EgressPermit, keys: Keys) -> JsonObject:
+    return {
+        "model": permit.model,
+        "payload": permit.payload,
+        "rule": permit.rule,
+        "purpose": permit.purpose,
+        "digest": keys.digest(permit.digest),
+    }
+
+
+def _add_signals(record: JsonObject, signals: Signals) -> None:
+    record["signals"] = {name: _signal(signal) for name, signal in signals.values.items()}
+    record["findings"] = _count_findings(signals.scan.findings)
+    record["unknowns"] = _count_unknowns(signals.scan.unknowns)
+    record["scan_ms"] = _milliseconds(signals.elapsed_ms)
+
+
+def _facts(facts: Facts, policy: Policy | None) -> JsonObject:
+    return {
+        "requested": _known_name(facts.requested, policy),
+        "local_only": facts.local_only,
+        "stream": facts.stream,
+        "needs": sorted(facts.needs),
+        "hints": sorted(facts.hints),
+        "unknown_fields": len(facts.unknown_fields),
+        "input_tokens": facts.input_tokens,
+        "output_tokens": facts.output_tokens,
+        "unavailable": dict(facts.unavailable) if facts.unavailable else {},
+        "no_store": facts.no_store,
+    }
+
+
+def _known_name(requested: str, policy: Policy | None) -> str | JsonObject:
+    """The model's name as the caller wrote it, if the policy or we know it; else the alias that it matched."""
+    if requested in _OUR_NAMES or (policy is not None and requested in policy.models):
+        return requested
+    for pattern, _ in policy.aliases if policy is not None else ():
+        if requested == pattern or (pattern.endswith("*") and requested.startswith(pattern[:-1])):
+            return {"alias": pattern}
+    return {"unknown": True}
+
+
+def _signal(signal: Signal) -> JsonObject:
+    if signal.error is not None:
+        return {"error": signal.error}
+    value = sorted(signal.value) if isinstance(signal.value, frozenset) else signal.value
+    return {"value": value} if signal.band is None else {"value": value, "band": signal.band}
+
+
+def _count_findings(findings: Sequence[Finding]) -> JsonObject:
+    """By entity type: how many, and the highest score (what `min_score` is compared with)."""
+    counted: JsonObject = {}
+    for finding in findings:
+        entry = counted.get(finding.entity_type)
+        if entry is None:
+            counted[finding.entity_type] = {"count": 1, "score": finding.score}
+        else:
+            entry["count"] += 1
+            entry["score"] = max(entry["score"], finding.score)
+    return counted
+
+
+def _count_unknowns(unknowns: Sequence[Unknown]) -> dict[str, int]:
+    counted: dict[str, int] = {}
+    for unknown in unknowns:
+        counted[unknown.kind] = counted.get(unknown.kind, 0) + 1
+    return counted
+
+
+def _add_decision(record: JsonObject, decision: Decision, policy: Policy | None) -> None:
+    record["sensitivity"] = decision.sensitivity.word
+    record["rule"] = decision.rule
+    record["decision"] = {
+        "route": decision.route,
+        "reason": decision.reason,
+        "payload": decision.payload,
+        "held": decision.held,
+        "cacheable": decision.cacheable,
+        "threshold": decision.threshold,
+        "refusal": decision.refusal.code if decision.refusal is not None else None,
+        "shadow_route": decision.shadow_route,
+        "target": _target(decision.model, policy),
+        "grants": [
+            {"model": grant.model, "payload": grant.payload, "rule": grant.rule, "purpose": grant.purpose}
+            for grant in decision.grants
+        ],
+        "candidates": [
+            {"model": candidate.model, "lawful": candidate.lawful, "able": candidate.able, "why": list(candidate.why)}
+            for candidate in decision.candidates
+        ],
+        "reasons": [{"rule": reason.rule, "matched": reason.matched, "why": reason.why} for reason in decision.reasons],
+    }
+
+
+def _target(name: str | None, policy: Policy | None) -> JsonObject | None:
+    if name is None:
+        return None
+    model: Model | None = policy.models.get(name) if policy is not None else None
+    if model is None:
+        return {"model": name}
+    return {"model": name, "locality": model.locality, "region": model.region, "backend_model": model.model}
+
+
+def _add_outcome(record: JsonObject, outcome: Outcome, policy: Policy | None) -> None:
+    is_named = policy is not None and outcome.model in policy.models
+    finish = outcome.finish_reason
+    record["route"] = outcome.route
+    record["model"] = outcome.model if is_named else None
+    record["reason"] = outcome.reason
+    record["held"] = outcome.held
+    record["complexity"] = outcome.complexity
+    record["confidence"] = outcome.confidence
+    record["tokens"] = {
+        name: {"input": usage.input_tokens, "output": usage.output_tokens} for name, usage in outcome.usage.items()
+    }
+    record["cost_usd"] = outcome.cost_usd
+    record["finish_reason"] = finish if finish is None or finish in _FINISH_REASONS else "other"
+    record["outcome"] = outcome.error_code or "answered"
+    record["bytes_left"] = outcome.bytes_left
