@@ -18,7 +18,7 @@ from pathlib import Path
 from deploy.console import Console, SetupError
 
 _STAMP = "gatehouse-setup.json"
-_ENTRY = re.compile(r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==(?P<version>\S+)")
+_ENTRY = re.compile(r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^]]*\])?==(?P<version>\S+)")
 
 
 def digest(*parts: bytes | str) -> str:
@@ -37,7 +37,7 @@ def lock_entries(text: str) -> dict[str, str]:
     for line in text.splitlines():
         if match := _ENTRY.match(line):
             name = match["name"].lower()
-            entries[name] = line
+            entries[name] = f"{entries[name]}\n{line}" if name in entries else line  # two, when markers differ
         elif name and line.startswith(" "):
             entries[name] += "\n" + line
     return entries
@@ -123,7 +123,7 @@ class Environment:
             return
         count = len(lock_entries(text))
         with (
-            self.console.step(f"{title}: {count} packages, each checked against its hash") as step,
+            self.console.step(f"{title} ({count}, each checked against its hash)") as step,
             tempfile.TemporaryDirectory() as folder,
         ):
             lock = Path(folder) / "requirements.lock"
