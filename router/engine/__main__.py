@@ -1,0 +1,106 @@
+"""`python -P -m router.engine`: one model behind a unix socket. Ends with 0 when asked to.
+
+It ends with 3 when the model or the socket cannot be used, and never prints a prompt or an answer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+
+import uvicorn
+
+from router.engine.process import SocketError, die_with_parent, leave_no_core, listen, spin_briefly, usable_cpus
+
+_UNUSABLE = 3
+_KEEP_ALIVE_S = 120  # longer than a client keeps an idle connection, so that it never writes to a closed one
+_GRACE_S = 5
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -P -m router.engine", description="Serve one GGUF on a unix socket.")
+    parser.add_argument("--model", required=True, help="the GGUF file")
+    parser.add_argument("--socket", required=True, type=Path, help="where to listen; created with mode 0600")
+    parser.add_argument("--alias", default="smollm2-135m-instruct", help="the model's name on the wire")
+    parser.add_argument("--threads", type=int, default=0, help="0: the processors that this process may use")
+    parser.add_argument("--context", type=int, default=8192, help="tokens, prompt and answer together")
+    parser.add_argument("--queue", type=int, default=64, help="requests that may wait")
+    parser.add_argument("--log-level", choices=("error", "debug"), default="error", help="debug: llama.cpp's own log")
+    return parser.parse_args(argv)
+
+
+def _die(reason: str) -> None:
+    sys.stderr.write(f"engine: {reason}\n")
+    sys.stderr.flush()
+    os._exit(_UNUSABLE)
+
+
+def _report(failure: threading.ExceptHookArgs) -> None:
+    """A thread's exception by its class and place: what it says could be content."""
+    frame = failure.exc_traceback
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    place = "" if frame is None else f" in {frame.tb_frame.f_code.co_name}, line {frame.tb_lineno}"
+    sys.stderr.write(f"engine: {failure.exc_type.__name__}{place}\n")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Serve until SIGTERM or SIGINT, or until the parent dies."""
+    arguments = _arguments(argv)
+    leave_no_core()
+    die_with_parent()
+    threading.excepthook = _report
+    try:
+        listener = listen(arguments.socket)
+    except SocketError as error:
+        sys.stderr.write(f"engine: cannot listen: {error}\n")
+        return _UNUSABLE
+    _serve(arguments, listener)
+    arguments.socket.unlink(missing_ok=True)
+    return 0
+
+
+def _serve(arguments: argparse.Namespace, listener: socket.socket) -> None:
+    spin_briefly()
+    # These import llama_cpp, which reads its environment when it is loaded.
+    from router.engine.server import create_app
+    from router.engine.service import Engine, Options
+
+    options = Options(
+        model=arguments.model,
+        alias=arguments.alias,
+        threads=arguments.threads or usable_cpus(),
+        context=arguments.context,
+        queue=arguments.queue,
+        verbose=arguments.log_level == "debug",
+    )
+    engine = Engine(options, _die)
+    config = uvicorn.Config(
+        create_app(engine),
+        log_config=None,
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        lifespan="off",
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=_GRACE_S,
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn raises the signal again when it has shut down; nothing is left to be done for it then.
+        signal.signal(number, lambda _number, _frame: None)
+    engine.start()
+    uvicorn.Server(config).run(sockets=[listener])
+    engine.stop()
+
+
+if __name__ == "__main__":
+    sys.stdout.flush()
+    code = main()
+    sys.stderr.flush()
+    os._exit(code)  # native threads have nothing to tell, and llama.cpp's own exit handlers may abort

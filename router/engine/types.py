@@ -1,0 +1,100 @@
+"""The nouns of the engine: what is to be generated, what comes out of the decode loop, how a request is refused.
+
+Nothing here is ever printed: prompts and answers are content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is chosen. `temperature` 0 is greedy; `grammar` is GBNF that every answer must follow."""
+
+    temperature: float
+    top_p: float
+    seed: int
+    grammar: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChatCall:
+    """One validated chat-completions body. `messages` hold only `role` and `content`, both strings."""
+
+    messages: tuple[dict[str, str], ...] = field(repr=False)
+    sampling: Sampling = field(repr=False)
+    stream: bool = False
+    include_usage: bool = False
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = field(default=(), repr=False)
+    top_logprobs: int | None = None  # None: no logprobs; 0: of the chosen token only
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What the decode loop needs of one request."""
+
+    prompt: tuple[int, ...] = field(repr=False)
+    max_tokens: int
+    sampling: Sampling = field(repr=False)
+    stop: tuple[str, ...] = field(default=(), repr=False)
+    top_logprobs: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """One token with its natural log-probability under the model itself (before temperature, top-p and grammar)."""
+
+    token: bytes = field(repr=False)
+    logprob: float
+    top: tuple[tuple[bytes, float], ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Text that is final, and the log-probabilities of its tokens when they were asked for."""
+
+    text: str = field(repr=False)
+    logprobs: tuple[TokenLogprob, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The end of an answer. `reason` is `stop` or `length`; the end-of-turn token is not counted."""
+
+    reason: str
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The end of a request that could not be answered."""
+
+    code: str
+    message: str
+
+
+Event = Piece | Finished | Failed
+Emit = Callable[[Event], None]
+
+
+class EngineError(Exception):
+    """Ends a request with a status and the OpenAI error envelope; the message never holds content."""
+
+    def __init__(
+        self, status: int, code: str, message: str, *, param: str | None = None, retry_after: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.param = param
+        self.retry_after = retry_after
+
+
+def invalid(message: str, param: str | None = None, code: str = "invalid_request") -> EngineError:
+    """A 400."""
+    return EngineError(400, code, message, param=param)
