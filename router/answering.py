@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 
 import orjson
@@ -19,6 +20,8 @@ from router.exchange import Exchange
 from router.relay import Relay
 from router.telemetry import Telemetry
 from router.types import JsonObject, Outgoing, Reply
+
+log = logging.getLogger("gatehouse.answering")
 
 
 class IntentNotDurable(Unavailable):
@@ -118,7 +121,7 @@ class Answering:
         try:
             return await self._outside(exchange, grant, reason="escalation")
         except GatehouseError as error:
-            self._telemetry.escalation_failed(error.code)
+            log.info("an escalation to %s failed: %s", grant.model, error.code)
             return None
 
     async def _outside(self, exchange: Exchange, grant: Grant, reason: str | None = None) -> Reply:

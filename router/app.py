@@ -8,12 +8,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import importlib
-import importlib.util
 import logging
 import os
 import socket
-from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -44,6 +41,7 @@ from router.errors import GatehouseError
 from router.gateway import Gateway
 from router.identity import Identity
 from router.keys import Keys, load_keys
+from router.loop import loop_factory
 from router.records import RecordSink
 from router.running import Running, RunningPolicy, with_local_server
 from router.settings import Settings
@@ -229,14 +227,6 @@ def main() -> None:
     listener = socket.socket(fileno=arguments.listener)
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(serve(arguments.control, listener))
-
-
-def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop's event loop where it is installed, else asyncio's own."""
-    if importlib.util.find_spec("uvloop") is None:
-        return None
-    new_loop: Callable[[], asyncio.AbstractEventLoop] = importlib.import_module("uvloop").new_event_loop
-    return new_loop
 
 
 if __name__ == "__main__":

@@ -42,7 +42,6 @@ class Calls:
         except BaseException as error:
             call.end(_error_type(error))
             raise
-        call.wait_over()
         return call.follow(chunks)
 
 
@@ -58,7 +57,6 @@ class _Call:
         self._usage: Usage | None = None
         self._answered_by: str | None = None
         self._finish_reasons: list[object] = []
-        self._waiting = True
 
     async def follow(self, chunks: AsyncIterator[JsonObject]) -> AsyncIterator[JsonObject]:
         failure: str | None = "client_closed"
@@ -88,17 +86,12 @@ class _Call:
             if reason is not None:
                 self._finish_reasons.append(reason)
 
-    def wait_over(self) -> None:
-        """From here on the exchange's time is the model's talking, not the gateway's waiting for it to begin."""
-        if self._waiting:
-            self._waiting = False
-            self._exchange.waited += time.perf_counter() - self._started
-
     def end(self, error_type: str | None) -> None:
-        self.wait_over()
+        seconds = time.perf_counter() - self._started
+        self._exchange.waited += seconds
         self._telemetry.upstream_call(
             self._model,
-            seconds=time.perf_counter() - self._started,
+            seconds=seconds,
             usage=self._usage,
             clock=self._clock,
             response_model=self._answered_by,

@@ -49,7 +49,7 @@ class Running:
         now = time.monotonic()
         if now - self._checked >= _KEY_CHECK_SECONDS:
             self._checked = now
-            self._unavailable = {name: "missing_key" for name, model in self.policy.models.items() if _lacks_key(model)}
+            self._unavailable = unavailable_models(self.policy)
         return self._unavailable
 
     def acquire(self) -> Running:
@@ -72,6 +72,11 @@ class Running:
     async def _close(self) -> None:
         for backend in self.backends.values():
             await backend.close()
+
+
+def unavailable_models(policy: Policy) -> dict[str, str]:
+    """The models whose key is neither in the environment nor in its file."""
+    return {name: "missing_key" for name, model in policy.models.items() if _lacks_key(model)}
 
 
 def _lacks_key(model: Model) -> bool:

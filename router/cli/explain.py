@@ -1,0 +1,108 @@
+"""`gatehouse explain "…"`: where a request would go and why, decided in this process; no model, no network."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+from classifiers.pipeline import Pipeline
+from policies.schema import PolicyError, load_policy
+from rich.console import Console
+from rich.table import Table
+
+from policies.types import Policy
+from router.api.explain import explanation
+from router.api.parse import parse_json_object
+from router.errors import GatehouseError
+from router.planning import plan
+from router.running import unavailable_models
+from router.settings import Settings, from_environment
+from router.types import ChatRequest, JsonObject, Principal
+
+
+def explain(
+    text: Annotated[str | None, typer.Argument(help="The user's message.", show_default=False)] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", help="A chat-completions body (JSON) instead of a message.")
+    ] = None,
+    policy: Annotated[
+        str | None, typer.Option(help="A policy file or a recipe's name.", show_default="default")
+    ] = None,
+    model: Annotated[str, typer.Option(help="The model's name as a caller would write it.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="What POST /v1/route answers.")] = False,
+) -> None:
+    """Where a request would go and why: route, rule, what was found (types and places, never text), every reason."""
+    settings = from_environment(policy=policy)
+    try:
+        loaded = load_policy(settings.policy)
+        answer = asyncio.run(_explain(_body(text, file, model, settings), loaded, settings))
+    except PolicyError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    except (GatehouseError, OSError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from None
+    if as_json:
+        typer.echo(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode())
+    else:
+        _show(answer)
+
+
+def _body(text: str | None, file: Path | None, model: str, settings: Settings) -> JsonObject:
+    if (text is None) == (file is None):
+        raise typer.BadParameter('give either a message, as in `gatehouse explain "…"`, or --file BODY.json')
+    if file is not None:
+        return parse_json_object(file.read_bytes(), settings.max_json_depth)
+    return {"model": model, "messages": [{"role": "user", "content": text}]}
+
+
+async def _explain(body: JsonObject, policy: Policy, settings: Settings) -> JsonObject:
+    pipeline = Pipeline(budget_ms=settings.scan_budget_ms, per_kb_ms=settings.scan_budget_ms_per_kb)
+    request = ChatRequest(
+        id="explain",
+        body=body,
+        model=str(body.get("model", "auto")),
+        principal=Principal(),
+        stream=body.get("stream") is True,
+        include_usage=False,
+        local_only=False,
+        no_store=False,
+        received=time.perf_counter(),
+    )
+    try:
+        made = await plan(request, policy, unavailable_models(policy), pipeline)
+    finally:
+        await pipeline.close()
+    return explanation(made, policy)
+
+
+def _show(answer: JsonObject) -> None:
+    console = Console(highlight=False)
+    model = f" ({answer['model']})" if answer["model"] else ""
+    console.print(f"[bold]{answer['route']}[/bold]{model}: {answer['reason']}; sensitivity {answer['sensitivity']}")
+    if answer["held"]:
+        console.print(f"held at home although `{answer['held']}` would have sent it out")
+    if "refusal" in answer:
+        console.print(
+            f"refused: {answer['refusal']['status']} {answer['refusal']['code']}: {answer['refusal']['message']}"
+        )
+    if answer["findings"] or answer["unknowns"]:
+        table = Table("found", "where", "from", "to", "score", "detector", box=None)
+        for found in answer["findings"]:
+            span = (str(found["start"]), str(found["end"]))
+            table.add_row(found["entity_type"], found["pointer"], *span, str(found["score"]), found["detector"])
+        for unknown in answer["unknowns"]:
+            table.add_row(f"unreadable: {unknown['kind']}", unknown["pointer"], "", "", "", unknown["detail"])
+        console.print(table)
+    signals = Table("signal", "value", box=None)
+    for name, signal in answer["signals"].items():
+        signals.add_row(name, str(signal.get("error") or signal["value"]))
+    console.print(signals)
+    reasons = Table("rule", "matched", "why", box=None)
+    for reason in answer["reasons"]:
+        reasons.add_row(reason["rule"], {True: "yes", False: "no", None: "unknown"}[reason["matched"]], reason["why"])
+    console.print(reasons)

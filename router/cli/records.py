@@ -1,0 +1,95 @@
+"""`gatehouse records`: what was decided, from the content-free records in the state folder. Reads only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from router.settings import from_environment
+from router.store import RecordReader, StoreError
+from router.types import JsonObject
+
+records = typer.Typer(
+    help="Decision records: one a request, refusals and cache hits included. They never hold content.",
+    no_args_is_help=True,
+)
+
+_StateDir = Annotated[
+    Path | None,
+    typer.Option("--state-dir", help="The gateway's state folder (GATEHOUSE_STATE_DIR).", show_default=False),
+]
+
+
+def _open(state_dir: Path | None) -> RecordReader:
+    folder = from_environment(state_dir=state_dir).state_dir
+    try:
+        return RecordReader(folder / "records.sqlite")
+    except StoreError as error:
+        typer.echo(f"No records can be read: {error}. Has `gatehouse serve` answered a request?", err=True)
+        raise typer.Exit(1) from None
+
+
+@records.command("list")
+def list_records(
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first.")] = 20,
+    route: Annotated[str | None, typer.Option(help="Only this route: local, lan, cloud, cache, refused.")] = None,
+    sensitivity: Annotated[str | None, typer.Option(help="Only this level.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    state_dir: _StateDir = None,
+) -> None:
+    """The newest records, a line each."""
+    filters = {name: value for name, value in (("route", route), ("sensitivity", sensitivity)) if value is not None}
+    with _open(state_dir) as reader:
+        found = reader.list_records(limit, filters)
+    if as_json:
+        for record in found:
+            typer.echo(orjson.dumps(record))
+        return
+    table = Table("time", "id", "route", "model", "rule or reason", "sensitivity", "status", box=None)
+    for record in found:
+        table.add_row(*_columns(record))
+    Console().print(table)
+
+
+def _columns(record: JsonObject) -> list[str]:
+    outcome = record.get("outcome") or {}
+    decision = record.get("decision") or {}
+    return [
+        str(record.get("time", ""))[:19],
+        str(record.get("id", "")),
+        str(outcome.get("route", "-")),
+        str(outcome.get("model", "-")),
+        str(outcome.get("reason", "-")),
+        str(decision.get("sensitivity", outcome.get("sensitivity", "-"))),
+        str(outcome.get("error") or "ok") if record.get("kind") == "decision" else "intent",
+    ]
+
+
+@records.command("show")
+def show_record(
+    request_id: Annotated[str, typer.Argument(help="The value of x-gatehouse-request-id.")],
+    state_dir: _StateDir = None,
+) -> None:
+    """One record, whole."""
+    with _open(state_dir) as reader:
+        record = reader.get_record(request_id)
+    if record is None:
+        typer.echo(f"There is no record {request_id}. `gatehouse records list` shows the newest.", err=True)
+        raise typer.Exit(1)
+    typer.echo(orjson.dumps(record, option=orjson.OPT_INDENT_2).decode())
+
+
+@records.command("verify")
+def verify_records(state_dir: _StateDir = None) -> None:
+    """Check the chain: each record names the digest of the one before it."""
+    with _open(state_dir) as reader:
+        report = reader.verify()
+    if not report.intact:
+        typer.echo(f"The chain is broken at {report.broken_at}: {report.why}", err=True)
+        raise typer.Exit(1)
+    typer.echo("The chain is whole.")

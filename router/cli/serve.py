@@ -1,0 +1,102 @@
+"""`gatehouse serve`: the gateway, in the foreground."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Annotated
+
+import typer
+from policies.schema import PolicyError
+from pydantic import ValidationError
+
+from router.keys import StateFolderError
+from router.loop import loop_factory
+from router.parent import Parent
+from router.settings import Settings, from_environment
+from router.telemetry import configure_logging
+
+
+def serve(
+    policy: Annotated[
+        str | None, typer.Option(help="A policy file, or a recipe's name.", show_default="default")
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on; 0 takes a free one.", show_default="8080")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that answer.", show_default="1")] = None,
+    local_url: Annotated[
+        str | None,
+        typer.Option(help="An OpenAI-compatible server on this machine (Ollama, llama-server, …) as the local model."),
+    ] = None,
+    local_model: Annotated[str | None, typer.Option(help="The model's name on that server.")] = None,
+) -> None:
+    """Start the gateway. Every option has an environment variable too: GATEHOUSE_PORT, GATEHOUSE_POLICY, …
+
+    Reloads the policy when its file changes, and on SIGHUP; a bad file keeps the last good policy in force.
+    """
+    try:
+        settings = from_environment(
+            policy=policy,
+            host=host,
+            port=port,
+            workers=workers,
+            local_url=local_url,
+            local_model=local_model,
+        )
+    except (ValidationError, OSError) as error:
+        typer.echo(f"A setting cannot be used: {error}", err=True)
+        raise typer.Exit(2) from None
+    configure_logging(settings.log_level)
+    try:
+        parent = Parent(settings, announce)
+    except PolicyError as error:
+        typer.echo(f"The policy does not load, so the gateway does not start:\n{error}", err=True)
+        raise typer.Exit(1) from None
+    except OSError as error:
+        typer.echo(f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}. Try --port.", err=True)
+        raise typer.Exit(1) from None
+    try:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            code = runner.run(parent.run())
+    except (StateFolderError, OSError) as error:
+        typer.echo(f"Cannot start: {error}", err=True)
+        raise typer.Exit(1) from None
+    raise typer.Exit(code)
+
+
+def announce(parent: Parent) -> None:
+    """Say what is running, once it answers."""
+    settings, policy = parent.settings, parent.policy
+    home = policy.models[policy.default_local]
+    lines = [f"Gatehouse answers on {parent.address}/v1"]
+    if home.backend == "engine":
+        lines.append(
+            f"  model   {home.model}: demonstration model, 135M, English, no tools; for real work run Ollama, "
+            "llama-server,\n          LM Studio or vLLM here and start with --local-url URL --local-model NAME"
+        )
+    else:
+        lines.append(f"  model   {home.model} at {home.base_url}")
+    lines.append(f"  policy  {policy.source} (version {policy.version}, {policy.mode}, {policy.digest[:12]})")
+    lines.extend(f"          warning: {warning}" for warning in policy.warnings)
+    lines.extend(_key_lines(parent, settings))
+    lines.append("  try     " + _curl(parent))
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+def _key_lines(parent: Parent, settings: Settings) -> list[str]:
+    if parent.start_key is not None:
+        return [f"  key     needed on this address; read it with: {parent.start_key.how_to_read}"]
+    return ["  key     as GATEHOUSE_API_KEY says"] if settings.api_key else ["  key     none is needed on loopback"]
+
+
+def _curl(parent: Parent) -> str:
+    key = ""
+    if parent.start_key is not None:
+        key = f' -H "Authorization: Bearer $({parent.start_key.how_to_read})"'
+    elif parent.settings.api_key:
+        key = ' -H "Authorization: Bearer $GATEHOUSE_API_KEY"'
+    body = '{"model":"auto","messages":[{"role":"user","content":"What is the capital of France?"}]}'
+    return f"curl -i {parent.address}/v1/chat/completions -H 'content-type: application/json'{key} -d '{body}'"
