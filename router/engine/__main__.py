@@ -15,7 +15,7 @@ from pathlib import Path
 
 import uvicorn
 
-from router.engine.process import SocketError, die_with_parent, leave_no_core, listen, spin_briefly, usable_cpus
+from router.engine.process import SocketError, die_with_parent, leave_no_core, listen, say, spin_briefly, usable_cpus
 
 _UNUSABLE = 3
 _KEEP_ALIVE_S = 120  # longer than a client keeps an idle connection, so that it never writes to a closed one
@@ -35,8 +35,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
 
 
 def _die(reason: str) -> None:
-    sys.stderr.write(f"engine: {reason}\n")
-    sys.stderr.flush()
+    say(reason)
     os._exit(_UNUSABLE)
 
 
@@ -46,7 +45,7 @@ def _report(failure: threading.ExceptHookArgs) -> None:
     while frame is not None and frame.tb_next is not None:
         frame = frame.tb_next
     place = "" if frame is None else f" in {frame.tb_frame.f_code.co_name}, line {frame.tb_lineno}"
-    sys.stderr.write(f"engine: {failure.exc_type.__name__}{place}\n")
+    say(f"{failure.exc_type.__name__}{place}")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -58,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         listener = listen(arguments.socket)
     except SocketError as error:
-        sys.stderr.write(f"engine: cannot listen: {error}\n")
+        say(f"cannot listen: {error}")
         return _UNUSABLE
     _serve(arguments, listener)
     arguments.socket.unlink(missing_ok=True)

@@ -6,6 +6,8 @@ It leaves no core dump: one would hold prompts.
 from __future__ import annotations
 
 import ctypes
+import datetime
+import json
 import os
 import resource
 import signal
@@ -19,6 +21,13 @@ from pathlib import Path
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _CGROUPS = Path("/sys/fs/cgroup")
+
+
+def say(message: str) -> None:
+    """One line on stderr, in the key=value form that the parent's log has."""
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+    sys.stderr.write(f"time={now} level=error logger=gatehouse.engine message={json.dumps(message)}\n")
+    sys.stderr.flush()
 
 
 class SocketError(Exception):

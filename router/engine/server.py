@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import sys
 import time
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import aclosing
@@ -20,6 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from router.engine.process import say
 from router.engine.protocol import parse
 from router.engine.service import Answer, Engine
 from router.engine.types import ChatCall, EngineError, Finished, Piece, TokenLogprob
@@ -84,7 +84,7 @@ class ChatEndpoint:
         except EngineError as error:
             response = _error_response(error)
         except Exception as error:  # noqa: BLE001 - the HTTP edge; the class is named, what it says is not
-            sys.stderr.write(f"engine: {type(error).__name__} while answering a request\n")
+            say(f"{type(error).__name__} while answering a request")
             response = _error_response(EngineError(500, "engine_error", "The local engine failed on this request."))
         if response is not None:
             await response(scope, receive, send)
