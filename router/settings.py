@@ -130,3 +130,8 @@ def secret(name: str, file: str | None = None, environment: Mapping[str, str] | 
         except OSError:
             return None
     return env.get(name) or None
+
+
+def set_for_library(values: Mapping[str, str]) -> None:
+    """Put switches that a library reads at its import into the environment. Never a secret, never an address."""
+    os.environ.update(values)

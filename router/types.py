@@ -45,6 +45,7 @@ class Outgoing:
     stream: bool
     permit: EgressPermit | None = None
     request_id: str = ""
+    ignored: tuple[str, ...] = ()  # fields of the request that this target does not get
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The seam of everything that answers. A backend writes the bytes it is given and reads the reply; it decides nothing."""
+"""The seam of everything that answers. A backend writes the bytes given to it and reads the reply; no more."""
 
 from __future__ import annotations
 

@@ -1,0 +1,142 @@
+"""What the scripted backend says, as chat completions and their chunks. It invents nothing beyond its script."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+import orjson
+
+from router.types import JsonObject
+
+Fault = Literal[
+    "none",
+    "close_before",  # read the request, then close without a byte
+    "stall_before",  # read the request, then say nothing
+    "stall_after",  # `after` chunks (or half a body), then nothing more
+    "close_after",  # `after` chunks (or half a body), then close
+    "no_done",  # every chunk, then a clean end without `[DONE]`
+    "half_json",  # `after` chunks, then an event (or a body) that is cut in the middle
+    "garbage",  # bytes that are no HTTP body of ours
+    "not_http",  # bytes that are no HTTP
+    "error_event",  # `after` chunks, then an error event
+    "redirect",  # 307 to `location`
+    "wrong_length",  # a Content-Length larger than the body, then close
+]
+
+CREATED = 1_700_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """How to answer: the text, its form, and what goes wrong. Times in seconds."""
+
+    answer: str = "All good."
+    confidence: float | None = None  # in (0, 1]: the probability of each token, sent when the request asks for logprobs
+    model: str | None = None  # None: what the request named
+    finish_reason: str = "stop"
+    prompt_tokens: int = 7
+    tool_calls: tuple[JsonObject, ...] = ()
+    status: int = 200
+    error: JsonObject = field(default_factory=lambda: {"message": "scripted failure", "type": "server_error"})
+    headers: tuple[tuple[str, str], ...] = ()  # more response headers, such as Retry-After
+    fault: Fault = "none"
+    after: int = 1
+    location: str = "/elsewhere"
+    first_delay: float = 0.0
+    chunk_delay: float = 0.0
+    line_end: bytes = b"\n"
+    raw_events: tuple[bytes, ...] = ()  # instead of the chunks: exact bytes, one write each
+
+
+def pieces(answer: str) -> list[str]:
+    """The answer cut into tokens of a word and the blanks before it; they join to the answer."""
+    return re.findall(r"\s*\S+|\s+$", answer)
+
+
+def _entry(token: str, probability: float) -> JsonObject:
+    entry: JsonObject = {"token": token, "logprob": math.log(probability), "bytes": list(token.encode())}
+    return entry | {"top_logprobs": []}
+
+
+def _logprobs(tokens: list[str], script: Script, request: JsonObject) -> JsonObject | None:
+    if not request.get("logprobs") or script.confidence is None:
+        return None
+    return {"content": [_entry(token, script.confidence) for token in tokens], "refusal": None}
+
+
+def _usage(tokens: list[str], script: Script) -> JsonObject:
+    answer = len(tokens)
+    return {"prompt_tokens": script.prompt_tokens, "completion_tokens": answer} | {
+        "total_tokens": script.prompt_tokens + answer
+    }
+
+
+def _model(script: Script, request: JsonObject) -> str:
+    return script.model or str(request.get("model", "scripted"))
+
+
+def completion(script: Script, request: JsonObject) -> JsonObject:
+    """The whole `chat.completion` object."""
+    tokens = pieces(script.answer)
+    message: JsonObject = {"role": "assistant", "content": script.answer, "refusal": None}
+    if script.tool_calls:
+        message |= {"content": None, "tool_calls": list(script.tool_calls)}
+    choice = {"index": 0, "message": message, "finish_reason": script.finish_reason}
+    choice["logprobs"] = _logprobs(tokens, script, request)
+    return {
+        "id": "chatcmpl-scripted",
+        "object": "chat.completion",
+        "created": CREATED,
+        "model": _model(script, request),
+        "choices": [choice],
+        "usage": _usage(tokens, script),
+    }
+
+
+def chunks(script: Script, request: JsonObject) -> Iterator[JsonObject]:
+    """The `chat.completion.chunk` objects: role, one for each token, the finish, and usage when asked for."""
+    tokens = pieces(script.answer)
+    head: JsonObject = {"id": "chatcmpl-scripted", "object": "chat.completion.chunk", "created": CREATED}
+    head["model"] = _model(script, request)
+
+    def chunk(delta: JsonObject, finish: str | None = None, logprobs: JsonObject | None = None) -> JsonObject:
+        choice = {"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
+        return head | {"choices": [choice]}
+
+    yield chunk({"role": "assistant", "content": ""})
+    if script.tool_calls:
+        calls = [call | {"index": index} for index, call in enumerate(script.tool_calls)]
+        yield chunk({"tool_calls": calls})
+    else:
+        for token in tokens:
+            yield chunk({"content": token}, logprobs=_logprobs([token], script, request))
+    yield chunk({}, script.finish_reason)
+    if (request.get("stream_options") or {}).get("include_usage"):
+        yield head | {"choices": [], "usage": _usage(tokens, script)}
+
+
+def event(data: bytes, line_end: bytes = b"\n") -> bytes:
+    """One server-sent event."""
+    return b"data: " + data + line_end + line_end
+
+
+def events(script: Script, request: JsonObject) -> Iterator[bytes]:
+    """The events of a stream without its `[DONE]`, faults of content included."""
+    if script.raw_events:
+        yield from script.raw_events
+        return
+    for index, chunk in enumerate(chunks(script, request)):
+        if index == script.after and script.fault == "half_json":
+            yield event(orjson.dumps(chunk)[:-9], script.line_end)
+            return
+        if index == script.after and script.fault == "error_event":
+            yield event(orjson.dumps({"error": script.error}), script.line_end)
+            return
+        if index == script.after and script.fault == "garbage":
+            yield b"\x00\xff<html>not an event</html>\n\n"
+            return
+        yield event(orjson.dumps(chunk), script.line_end)

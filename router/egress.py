@@ -1,0 +1,88 @@
+"""The only way out: what would leave is mapped to its target, serialised once, proven scanned, permitted; or it stays.
+
+It sends nothing itself. A backend writes the bytes that come out of here, and only with the permit for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Protocol
+
+import orjson
+from classifiers.pipeline import strings_of
+from policies.decide import permit
+
+from classifiers.types import Scan, ScanRules, Signals
+from policies.types import Decision, EgressPermit, Grant, Model, Policy
+from router.backends.permits import digest_of
+from router.errors import Denied
+from router.fields import exit_body
+from router.types import ChatRequest, JsonObject, Outgoing
+
+# What the gateway itself adds to a body: never the caller's, so never scanned.
+_OWN_WORDS = frozenset({"model", "stream", "stream_options", "include_usage"})
+
+
+class TextScanner(Protocol):
+    """What egress needs of `classifiers.pipeline.Pipeline`."""
+
+    async def scan_texts(self, texts: list[str], rules: ScanRules, tenant: str) -> Scan:
+        """Findings and unknowns of loose texts; errors come back as unknowns."""
+        ...
+
+
+class Egress:
+    """Makes permitted bytes of a request. Stateless beyond its scanner."""
+
+    def __init__(self, scanner: TextScanner) -> None:
+        self._scanner = scanner
+
+    async def prepare(
+        self, request: ChatRequest, decision: Decision, policy: Policy, signals: Signals, grant: Grant
+    ) -> Outgoing:
+        """The bytes for the grant's target, with the permit for exactly them.
+
+        Raises `Denied` when the policy withholds the permit, `InvalidRequest` for a field that the target cannot take.
+        """
+        model = policy.models[grant.model]
+        if model.locality == "local":
+            raise Denied(f"Model `{model.name}` is local: there is no exit to it.")
+        if grant.payload != "full":
+            raise Denied(f"Payload level `{grant.payload}` is not available yet, so this request may not leave.")
+        body, ignored = exit_body(request.body, model, stream=request.stream)
+        written = _serialise(body, model)
+        scan = await self._proven(body, model, signals.scan, policy, request.principal.tenant)
+        given = permit(policy, decision, grant, digest_of(written), scan)
+        if not isinstance(given, EgressPermit):
+            raise Denied(given.message, status=given.status, code=given.code, should_retry=given.should_retry)
+        return Outgoing(written, request.stream, given, request.id, ignored)
+
+    async def _proven(self, body: JsonObject, model: Model, scan: Scan, policy: Policy, tenant: str) -> Scan:
+        """The scan, extended until every string of the body has been seen by it."""
+        unseen = list(dict.fromkeys(_unseen(body, model, scan)))
+        if not unseen:
+            return scan
+        more = await self._scanner.scan_texts(unseen, policy.scan_rules, tenant)
+        if not more.texts.issuperset(unseen):
+            raise Denied(
+                "A part of this request could not be checked, so it may not leave.", code="unscannable_content"
+            )
+        return replace(
+            scan,
+            findings=scan.findings + more.findings,
+            unknowns=scan.unknowns + more.unknowns,
+            texts=scan.texts | more.texts,
+        )
+
+
+def _serialise(body: JsonObject, model: Model) -> bytes:
+    """One JSON text; for litellm the canonical one (sorted keys) of its keyword arguments."""
+    return orjson.dumps(body, option=orjson.OPT_SORT_KEYS if model.backend == "litellm" else 0)
+
+
+def _unseen(body: JsonObject, model: Model, scan: Scan) -> Iterator[str]:
+    seen = scan.texts
+    for text in strings_of(body):
+        if text not in seen and text not in _OWN_WORDS and text != model.model:
+            yield text
