@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 MAX_NAMES = 256  # distinct values of one label that are kept apart
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/@+ -]{0,79}")
+_NAME = re.compile(r"[A-Za-z0-9@][A-Za-z0-9_.:/@+-]{0,127}")  # no space: a sentence is not a name
 _DEAD = "dead"  # takes a pid's place in the name of the files that hold what ended processes counted
 
 

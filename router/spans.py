@@ -52,7 +52,7 @@ ATTRIBUTES: Mapping[str, Shape] = {
     "url.path": "path",
     "url.scheme": "name",
 }
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/@+ -]{0,127}")
+_NAME = re.compile(r"[A-Za-z0-9@_][A-Za-z0-9_.:/@+-]{0,127}")  # no space: a sentence is not a name
 _PATH = re.compile(r"/[A-Za-z0-9_./{}-]{0,127}")
 _FINISH_REASONS = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
 _MAX_INT = 10_000_000  # no count of tokens, ports or choices is larger: a longer number is not one of ours
@@ -219,7 +219,15 @@ def error_name(error: BaseException) -> str:
     return error.code if isinstance(error, GatehouseError) else type(error).__name__
 
 
-def upstream_attributes(model: Model, operation: Operation, *, stream: bool, purpose: str | None) -> dict[str, Value]:
+def upstream_attributes(
+    model: Model,
+    operation: Operation,
+    *,
+    stream: bool,
+    purpose: str | None,
+    choices: int | None,
+    max_tokens: int | None,
+) -> dict[str, Value]:
     """What a call's span is created with, so that samplers see it."""
     target = target_of(model)
     return allowed_attributes(
@@ -228,6 +236,8 @@ def upstream_attributes(model: Model, operation: Operation, *, stream: bool, pur
             "gen_ai.provider.name": target.provider,
             "gen_ai.request.model": target.request_model,
             "gen_ai.request.stream": stream,
+            "gen_ai.request.choice.count": choices if choices != 1 else None,
+            "gen_ai.request.max_tokens": max_tokens,
             "server.address": target.address,
             "server.port": target.port or None,
             "gatehouse.model": model.name,

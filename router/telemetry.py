@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from router.otlp import Export
 
 
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
 class Telemetry(Recorder):
     """One for each process. `start` and `close` bracket its export; without a collector both do nothing."""
 
@@ -81,14 +84,15 @@ class Telemetry(Recorder):
             return NO_SPAN
         attributes = allowed_attributes(
             {
-                "http.request.method": method,
+                "http.request.method": method if method in _METHODS else "_OTHER",
                 "http.route": route,
                 "url.path": route,
                 "url.scheme": "http",
                 "gatehouse.request.id": request_id,
             }
         )
-        return self._export.server_span(f"{method} {route}", attributes, parse_traceparent(traceparent))
+        words = (method if method in _METHODS else "HTTP", str(attributes.get("http.route", "")))
+        return self._export.server_span(" ".join(words).strip(), attributes, parse_traceparent(traceparent))
 
     def span_upstream(
         self,
@@ -98,11 +102,15 @@ class Telemetry(Recorder):
         operation: Operation = "chat",
         stream: bool = False,
         purpose: str | None = None,
+        choices: int | None = None,
+        max_tokens: int | None = None,
     ) -> Span | NoSpan:
         """The CLIENT span of one call to a model, under a request's span. `purpose`: a grant's."""
         if self._export is None or isinstance(parent, NoSpan):
             return NO_SPAN
-        attributes = upstream_attributes(model, operation, stream=stream, purpose=purpose)
+        attributes = upstream_attributes(
+            model, operation, stream=stream, purpose=purpose, choices=choices, max_tokens=max_tokens
+        )
         return self._export.client_span(f"{operation} {target_of(model).request_model}", attributes, parent)
 
     def flush(self) -> None:
