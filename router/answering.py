@@ -129,6 +129,7 @@ class Answering:
         outgoing = await self._permitted(exchange, grant)
         outcome, decision = exchange.outcome, exchange.planned
         outcome.bytes_left += len(outgoing.body)
+        outcome.ignored = outgoing.ignored
         self._telemetry.bytes_left(grant.model, len(outgoing.body))
         if exchange.request.stream:
             chunks = await self._calls.open_stream(exchange, grant.model, outgoing)

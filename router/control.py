@@ -120,16 +120,14 @@ class ControlClient:
         self,
         path: Path,
         *,
-        queue: int,
         on_message: Callable[[JsonObject], Awaitable[None]],
         on_lost: Callable[[], None],
-        on_drop: Callable[[int], None] = lambda count: None,
     ) -> None:
         self._path = path
-        self._queue = queue
+        self._queue = 10_000
         self._on_message = on_message
         self._on_lost = on_lost
-        self._on_drop = on_drop
+        self.on_drop: Callable[[int], None] = lambda count: None
         self._waiting: list[JsonObject] = []
         self._timer: asyncio.TimerHandle | None = None
         self._intents: dict[int, asyncio.Future[bool]] = {}
@@ -141,6 +139,10 @@ class ControlClient:
         """Connect. Raises OSError when the parent is not there."""
         reader, self._writer = await asyncio.open_unix_connection(str(self._path))
         self._reading = asyncio.create_task(self._read(reader))
+
+    def limit(self, queue: int) -> None:
+        """How many records may wait."""
+        self._queue = queue
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         while (frame := await read_frame(reader)) is not None:
@@ -163,7 +165,7 @@ class ControlClient:
     def offer(self, record: JsonObject) -> None:
         """Hand a record on, at the latest in 50 ms; dropped and counted when the queue is full."""
         if len(self._waiting) >= self._queue:
-            self._on_drop(1)
+            self.on_drop(1)
             return
         self._waiting.append(record)
         if len(self._waiting) >= _BATCH:
@@ -180,7 +182,7 @@ class ControlClient:
             return
         transport = self._writer.transport
         if transport.is_closing():
-            self._on_drop(len(self._waiting))
+            self.on_drop(len(self._waiting))
             self._waiting = []
             return
         if transport.get_write_buffer_size() > _MAX_FRAME // 4:

@@ -24,10 +24,11 @@ from router.keys import ensure_private_folder, load_keys
 from router.metrics import forget_process, prepare_metrics_folder, remove_metrics_folder
 from router.models.catalogue import embedded_model
 from router.record_writer import RecordWriter
+from router.recorder import EngineState
 from router.running import with_local_server
 from router.settings import Settings
 from router.store import SqliteStore
-from router.supervisor import Supervisor
+from router.supervisor import State, Supervisor, health_check
 from router.telemetry import Telemetry
 from router.types import JsonObject
 
@@ -35,6 +36,13 @@ log = logging.getLogger("gatehouse.parent")
 
 # What an engine may see of the environment: nothing that could hold a secret.
 _ENGINE_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", "OMP_NUM_THREADS")
+_SHOWN_STATES: dict[State, EngineState] = {
+    "starting": "starting",
+    "ready": "ready",
+    "restarting": "restarting",
+    "crash_loop": "failed",
+    "stopped": "off",
+}
 _HOUSEKEEPING_SECONDS = 1.0
 
 
@@ -142,7 +150,8 @@ class Parent:
                 *("--queue", str(settings.engine_queue)),
             ],
             env={name: os.environ[name] for name in _ENGINE_ENVIRONMENT if name in os.environ},
-            on_change=lambda state: self._engine_changed(),
+            ready=health_check(settings.engine_socket),
+            on_change=self._engine_changed,
         )
 
     async def _stop_children(self) -> None:
@@ -151,9 +160,10 @@ class Parent:
             await self._engine.stop()
         self.listener.close()
 
-    def _engine_changed(self) -> None:
-        if self._engine is not None:
-            self._telemetry.engine_state(self._engine.state)
+    def _engine_changed(self, state: State) -> None:
+        self._telemetry.engine_state(_SHOWN_STATES[state])
+        if state in ("restarting", "crash_loop"):
+            self._telemetry.engine_restarted()
         asyncio.get_running_loop().create_task(self._publish_status())
 
     # -- policy ----------------------------------------------------------------------------------------------------

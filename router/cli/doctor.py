@@ -26,7 +26,7 @@ from router.errors import GatehouseError
 from router.models.catalogue import ModelFileError, embedded_model
 from router.running import unavailable_models, with_local_server
 from router.settings import Settings, from_environment
-from router.supervisor import Supervisor
+from router.supervisor import Supervisor, health_check
 
 _ENGINE_START_SECONDS = 60.0
 
@@ -131,16 +131,15 @@ async def _engine(path: Path, name: str, settings: Settings) -> Check:
     with tempfile.TemporaryDirectory(prefix="gatehouse-doctor-") as folder:
         socket = Path(folder) / "engine.sock"
         argv = [sys.executable, "-P", "-m", "router.engine", "--model", str(path), "--socket", str(socket)]
-        engine = Supervisor(name="engine", argv=[*argv, "--alias", name])
+        engine = Supervisor(name="engine", argv=[*argv, "--alias", name], ready=health_check(socket))
         await engine.start()
         try:
-            async with asyncio.timeout(_ENGINE_START_SECONDS):
-                await engine.wait_ready()
-        except TimeoutError:
-            return Check("engine", "fail", "no answer to the self-test prompt; run `make serve` to build it anew")
+            answered = await engine.wait_ready(_ENGINE_START_SECONDS)
         finally:
             await engine.stop()
-    return Check("engine", "ok", "answered its self-test prompt")
+    if answered:
+        return Check("engine", "ok", "answered its self-test prompt")
+    return Check("engine", "fail", "no answer to the self-test prompt; `make serve` builds the engine anew")
 
 
 async def _redis(settings: Settings) -> Check:

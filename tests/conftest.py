@@ -1,0 +1,22 @@
+"""For every test: no connection leaves this machine, neither from the tests nor from any process that they start."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.guard import sitecustomize  # noqa: F401 - installs the guard in this process too
+
+
+@pytest.fixture(scope="session", autouse=True)
+def guard() -> Iterator[Path]:
+    """Fails the run at its end when any process tried to reach an address outside this machine."""
+    with tempfile.NamedTemporaryFile("r", prefix="gatehouse-guard-") as note:
+        os.environ["GATEHOUSE_TEST_GUARD_FILE"] = note.name
+        yield Path(note.name)
+        attempts = note.read()
+    assert not attempts, f"connections left this machine:\n{attempts}"
