@@ -1,0 +1,281 @@
+"""The writer loses nothing that it said it kept, and says what it lost: killed, full, slow or closed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from router.record_writer import RecordWriter
+from router.store import RecordReader, SqliteStore, StoreError, verify
+from router.types import JsonObject
+
+ROOT = Path(__file__).parents[1]
+
+
+def record(name: str, **more: Any) -> JsonObject:
+    return {"id": name, "kind": "decision", "time": "2030-01-01T00:00:00.000+00:00", **more}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "records.db"
+
+
+async def started(path: Path, *, queue: int = 10_000, max_bytes: int = 1 << 30) -> RecordWriter:
+    writer = RecordWriter(SqliteStore(path, max_bytes), queue=queue)
+    await writer.start()
+    return writer
+
+
+class Slow:
+    """A store whose disk waits until the test lets it go on, and can be told to fail."""
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+        self.error: StoreError | None = None
+        self.batches: list[tuple[int, bool]] = []
+
+    def append(self, records: Sequence[JsonObject], *, durable: bool) -> None:
+        self.go_on.wait(10)
+        if self.error is not None:
+            raise self.error
+        self.batches.append((len(records), durable))
+
+    def close(self) -> None:
+        self.go_on.set()
+
+
+async def test_what_was_submitted_is_there_within_a_second_and_in_order(path: Path) -> None:
+    writer = await started(path)
+    for number in range(1200):
+        assert writer.submit(record(f"r{number}"))
+    await asyncio.sleep(1)
+    with RecordReader(path) as reader:
+        assert [found["id"] for found in reader.list_records(1200)] == [f"r{n}" for n in reversed(range(1200))]
+    await writer.close()
+    assert (writer.drops, writer.queued) == (0, 0)
+
+
+async def test_a_single_record_waits_no_longer_than_its_batch_time(path: Path) -> None:
+    writer = await started(path)
+    writer.submit(record("one"))
+    await asyncio.sleep(0.5)
+    assert writer.written == 1
+    await writer.close()
+
+
+async def test_close_writes_what_waits_and_takes_nothing_more(path: Path) -> None:
+    writer = await started(path)
+    for number in range(3000):
+        writer.submit(record(f"r{number}"))
+    await writer.close()
+    await writer.close()
+    assert verify(path).rows == 3000
+    assert not writer.submit(record("late"))
+    assert not await writer.commit_intent(record("late"))
+    assert writer.drops == 2
+
+
+async def test_records_and_intents_are_few_in_a_batch_only_when_somebody_waits() -> None:
+    store = Slow()
+    store.go_on.set()
+    writer = RecordWriter(store)
+    await writer.start()
+    for number in range(1300):
+        writer.submit(record(f"r{number}"))
+    assert await writer.commit_intent(record("i", kind="intent"))
+    await writer.close()
+    assert store.batches == [(500, False), (500, False), (301, True)]
+
+
+async def test_an_intent_is_on_the_disk_when_it_is_said_to_be(path: Path) -> None:
+    writer = await started(path)
+    began = time.monotonic()
+    assert await writer.commit_intent(record("i", kind="intent"))
+    assert time.monotonic() - began < 0.15  # it does not wait for a batch to fill
+    with RecordReader(path) as reader:
+        assert (reader.get_record("i") or {})["kind"] == "intent"
+    await writer.close()
+
+
+async def test_intents_that_come_together_share_one_commit(path: Path) -> None:
+    writer = await started(path)
+    answers = await asyncio.gather(*(writer.commit_intent(record(f"i{n}", kind="intent")) for n in range(200)))
+    assert all(answers)
+    await writer.close()
+    assert verify(path).rows == 200
+
+
+async def test_a_full_queue_drops_and_counts_and_refuses_intents() -> None:
+    store = Slow()
+    writer = RecordWriter(store, queue=10)
+    await writer.start()
+    taken = [writer.submit(record(f"r{n}")) for n in range(15)]
+    assert taken == [True] * 10 + [False] * 5
+    assert not await writer.commit_intent(record("i"))
+    assert writer.drops == 6
+    store.go_on.set()
+    await writer.close()
+    assert writer.written == 10
+
+
+async def test_an_intent_that_the_disk_keeps_waiting_is_refused_after_two_seconds() -> None:
+    store = Slow()
+    writer = RecordWriter(store)
+    await writer.start()
+    began = time.monotonic()
+    assert not await writer.commit_intent(record("i"))
+    assert 1.5 < time.monotonic() - began < 3.0
+    store.go_on.set()
+    await writer.close()
+
+
+async def test_a_full_disk_refuses_intents_counts_drops_and_says_so_once(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "gatehouse.records")
+    writer = await started(path, max_bytes=64 * 1024)
+    for number in range(100):
+        await writer.commit_intent(record(f"i{number}", filler="x" * 2000))
+    assert not await writer.commit_intent(record("last", filler="x" * 2000))
+    assert writer.failing is not None
+    kept, lost = writer.written, writer.drops
+    assert 0 < kept < 101
+    assert kept + lost == 101
+    for number in range(600):
+        writer.submit(record(f"r{number}", filler="x" * 2000))
+    await writer.close()
+    assert writer.drops == lost + 600
+    assert verify(path).rows == kept
+    assert len([line for line in caplog.records if line.name == "gatehouse.records"]) == 1
+
+
+async def test_it_recovers_when_the_disk_does(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "gatehouse.records")
+    store = Slow()
+    store.go_on.set()
+    store.error = StoreError("the disk is away")
+    writer = RecordWriter(store)
+    await writer.start()
+    assert not await writer.commit_intent(record("a"))
+    assert not await writer.commit_intent(record("b"))
+    assert writer.failing == "the disk is away"
+    store.error = None
+    assert await writer.commit_intent(record("c"))
+    assert writer.failing is None
+    assert (writer.written, writer.drops) == (1, 2)
+    assert [line.levelname for line in caplog.records if line.name == "gatehouse.records"] == ["ERROR", "WARNING"]
+    await writer.close()
+
+
+async def test_a_record_that_is_not_json_costs_its_batch_and_not_the_writer(path: Path) -> None:
+    writer = await started(path)
+    assert not await writer.commit_intent(record("bad", value=object()))
+    assert await writer.commit_intent(record("good"))
+    await writer.close()
+    assert verify(path).rows == 1
+
+
+async def test_the_loop_turns_while_the_disk_stands_still() -> None:
+    store = Slow()
+    writer = RecordWriter(store)
+    await writer.start()
+    for number in range(2000):
+        writer.submit(record(f"r{number}"))
+    slowest = 0.0
+    for _ in range(30):
+        began = time.monotonic()
+        await asyncio.sleep(0.01)
+        slowest = max(slowest, time.monotonic() - began)
+    assert slowest < 0.15
+    store.go_on.set()
+    await writer.close()
+    assert writer.written == 2000
+
+
+WRITING = """
+import asyncio, itertools, sys
+from pathlib import Path
+from router.record_writer import RecordWriter
+from router.store import SqliteStore
+
+async def main():
+    store = SqliteStore(Path(sys.argv[1]))
+    assert store.damage is None, store.damage
+    writer = RecordWriter(store)
+    await writer.start()
+    for number in itertools.count():
+        for part in range(100):
+            name = f"{sys.argv[2]}-{number}-{part}"
+            writer.submit({"id": name, "kind": "decision", "time": "t", "filler": "x" * 800})
+        name = f"{sys.argv[2]}-intent-{number}"
+        if await writer.commit_intent({"id": name, "kind": "intent", "time": "t"}):
+            print(name, flush=True)
+
+asyncio.run(main())
+"""
+
+
+def test_killed_in_mid_batch_the_chain_is_whole_and_no_acknowledged_intent_is_lost(path: Path) -> None:
+    chance = random.Random(3)
+    acknowledged: list[str] = []
+    for round_number in range(6):
+        process = subprocess.Popen(
+            [sys.executable, "-c", WRITING, str(path), str(round_number)], stdout=subprocess.PIPE, text=True, cwd=ROOT
+        )
+        assert process.stdout is not None
+        acknowledged.append(process.stdout.readline().strip())  # it writes
+        time.sleep(chance.uniform(0.05, 0.4))
+        process.kill()
+        acknowledged += [line.strip() for line in process.stdout.read().splitlines()]
+        process.wait()
+        process.stdout.close()
+        report = verify(path)
+        assert report.intact, report
+    assert len(acknowledged) > 6
+    with RecordReader(path) as reader:
+        lost = [name for name in acknowledged if reader.get_record(name) is None]
+    assert lost == []
+
+
+LIMITED = """
+import asyncio, resource, sys
+from pathlib import Path
+from router.record_writer import RecordWriter
+from router.store import SqliteStore
+
+async def main():
+    writer = RecordWriter(SqliteStore(Path(sys.argv[1])))
+    await writer.start()
+    first = await writer.commit_intent({"id": "before", "kind": "intent", "time": "t"})
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+    answers = []
+    for number in range(100):
+        record = {"id": str(number), "kind": "intent", "time": "t", "filler": "x" * 3000}
+        answers.append(await writer.commit_intent(record))
+    await writer.close()
+    print(first, answers[0], answers[-1], answers.count(True), writer.drops)
+
+asyncio.run(main())
+"""
+
+
+def test_a_write_that_the_system_refuses_is_an_intent_refused(path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(path)], capture_output=True, text=True, cwd=ROOT, timeout=60, check=True
+    )
+    first, begins, ends, kept, drops = done.stdout.split()
+    assert (first, begins, ends) == ("True", "True", "False")
+    assert int(kept) + int(drops) == 100
+    report = verify(path)
+    assert (report.intact, report.rows) == (True, int(kept) + 1)
