@@ -45,7 +45,7 @@ def _count_strings(raw: bytes) -> int:
 
 def _deeper_than(value: object, limit: int) -> bool:
     level: list[object] = [value]
-    for _ in range(limit + 1):
+    for _ in range(limit):
         level = [
             child
             for node in level
