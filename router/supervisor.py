@@ -217,8 +217,8 @@ class Supervisor:
     async def _until_ready(self) -> None:
         if self._check is None:
             return
-        while not await self._check():
-            await asyncio.sleep(_LOOK_S)  # noqa: ASYNC110 - the event is in another process
+        while not await self._check():  # noqa: ASYNC110 - the event is in another process
+            await asyncio.sleep(_LOOK_S)
 
     async def _end(self, child: asyncio.subprocess.Process, exited: asyncio.Future[int]) -> None:
         if self._stopping.is_set() and not exited.done():

@@ -16,6 +16,8 @@ import llama_cpp.llama_cpp as llama
 import numpy as np
 import numpy.typing as npt
 
+_FLASH_ATTENTION_OFF = 0  # LLAMA_FLASH_ATTN_TYPE_DISABLED
+
 Logits = npt.NDArray[np.float32]
 
 
@@ -135,6 +137,9 @@ class NativeContext:
         params.kv_unified = True
         params.n_threads = params.n_threads_batch = threads
         params.no_perf = True
+        # On the CPU flash attention sums values in half precision: 9 of 13 greedy answers came out different from
+        # those of llama-cpp-python's own API, which leaves it off as well; without it all 13 were the same.
+        params.flash_attn_type = _FLASH_ATTENTION_OFF
         self._model = model
         self._handle = llama.llama_init_from_model(model.handle, params)
         if not self._handle:
