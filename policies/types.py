@@ -5,12 +5,12 @@ Frozen values without logic. Only `policies.decide.permit` constructs an `Egress
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Literal
 
-from classifiers.types import ScanRules
+from classifiers.types import ScanRules, Signal
 
 Locality = Literal["local", "lan", "cloud"]
 Route = Literal["local", "lan", "cloud", "refused"]
@@ -82,15 +82,24 @@ class Condition:
     parts: tuple[Leaf | Condition, ...]
 
 
+# A compiled condition over the signals and the request level; None: unknown, a signal was unavailable.
+Test = Callable[[Mapping[str, Signal], Level], bool | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One entry of `decisions`: exactly one of `route` (a locality or a model's name) and `forbid` is set."""
+    """One entry of `decisions`: exactly one of `route` (a locality or a model's name) and `forbid` is set.
+
+    `test` and `unmatched` are `when` made ready by `policies.conditions.ready`, so that deciding costs microseconds.
+    """
 
     name: str
     priority: int
     when: Condition | None
     route: str | None = None
     forbid: frozenset[str] = frozenset()
+    test: Test | None = field(default=None, compare=False, repr=False)
+    unmatched: Reason | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +114,8 @@ class EgressRule:
 
 @dataclass(frozen=True, slots=True)
 class EscalationPolicy:
+    """When a local answer is not good enough, and whether a stream waits for that judgement."""
+
     threshold: float = 0.0  # a confidence below it escalates; 0 never does
     max_hops: int = 0
     stream: StreamMode = "before"
@@ -112,6 +123,8 @@ class EscalationPolicy:
 
 @dataclass(frozen=True, slots=True)
 class CachePolicy:
+    """Whether and for how long answers are kept."""
+
     mode: CacheMode = "off"
     ttl_seconds: int = 3600
 
@@ -222,7 +235,7 @@ class Decision:
     threshold: float = 0.0
     stream: StreamMode = "before"
     fallback: Grant | None = None  # set when the policy lets an unavailable local model fall back; also in `grants`
-    held: str | None = None  # the rule that kept an `auto` request that would have gone out
+    held: str | None = None  # the route rule that would have sent an `auto` request out, had that been lawful
     cacheable: bool = False
     refusal: Refusal | None = None
     candidates: tuple[Candidate, ...] = ()

@@ -1,0 +1,150 @@
+"""Where a request goes once no rule has sent it anywhere: home, or the model that its caller names. Pure.
+
+A named model is answered by itself or refused, never replaced in silence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from classifiers.types import Signals
+from policies import refusals
+from policies.candidates import LOCAL_ONLY, Target, Targets, first_ready
+from policies.types import Facts, Level, Policy, Reason, Refusal
+
+Purpose = Literal["answer", "escalation", "fallback"]
+
+
+@dataclass(slots=True)
+class Case:
+    """One request while it is decided; `reasons` grows as it goes."""
+
+    policy: Policy
+    facts: Facts
+    signals: Signals
+    level: Level
+    reasons: list[Reason]
+    targets: Targets
+
+    def note(self, rule: str, matched: bool | None, why: str) -> None:
+        """Add one line to the explanation."""
+        self.reasons.append(Reason(rule, matched, why))
+
+
+@dataclass(slots=True)
+class Choice:
+    """Where a request goes, or why nowhere."""
+
+    target: Target | None = None
+    reason: str = "default"
+    rule: str = ""
+    held: str | None = None
+    purpose: Purpose = "answer"
+    may_leave_later: bool = False  # `auto`, and no rule sent it home: escalation and fallback may follow
+    refusal: Refusal | None = None
+    shadow_route: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A route out that was matched and is barred: the rule, and what bars it."""
+
+    rule: str
+    barred: str
+
+
+def keep(choice: Choice, held: Held | None) -> Choice:
+    """Say on a choice that stays at home what held it there. A caller's own local-only holds nothing: it is a wish."""
+    if held is None:
+        return choice
+    if held.barred == LOCAL_ONLY:
+        choice.reason = "pinned"
+    else:
+        choice.reason, choice.held = held.barred, held.rule
+    return choice
+
+
+def go_home(case: Case, *, closed: str = "") -> Choice:
+    """The default: a local model; where none is able, an exit that is lawful; else what is missing.
+
+    `closed` says why nothing but home may be chosen, where that is so.
+    """
+    homes = case.targets.at("local")
+    target = first_ready(homes)
+    if target is not None:
+        return Choice(target, may_leave_later=not closed)
+    if any(home.is_able for home in homes):
+        return _without_home(case, homes, closed)
+    exits = case.targets.at("lan", "cloud")
+    target = None if closed else first_ready(exits)
+    if target is not None:
+        lacking = "; ".join(f"{home.model.name}: {', '.join(home.lacks)}" for home in homes)
+        case.note("capability", True, f"no local model is able ({lacking})")
+        return Choice(target, reason="capability")
+    lawful = homes if closed else [*homes, *(each for each in exits if each.is_lawful)]
+    barred = [each for each in exits if not each.is_lawful]
+    refusal = refusals.none_able(case.level, case.reasons, lawful, barred, closed)
+    return Choice(reason="capability", refusal=refusal)
+
+
+def _without_home(case: Case, homes: list[Target], closed: str) -> Choice:
+    """A local model is able but not there: the cloud where the policy says so, else a refusal."""
+    if case.policy.fallback_local_unavailable == "cloud" and not closed:
+        target = first_ready(case.targets.at("cloud"))
+        if target is not None:
+            case.note("fallback", True, "the local model is not available")
+            return Choice(target, reason="fallback", purpose="fallback")
+    return _missing_home(case, [home for home in homes if home.is_able])
+
+
+def _missing_home(case: Case, able: list[Target]) -> Choice:
+    if all(home.down == refusals.MISSING_KEY for home in able):
+        return Choice(refusal=refusals.missing_key(able[0]))
+    stays = _stays(case)
+    return Choice(reason="sensitivity" if stays else "default", refusal=refusals.local_down(is_sensitive=stays))
+
+
+def _stays(case: Case) -> bool:
+    """Whether the policy, and not the caller, keeps the request at home."""
+    exits = case.targets.at("lan", "cloud")
+    if not exits:
+        return case.level > Level.INTERNAL
+    return all(target.barred not in ("", LOCAL_ONLY) for target in exits)
+
+
+def pinned(case: Case, asked: str) -> Choice:
+    """The model or the locality that the caller names, or a refusal."""
+    targets = case.targets.named(asked)
+    lawful = [target for target in targets if target.is_lawful]
+    if not lawful:
+        return _denied(case, targets)
+    target = first_ready(lawful)
+    if target is not None:
+        case.note("pinned", True, f"the caller asked for {target.model.name}")
+        return Choice(target, reason="pinned")
+    able = [target for target in lawful if target.is_able]
+    if not able:
+        barred = [target for target in targets if not target.is_lawful]
+        return Choice(reason="capability", refusal=refusals.none_able(case.level, case.reasons, lawful, barred))
+    if able[0].is_home:
+        return _missing_home(case, able)
+    curable = [target for target in able if target.down != refusals.MISSING_KEY]
+    refusal = refusals.outside_down(curable[0]) if curable else refusals.missing_key(able[0])
+    return Choice(reason="pinned", refusal=refusal)
+
+
+def _denied(case: Case, targets: list[Target]) -> Choice:
+    held = Held("", targets[0].barred)
+    if case.policy.on_pinned_denied == "refuse":
+        return keep_reason(Choice(refusal=refusals.denied(case.policy, case.level, case.reasons, targets)), held)
+    case.note("pinned", False, f"{targets[0].why}; on_pinned_denied: local answers at home")
+    choice = go_home(case, closed="a model that was asked for by name is not replaced by another one outside")
+    return keep_reason(choice, held) if choice.target is not None else choice
+
+
+def keep_reason(choice: Choice, held: Held) -> Choice:
+    """What bars the model that was asked for is the reason; nothing of `auto` was held."""
+    keep(choice, held)
+    choice.held = None
+    return choice

@@ -1,0 +1,188 @@
+"""Turns the `when` of a rule into a function over signals, and into words.
+
+Three-valued: an unavailable signal is unknown, never false. It never reads content: signals are numbers, flags and labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from classifiers.types import Signal
+from policies.types import Condition, Leaf, Level, Reason, Rule, Test
+
+_WORDS = {"at_least": "at least", "at_most": "at most", "in": "in", "is": "is"}
+
+
+def ready(rule: Rule) -> Rule:
+    """The rule with its `when` compiled; decides as the rule itself does, in fewer microseconds."""
+    unmatched = Reason(rule.name, False, f"needs {describe(rule.when)}" if rule.when else "always")
+    return replace(rule, test=compile_test(rule.when), unmatched=unmatched)
+
+
+def compile_test(when: Condition | Leaf | None) -> Test:
+    """A function that says whether `when` holds: True, False, or None where a signal is unavailable."""
+    if when is None:
+        return lambda values, level: True
+    if isinstance(when, Leaf):
+        return _leaf(when)
+    parts = tuple(compile_test(part) for part in when.parts)
+    if len(parts) == 1:
+        return parts[0]
+    return _all(parts) if when.kind == "all" else _any(parts)
+
+
+def describe(when: Condition | Leaf) -> str:
+    """The condition in words: `complexity at least 0.7 and language in [en, de]`."""
+    if isinstance(when, Leaf):
+        value = f"[{', '.join(when.value)}]" if isinstance(when.value, tuple) else _show(when.value)
+        return f"{when.signal} {_WORDS[when.operator]} {value}"
+    joint = " and " if when.kind == "all" else " or "
+    return joint.join(describe(part) if isinstance(part, Leaf) else f"({describe(part)})" for part in when.parts)
+
+
+def measured(when: Condition | None, values: Mapping[str, Signal], level: Level) -> str:
+    """What was measured for each signal of the condition: `complexity 0.83, injection unavailable (timeout)`."""
+    if when is None:
+        return "always"
+    return ", ".join(_measured(name, values, level) for name in dict.fromkeys(_signals(when)))
+
+
+def _signals(when: Condition | Leaf) -> list[str]:
+    if isinstance(when, Leaf):
+        return [when.signal]
+    return [name for part in when.parts for name in _signals(part)]
+
+
+def _measured(name: str, values: Mapping[str, Signal], level: Level) -> str:
+    if name == "sensitivity":
+        return f"sensitivity {level.word}"
+    signal = values.get(name)
+    if signal is None:
+        return f"{name} unavailable"
+    if signal.error is not None:
+        return f"{name} unavailable ({signal.error})"
+    return f"{name} {_show(signal.value)}"
+
+
+def _show(value: object) -> str:
+    if isinstance(value, bool) or value is None:
+        return "none" if value is None else str(value).lower()
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return f"[{', '.join(sorted(value))}]" if isinstance(value, frozenset) else str(value)
+
+
+def _all(parts: tuple[Test, ...]) -> Test:
+    def test(values: Mapping[str, Signal], level: Level) -> bool | None:
+        result: bool | None = True
+        for part in parts:
+            holds = part(values, level)
+            if holds is False:
+                return False
+            if holds is None:
+                result = None
+        return result
+
+    return test
+
+
+def _any(parts: tuple[Test, ...]) -> Test:
+    def test(values: Mapping[str, Signal], level: Level) -> bool | None:
+        result: bool | None = False
+        for part in parts:
+            holds = part(values, level)
+            if holds is True:
+                return True
+            if holds is None:
+                result = None
+        return result
+
+    return test
+
+
+def _leaf(leaf: Leaf) -> Test:
+    if leaf.signal == "sensitivity":
+        return _sensitivity(leaf)
+    if leaf.operator == "at_least":
+        return _at_least(leaf.signal, _number(leaf.value))
+    if leaf.operator == "at_most":
+        return _at_most(leaf.signal, _number(leaf.value))
+    if isinstance(leaf.value, bool):
+        return _is_flag(leaf.signal, leaf.value)
+    wanted = leaf.value if isinstance(leaf.value, tuple) else (str(leaf.value),)
+    return _labelled(leaf.signal, frozenset(wanted), exact=leaf.operator == "is")
+
+
+def _number(value: object) -> float:
+    assert isinstance(value, int | float), "the schema admits numbers only"
+    return float(value)
+
+
+def _sensitivity(leaf: Leaf) -> Test:
+    words = leaf.value if isinstance(leaf.value, tuple) else (str(leaf.value),)
+    wanted = frozenset(Level[word.upper()] for word in words)
+    bound = max(wanted)
+    if leaf.operator == "at_least":
+        return lambda values, level: level >= bound
+    if leaf.operator == "at_most":
+        return lambda values, level: level <= bound
+    return lambda values, level: level in wanted
+
+
+# A value of another kind than the operator's, or NaN, compares as neither: it is unknown, never False.
+def _at_least(name: str, bound: float) -> Test:
+    def test(values: Mapping[str, Signal], level: Level) -> bool | None:
+        signal = values.get(name)
+        if signal is None or signal.error is not None:
+            return None
+        value = signal.value
+        if type(value) is not float and type(value) is not int:
+            return None
+        if value >= bound:
+            return True
+        return False if value < bound else None
+
+    return test
+
+
+def _at_most(name: str, bound: float) -> Test:
+    def test(values: Mapping[str, Signal], level: Level) -> bool | None:
+        signal = values.get(name)
+        if signal is None or signal.error is not None:
+            return None
+        value = signal.value
+        if type(value) is not float and type(value) is not int:
+            return None
+        if value <= bound:
+            return True
+        return False if value > bound else None
+
+    return test
+
+
+def _is_flag(name: str, wanted: bool) -> Test:
+    def test(values: Mapping[str, Signal], level: Level) -> bool | None:
+        signal = values.get(name)
+        if signal is None or signal.error is not None or type(signal.value) is not bool:
+            return None
+        return signal.value is wanted
+
+    return test
+
+
+def _labelled(name: str, wanted: frozenset[str], *, exact: bool) -> Test:
+    """`in`: any label of the signal is wanted. `is`: it has exactly the wanted one."""
+
+    def test(values: Mapping[str, Signal], level: Level) -> bool | None:
+        signal = values.get(name)
+        if signal is None or signal.error is not None:
+            return None
+        value = signal.value
+        if type(value) is str:
+            return value in wanted
+        if not isinstance(value, frozenset):
+            return None
+        return value == wanted if exact else not wanted.isdisjoint(value)
+
+    return test

@@ -1,0 +1,185 @@
+"""The decision about one request, and the permit for one exit. Pure: no I/O, no clock, no state.
+
+Sensitivity decides which models are lawful before anything is chosen; nothing here may make a barred model lawful.
+"""
+
+from __future__ import annotations
+
+from classifiers.types import Scan, Signals
+from policies import refusals
+from policies.candidates import AUTO, Target, Targets, first_ready, resolve
+from policies.choosing import Case, Choice, Held, Purpose, go_home, keep, pinned
+from policies.conditions import measured, ready
+from policies.lawful import lawful_payload
+from policies.levels import request_level, scan_level
+from policies.types import Decision, EgressPermit, Facts, Grant, Level, Policy, Reason, Refusal, Rule
+
+DIGEST_BYTES = 32  # BLAKE2b-256
+
+
+def decide(policy: Policy, facts: Facts, signals: Signals) -> Decision:
+    """The whole plan for a request: one route, the grants for every exit that may follow, and all reasons."""
+    level, reasons = request_level(policy, signals)
+    forbidden = _forbidden(policy, signals, level, reasons)
+    case = Case(policy, facts, signals, level, reasons, Targets(policy, facts, level, forbidden))
+    asked = resolve(policy, facts.requested)
+    if asked is None:
+        return _decision(case, Choice(reason="pinned", refusal=refusals.model_not_found(policy)))
+    if asked != AUTO:
+        return _decision(case, pinned(case, asked))
+    choice = _routed(case)
+    return _decision(case, _shadowed(case, choice) if policy.mode == "shadow" else choice)
+
+
+def permit(policy: Policy, decision: Decision, grant: Grant, digest: bytes, scan: Scan) -> EgressPermit | Refusal:
+    """Leave to write the bytes with this digest (BLAKE2b-256) to the grant's model, or a refusal.
+
+    `scan` is what the detectors said about those very bytes; their level is taken anew, and the graver of it and the
+    decision's counts. A grant of another policy or another decision gives nothing.
+    """
+    model = policy.models.get(grant.model)
+    if not policy.digest == decision.policy_digest == grant.policy_digest or grant not in decision.grants:
+        return _no_permit("the grant is not one of this decision under this policy")
+    if model is None or model.locality == "local":
+        return _no_permit("the grant names no model outside")
+    if len(digest) != DIGEST_BYTES:
+        return _no_permit("the digest is not a BLAKE2b-256 digest")
+    level = max(decision.sensitivity, scan_level(policy, scan))
+    payload, why = lawful_payload(policy, level, model)
+    if payload == "none" or payload != grant.payload:
+        return _no_permit(why or f"{level.word} may not leave as {grant.payload}")
+    return EgressPermit(grant.model, grant.payload, digest, grant.rule, grant.policy_digest, grant.purpose)
+
+
+def _no_permit(why: str) -> Refusal:
+    return Refusal("policy_denied", 403, f"The policy gives no permit for what would leave: {why}.")
+
+
+def _forbidden(policy: Policy, signals: Signals, level: Level, reasons: list[Reason]) -> dict[str, str]:
+    """What is forbidden, by which rule: all forbids are read, and an unknown one forbids."""
+    forbidden: dict[str, str] = {}
+    for rule in policy.rules:
+        if not rule.forbid:
+            continue
+        holds = _test(rule, signals, level, reasons)
+        if holds is False:
+            continue
+        unknown = "unknown, so it forbids: " if holds is None else ""
+        what = ", ".join(sorted(rule.forbid))
+        reasons.append(
+            Reason(rule.name, holds, f"{unknown}{measured(rule.when, signals.values, level)}; forbids {what}")
+        )
+        for entry in rule.forbid:
+            forbidden.setdefault(entry, rule.name)
+    return forbidden
+
+
+def _test(rule: Rule, signals: Signals, level: Level, reasons: list[Reason]) -> bool | None:
+    """Whether a rule holds. One that does not has left its reason when this returns."""
+    test, unmatched = rule.test, rule.unmatched
+    if test is None or unmatched is None:  # a rule that did not come from a file
+        compiled = ready(rule)
+        return _test(compiled, signals, level, reasons)
+    holds = test(signals.values, level)
+    if holds is False:
+        reasons.append(unmatched)
+    return holds
+
+
+def _routed(case: Case) -> Choice:
+    """The highest-priority lawful route, else home."""
+    held: Held | None = None
+    for rule in case.policy.rules:
+        if rule.route is None:
+            continue
+        holds = _test(rule, case.signals, case.level, case.reasons)
+        if holds is False:
+            continue
+        targets = case.targets.named(rule.route)
+        target = _target(case, rule, holds, targets)
+        if target is not None:
+            choice = Choice(target, reason=rule.name, rule=rule.name)
+            return keep(choice, held) if target.is_home else choice
+        if holds and held is None and targets and not any(each.is_lawful for each in targets):
+            held = Held(rule.name, targets[0].barred)
+    choice = go_home(case, closed=_SHADOW if case.policy.mode == "shadow" else "")
+    return keep(choice, held) if choice.target is not None and choice.target.is_home else choice
+
+
+_SHADOW = "mode shadow answers 'auto' at home"
+
+
+def _target(case: Case, rule: Rule, holds: bool | None, targets: list[Target]) -> Target | None:
+    """The model that a route leads to now, or None; leaves the reason. An unknown route leads home or nowhere."""
+    why = measured(rule.when, case.signals.values, case.level)
+    if holds is None and not all(target.is_home for target in targets):
+        case.note(rule.name, None, f"unknown, so it does not send out: {why}")
+        return None
+    target = first_ready(targets)
+    if target is not None:
+        case.note(rule.name, holds, f"{why}; routes to {target.model.name}")
+        return target
+    candidates = [each.candidate() for each in targets]
+    closed = "; ".join(f"not {each.model}: {', '.join(each.why)}" for each in candidates) or f"no model is {rule.route}"
+    case.note(rule.name, holds, f"{why}; {closed}")
+    return None
+
+
+def _shadowed(case: Case, choice: Choice) -> Choice:
+    """Mode shadow: `auto` is answered at home, and what would have been is noted."""
+    would = choice.target.model.locality if choice.target is not None else "refused"
+    if choice.target is not None and not choice.target.is_home:
+        case.note("shadow", True, f"would have gone to {choice.target.model.name}: {choice.reason}")
+        choice = go_home(case, closed=_SHADOW)
+    choice.shadow_route = would
+    return choice
+
+
+def _decision(case: Case, choice: Choice) -> Decision:
+    policy, target = case.policy, choice.target
+    is_exit = target is not None and not target.is_home
+    answer = _grant(policy, target, choice.rule or choice.reason, choice.purpose) if target and is_exit else None
+    escalation, fallback = _later(case, choice)
+    is_harmless = case.level <= Level.INTERNAL and not case.facts.no_store
+    return Decision(
+        route=target.model.locality if target is not None else "refused",
+        model=target.model.name if target is not None else None,
+        rule=choice.rule,
+        reason=choice.reason,
+        payload=target.payload if target is not None and is_exit else "none",
+        sensitivity=case.level,
+        policy_digest=policy.digest,
+        grants=tuple(grant for grant in (answer, escalation, fallback) if grant is not None),
+        escalation=escalation,
+        threshold=policy.escalation.threshold if escalation is not None else 0.0,
+        stream=policy.escalation.stream,
+        fallback=fallback,
+        held=choice.held,
+        cacheable=policy.cache.mode == "exact" and is_harmless and target is not None,
+        refusal=choice.refusal,
+        candidates=case.targets.candidates(),
+        reasons=tuple(case.reasons),
+        shadow_route=choice.shadow_route,
+    )
+
+
+def _later(case: Case, choice: Choice) -> tuple[Grant | None, Grant | None]:
+    """The grants for escalation and fallback of an `auto` request that begins at home."""
+    if choice.target is None or not choice.may_leave_later:
+        return None, None
+    cloud = first_ready(case.targets.at("cloud"))
+    if cloud is None:
+        return None, None
+    policy = case.policy
+    escalates = policy.escalation.max_hops > 0 and policy.escalation.threshold > 0.0
+    if case.facts.stream and policy.escalation.stream == "before":
+        escalates = False  # a stream is decided from the signals alone
+    falls_back = policy.fallback_local_unavailable == "cloud"
+    return (
+        _grant(policy, cloud, "escalation", "escalation") if escalates else None,
+        _grant(policy, cloud, "fallback", "fallback") if falls_back else None,
+    )
+
+
+def _grant(policy: Policy, target: Target, rule: str, purpose: Purpose) -> Grant:
+    return Grant(target.model.name, target.payload, rule, policy.digest, purpose)

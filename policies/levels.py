@@ -1,0 +1,84 @@
+"""The sensitivity of a request: the maximum over findings, unknowns and what was inherited. Pure.
+
+Only here do entity types become levels. What is not listed counts as confidential, what could not be checked as
+restricted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from classifiers.types import Scan, Signals
+from policies.types import Level, Policy, Reason
+
+_INDEX = re.compile(r"[0-9]{0,5}")  # of a list; longer digits could be a value that stands as a key
+_SHOWN = 3  # places named for one entity type
+# A key of the caller's own (in `metadata`, in a schema) is content: only these words of the API are repeated.
+_API_TEXT = """arguments audio content default description enum examples file function function_call functions image_url
+    input_audio items json_schema messages metadata model name parameters prediction properties refusal response_format
+    role schema stop system text title tool_call_id tool_calls tool_choice tools type url user"""
+_API_WORDS = frozenset(_API_TEXT.split())
+
+
+def scan_level(policy: Policy, scan: Scan) -> Level:
+    """The level of one scanned body: unlisted entities are confidential, unlisted unknowns restricted."""
+    level = Level.PUBLIC
+    for finding in scan.findings:
+        counted = policy.levels.get(finding.entity_type, Level.CONFIDENTIAL)
+        # `not <`: a score that is not a number counts.
+        if counted > level and not finding.score < policy.min_score.get(finding.entity_type, 0.0):
+            level = counted
+    for unknown in scan.unknowns:
+        level = max(level, policy.on_unknown.get(unknown.kind, Level.RESTRICTED))
+    return level
+
+
+def request_level(policy: Policy, signals: Signals, taint: Level = Level.PUBLIC) -> tuple[Level, list[Reason]]:
+    """The level of a request and the reasons for it, the gravest first. `taint` is what earlier turns brought in."""
+    level = max(scan_level(policy, signals.scan), taint)
+    measured = signals.values.get("sensitivity")
+    reasons = _explain(policy, signals.scan)
+    if taint > Level.PUBLIC:
+        reasons.append((taint, Reason("sensitivity", True, f"{taint.word}: inherited from earlier turns")))
+    if measured is not None and measured.error is not None:
+        level = Level.RESTRICTED
+        reasons.append((level, Reason("sensitivity", None, f"restricted: the scan failed ({measured.error})")))
+    reasons.sort(key=lambda pair: -pair[0])
+    return level, [reason for _, reason in reasons]
+
+
+def place(pointer: str) -> str:
+    """A JSON pointer without the caller's own keys: fit for messages, which hold no content."""
+    return "/".join(part if part in _API_WORDS or _INDEX.fullmatch(part) else "*" for part in pointer.split("/"))
+
+
+def _explain(policy: Policy, scan: Scan) -> list[tuple[Level, Reason]]:
+    if not scan.findings and not scan.unknowns:
+        return []
+    found: dict[str, list[str]] = {}
+    ignored: dict[str, list[str]] = {}
+    for finding in scan.findings:
+        counts = not finding.score < policy.min_score.get(finding.entity_type, 0.0)
+        (found if counts else ignored).setdefault(finding.entity_type, []).append(finding.pointer)
+    reasons = []
+    for entity, pointers in found.items():
+        level = policy.levels.get(entity, Level.CONFIDENTIAL)
+        reasons.append((level, Reason("sensitivity", True, f"{level.word}: {entity} at {_places(pointers)}")))
+    for entity in ignored:
+        why = f"{entity} stays below its min_score {policy.min_score[entity]:g}"
+        reasons.append((Level.PUBLIC, Reason("sensitivity", False, why)))
+    unread: dict[str, list[str]] = {}
+    for unknown in scan.unknowns:
+        unread.setdefault(unknown.kind, []).append(unknown.pointer)
+    for kind, pointers in unread.items():
+        level = policy.on_unknown.get(kind, Level.RESTRICTED)
+        why = f"{level.word}: {kind} at {_places(pointers)} could not be checked"
+        reasons.append((level, Reason("sensitivity", None, why)))
+    return reasons
+
+
+def _places(pointers: Iterable[str]) -> str:
+    names = list(dict.fromkeys(place(pointer) or "/" for pointer in pointers))
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
