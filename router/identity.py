@@ -69,23 +69,16 @@ def _new_key() -> bytes:
 class Identity:
     """Makes a `Principal` of a request's headers. With no key (loopback only), everybody is `default`."""
 
-    def __init__(self, key: str | None = None, key_id: str = "configured", allowed_origins: Iterable[str] = ()) -> None:
-        self._digest = None if key is None else hashlib.sha256(key.encode()).digest()
-        self._origins = frozenset(origin.encode() for origin in allowed_origins)
-        self._principal = Principal(key_id=None if key is None else key_id)
-
-    @classmethod
-    def from_settings(cls, settings: Settings) -> Identity:
+    def __init__(self, settings: Settings) -> None:
         """The rules for this address: the configured key, else the start key, else (on loopback) none.
 
         Raises `router.keys.StateFolderError` when the start key cannot be read or created.
         """
-        if settings.api_key:
-            return cls(settings.api_key, "configured", settings.allowed_origins)
         start = ensure_start_key(settings)
-        if start is None:
-            return cls(None, allowed_origins=settings.allowed_origins)
-        return cls(start.key, "start", settings.allowed_origins)
+        key = settings.api_key or (start.key if start is not None else None)
+        self._digest = None if key is None else hashlib.sha256(key.encode()).digest()
+        self._origins = frozenset(origin.encode() for origin in settings.allowed_origins)
+        self._principal = Principal(key_id=None if key is None else "start" if start is not None else "configured")
 
     def authenticate(self, headers: Headers) -> Principal:
         """Who sent a request with these raw headers (lower-case names).

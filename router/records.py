@@ -77,7 +77,7 @@ def build_record(
     if decision is not None:
         _add_decision(record, decision, policy)
     if outcome is not None:
-        _add_outcome(record, outcome, policy)
+        record["outcome"] = _outcome(outcome, policy)
         record["model_digests"] = {
             name: digest for name, digest in (model_digests or {}).items() if name in outcome.usage
         }
@@ -165,10 +165,10 @@ def _count_unknowns(unknowns: Sequence[Unknown]) -> dict[str, int]:
 
 
 def _add_decision(record: JsonObject, decision: Decision, policy: Policy | None) -> None:
-    record["sensitivity"] = decision.sensitivity.word
-    record["rule"] = decision.rule
     record["decision"] = {
         "route": decision.route,
+        "rule": decision.rule,
+        "sensitivity": decision.sensitivity.word,
         "reason": decision.reason,
         "payload": decision.payload,
         "held": decision.held,
@@ -198,19 +198,21 @@ def _target(name: str | None, policy: Policy | None) -> JsonObject | None:
     return {"model": name, "locality": model.locality, "region": model.region, "backend_model": model.model}
 
 
-def _add_outcome(record: JsonObject, outcome: Outcome, policy: Policy | None) -> None:
+def _outcome(outcome: Outcome, policy: Policy | None) -> JsonObject:
     is_named = policy is not None and outcome.model in policy.models
     finish = outcome.finish_reason
-    record["route"] = outcome.route
-    record["model"] = outcome.model if is_named else None
-    record["reason"] = outcome.reason
-    record["held"] = outcome.held
-    record["complexity"] = outcome.complexity
-    record["confidence"] = outcome.confidence
-    record["tokens"] = {
-        name: {"input": usage.input_tokens, "output": usage.output_tokens} for name, usage in outcome.usage.items()
+    return {
+        "route": outcome.route,
+        "model": outcome.model if is_named else None,
+        "reason": outcome.reason,
+        "held": outcome.held,
+        "complexity": outcome.complexity,
+        "confidence": outcome.confidence,
+        "tokens": {
+            name: {"input": usage.input_tokens, "output": usage.output_tokens} for name, usage in outcome.usage.items()
+        },
+        "cost_usd": outcome.cost_usd,
+        "finish_reason": finish if finish is None or finish in _FINISH_REASONS else "other",
+        "error": outcome.error_code,
+        "bytes_left": outcome.bytes_left,
     }
-    record["cost_usd"] = outcome.cost_usd
-    record["finish_reason"] = finish if finish is None or finish in _FINISH_REASONS else "other"
-    record["outcome"] = outcome.error_code or "answered"
-    record["bytes_left"] = outcome.bytes_left

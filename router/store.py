@@ -22,10 +22,20 @@ from router.chain import ChainReport, Head, Row, check, link
 from router.keys import ensure_private_folder
 from router.types import JsonObject
 
-RECORDS_FILE = "records.db"
+RECORDS_FILE = "records.sqlite"
 
-# What a record can be looked up by, each a column of its own.
-FILTERS = ("kind", "tenant", "route", "model", "rule", "reason", "sensitivity", "outcome")
+# What a record can be looked up by, each a column of its own, and where it stands in the record.
+_PLACES = {
+    "kind": (None, "kind"),
+    "tenant": ("principal", "tenant"),
+    "route": ("outcome", "route"),
+    "model": ("outcome", "model"),
+    "rule": ("decision", "rule"),
+    "reason": ("outcome", "reason"),
+    "sensitivity": ("decision", "sensitivity"),
+    "error": ("outcome", "error"),
+}
+FILTERS = tuple(_PLACES)
 
 _PAGE_BYTES = 4096
 _LEAST_PAGES = 16
@@ -37,7 +47,7 @@ _MIGRATIONS = (
     """
     CREATE TABLE records (
         seq INTEGER PRIMARY KEY, id TEXT NOT NULL, time TEXT NOT NULL, kind TEXT NOT NULL, tenant TEXT, route TEXT,
-        model TEXT, rule TEXT, reason TEXT, sensitivity TEXT, outcome TEXT, digest TEXT NOT NULL, body BLOB NOT NULL
+        model TEXT, rule TEXT, reason TEXT, sensitivity TEXT, error TEXT, digest TEXT NOT NULL, body BLOB NOT NULL
     );
     CREATE INDEX records_id ON records (id);
     CREATE TABLE head (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, digest TEXT NOT NULL);
@@ -118,6 +128,7 @@ class SqliteStore:
         try:
             database.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
             database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA fullfsync = ON")  # macOS: what is synced must have left the drive's cache too
             database.execute("PRAGMA journal_size_limit = 16777216")
             _migrate(database, self.path)
             database.execute(f"PRAGMA max_page_count = {self._max_pages}")
@@ -201,13 +212,13 @@ def _verify(database: sqlite3.Connection, last: int | None) -> ChainReport:
 
 
 def _row(seq: int, record: JsonObject, digest: str, text: bytes) -> tuple[object, ...]:
-    principal = record.get("principal")
-    flat = {**record, "tenant": principal.get("tenant") if isinstance(principal, dict) else None}
-    found = (flat.get(name) for name in FILTERS)
-    return (seq, str(record.get("id", "")), str(record.get("time", "")), *map(_text, found), digest, text)
+    columns = (_word_at(record, part, name) for part, name in _PLACES.values())
+    return (seq, str(record.get("id", "")), str(record.get("time", "")), *columns, digest, text)
 
 
-def _text(value: object) -> str | None:
+def _word_at(record: JsonObject, part: str | None, name: str) -> str | None:
+    holder = record if part is None else record.get(part)
+    value = holder.get(name) if isinstance(holder, dict) else None
     return value if isinstance(value, str) else None
 
 

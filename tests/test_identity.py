@@ -9,14 +9,19 @@ import pytest
 from router.errors import Denied, Unauthenticated
 from router.identity import Identity, ensure_start_key, is_loopback
 from router.keys import StateFolderError
-from router.settings import from_environment
+from router.settings import Settings, from_environment
 from router.types import Principal
 
 KEY = "gh-right-key"
 
 
-def settings(tmp_path: Path, **environment: str):
+def settings(tmp_path: Path, **environment: str) -> Settings:
     return from_environment({"HOME": str(tmp_path), **{f"GATEHOUSE_{k.upper()}": v for k, v in environment.items()}})
+
+
+def with_key(key: str | None = KEY, *origins: str) -> Identity:
+    """On loopback, where only a configured key is asked for."""
+    return Identity(Settings(api_key=key, allowed_origins=origins))
 
 
 @pytest.mark.parametrize(
@@ -44,7 +49,7 @@ def test_only_an_address_of_this_machine_is_loopback(host: str, expected: bool) 
 
 
 def test_on_loopback_anybody_is_the_default_tenant_whatever_key_a_client_sends(tmp_path: Path) -> None:
-    identity = Identity.from_settings(settings(tmp_path))
+    identity = Identity(settings(tmp_path))
     assert identity.authenticate([]) == Principal()
     assert identity.authenticate([(b"authorization", b"Bearer sk-none")]) == Principal()
     assert not (tmp_path / ".local").exists()
@@ -61,7 +66,7 @@ def test_on_loopback_anybody_is_the_default_tenant_whatever_key_a_client_sends(t
     ],
 )
 def test_the_right_key_is_taken_from_either_header(headers: list[tuple[bytes, bytes]]) -> None:
-    assert Identity(KEY).authenticate(headers) == Principal(key_id="configured")
+    assert with_key().authenticate(headers) == Principal(key_id="configured")
 
 
 @pytest.mark.parametrize(
@@ -83,13 +88,13 @@ def test_the_right_key_is_taken_from_either_header(headers: list[tuple[bytes, by
 )
 def test_anything_else_is_401_and_shows_no_key(headers: list[tuple[bytes, bytes]]) -> None:
     with pytest.raises(Unauthenticated) as caught:
-        Identity(KEY).authenticate(headers)
+        with_key().authenticate(headers)
     assert caught.value.status == 401
     assert "right" not in caught.value.message
 
 
 def test_a_configured_key_is_needed_on_loopback_too(tmp_path: Path) -> None:
-    identity = Identity.from_settings(settings(tmp_path, api_key=KEY))
+    identity = Identity(settings(tmp_path, api_key=KEY))
     with pytest.raises(Unauthenticated):
         identity.authenticate([])
     assert identity.authenticate([(b"x-api-key", KEY.encode())]).key_id == "configured"
@@ -104,7 +109,7 @@ def test_on_an_open_address_the_first_start_makes_a_key_that_its_owner_can_read(
     assert start.path.stat().st_mode & 0o777 == 0o600
     assert len(key) > 40
     assert key not in repr(start)
-    identity = Identity.from_settings(open_to_all)
+    identity = Identity(open_to_all)
     assert identity.authenticate([(b"authorization", b"Bearer " + key.encode())]) == Principal(key_id="start")
     with pytest.raises(Unauthenticated):
         identity.authenticate([])
@@ -122,7 +127,7 @@ def test_no_key_is_made_where_none_is_needed(tmp_path: Path) -> None:
 
 
 def test_an_empty_configured_key_counts_as_none_and_never_opens_the_door(tmp_path: Path) -> None:
-    identity = Identity.from_settings(settings(tmp_path, host="0.0.0.0", api_key=""))
+    identity = Identity(settings(tmp_path, host="0.0.0.0", api_key=""))
     for headers in ([], [(b"x-api-key", b"")], [(b"authorization", b"Bearer ")]):
         with pytest.raises(Unauthenticated):
             identity.authenticate(headers)
@@ -135,7 +140,7 @@ def test_an_emptied_key_file_refuses_to_start(tmp_path: Path, content: str) -> N
     assert start is not None
     start.path.write_text(content)
     with pytest.raises(StateFolderError, match="empty"):
-        Identity.from_settings(open_to_all)
+        Identity(open_to_all)
 
 
 def test_a_key_file_that_others_can_read_refuses_to_start(tmp_path: Path) -> None:
@@ -144,7 +149,7 @@ def test_a_key_file_that_others_can_read_refuses_to_start(tmp_path: Path) -> Non
     assert start is not None
     start.path.chmod(0o644)
     with pytest.raises(StateFolderError, match="chmod 600"):
-        Identity.from_settings(open_to_all)
+        Identity(open_to_all)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +157,7 @@ def test_a_key_file_that_others_can_read_refuses_to_start(tmp_path: Path) -> Non
 )
 @pytest.mark.parametrize("key", [None, KEY])
 def test_an_origin_that_is_not_listed_is_403_with_or_without_a_key(origin: bytes, key: str | None) -> None:
-    identity = Identity(key, allowed_origins=["https://app.example"])
+    identity = with_key(key, "https://app.example")
     with pytest.raises(Denied) as caught:
         identity.authenticate([(b"x-api-key", KEY.encode()), (b"origin", origin)])
     assert (caught.value.status, caught.value.code) == (403, "origin_not_allowed")
@@ -160,7 +165,7 @@ def test_an_origin_that_is_not_listed_is_403_with_or_without_a_key(origin: bytes
 
 
 def test_a_listed_origin_passes_and_a_second_one_that_is_not_does_not() -> None:
-    identity = Identity(allowed_origins=["https://app.example"])
+    identity = with_key(None, "https://app.example")
     assert identity.authenticate([(b"origin", b"https://app.example")]) == Principal()
     with pytest.raises(Denied):
         identity.authenticate([(b"origin", b"https://app.example"), (b"origin", b"https://evil.example")])
@@ -168,4 +173,4 @@ def test_a_listed_origin_passes_and_a_second_one_that_is_not_does_not() -> None:
 
 def test_no_header_but_the_key_says_anything_about_who_asks() -> None:
     headers = [(b"x-tenant", b"other"), (b"x-user", b"root"), (b"openai-organization", b"org")]
-    assert Identity().authenticate(headers) == Principal()
+    assert with_key(None).authenticate(headers) == Principal()

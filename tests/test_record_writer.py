@@ -28,7 +28,7 @@ def record(name: str, **more: Any) -> JsonObject:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return tmp_path / "state" / "records.db"
+    return tmp_path / "state" / "records.sqlite"
 
 
 async def started(path: Path, *, queue: int = 10_000, max_bytes: int = 1 << 30) -> RecordWriter:

@@ -116,16 +116,17 @@ def test_a_record_tells_the_whole_decision() -> None:
     assert record["unknowns"] == {"image": 2, "timeout": 1}
     assert record["facts"]["needs"] == ["tools"]
     assert record["facts"]["unavailable"] == {"cloud": "missing_key"}
-    assert record["rule"] == "hard-questions"
+    assert record["decision"]["rule"] == "hard-questions"
     target = {"model": "cloud", "locality": "cloud", "region": "us", "backend_model": "big"}
     assert record["decision"]["target"] == target
     assert record["decision"]["payload"] == "full"
     assert record["decision"]["candidates"][0] == {"model": "home", "lawful": True, "able": False, "why": ["window"]}
     assert record["decision"]["reasons"][1] == {"rule": "by-language", "matched": None, "why": "timeout"}
     assert record["permits"][0]["digest"] == KEYS.digest(PERMIT.digest)
-    assert record["bytes_left"] == 99
-    assert record["tokens"] == {"cloud": {"input": 12, "output": 34}}
-    assert (record["route"], record["model"], record["outcome"]) == ("cloud", "cloud", "answered")
+    assert record["outcome"]["bytes_left"] == 99
+    assert record["outcome"]["tokens"] == {"cloud": {"input": 12, "output": 34}}
+    assert record["outcome"]["cost_usd"] == 0.5
+    assert [record["outcome"][name] for name in ("route", "model", "error")] == ["cloud", "cloud", None]
     assert record["artifacts"] == {"complexity": "a" * 64}
     assert record["model_digests"] == {"cloud": "m" * 64}
     assert record["latency_ms"] == 12.346
@@ -166,7 +167,7 @@ def test_a_request_refused_before_it_was_understood_has_a_record_too() -> None:
     record = build_record(
         keys=KEYS, request_id="r", principal=Principal(), outcome=Outcome(error_code="invalid_request"), latency_ms=0.1
     )
-    assert (record["outcome"], record["route"], record["model"]) == ("invalid_request", "refused", None)
+    assert [record["outcome"][name] for name in ("error", "route", "model")] == ["invalid_request", "refused", None]
     assert not {"facts", "signals", "decision", "policy"} & set(record)
 
 
@@ -183,14 +184,14 @@ def test_a_refusal_is_recorded_by_its_code() -> None:
     )
     record = built(decision=refused)
     assert record["decision"]["refusal"] == "policy_denied"
-    assert record["sensitivity"] == "restricted"
+    assert record["decision"]["sensitivity"] == "restricted"
     assert CANARY.encode() not in encode_record(record)
 
 
 def test_without_an_outcome_it_is_an_intent() -> None:
     record = built(outcome=None)
     assert record["kind"] == "intent"
-    assert not {"route", "outcome", "tokens", "latency_ms"} & set(record)
+    assert not {"outcome", "latency_ms"} & set(record)
     assert record["permits"][0]["model"] == "cloud"
 
 

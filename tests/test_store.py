@@ -29,7 +29,7 @@ def record(name: str, **more: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return tmp_path / "state" / "records.db"
+    return tmp_path / "state" / "records.sqlite"
 
 
 @pytest.fixture
@@ -209,13 +209,11 @@ def test_readers_see_whole_batches_while_the_writer_writes(store: SqliteStore, p
 def test_records_are_found_by_id_and_by_each_column(store: SqliteStore, path: Path) -> None:
     store.append(
         [
+            record("a", decision={"rule": "", "sensitivity": "public"}, outcome={"route": "local", "model": "home"}),
             record(
-                "a", route="local", model="home", rule="", reason="default", sensitivity="public", outcome="answered"
+                "b", decision={"rule": "hard", "sensitivity": "internal"}, outcome={"route": "cloud", "model": "big"}
             ),
-            record(
-                "b", route="cloud", model="big", rule="hard", reason="hard", sensitivity="internal", outcome="answered"
-            ),
-            record("c", route="refused", reason="sensitivity", outcome="policy_denied", principal={"tenant": "acme"}),
+            record("c", outcome={"route": "refused", "error": "policy_denied"}, principal={"tenant": "acme"}),
         ],
         durable=False,
     )
@@ -227,12 +225,13 @@ def test_records_are_found_by_id_and_by_each_column(store: SqliteStore, path: Pa
         assert ids() == ["c", "b", "a"]
         assert ids(route="cloud") == ["b"]
         assert ids(tenant="acme") == ["c"]
-        assert ids(outcome="answered", sensitivity="public") == ["a"]
+        assert ids(model="home", sensitivity="public") == ["a"]
+        assert ids(error="policy_denied") == ["c"]
         assert ids(rule="' OR 1=1 --") == []
         assert [found["id"] for found in reader.list_records(2)] == ["c", "b"]
         found = reader.get_record("b")
         assert found is not None
-        assert found["model"] == "big"
+        assert found["outcome"]["model"] == "big"
         assert reader.get_record("none") is None
         with pytest.raises(ValueError, match="use one of"):
             ids(body="x")
@@ -270,7 +269,11 @@ def test_a_file_of_a_newer_version_is_left_alone(path: Path) -> None:
 
 def test_every_file_of_it_belongs_to_the_owner_alone(store: SqliteStore, path: Path) -> None:
     store.append([record("a")], durable=True)
-    assert {file.name for file in path.parent.iterdir()} == {"records.db", "records.db-wal", "records.db-shm"}
+    assert {file.name for file in path.parent.iterdir()} == {
+        "records.sqlite",
+        "records.sqlite-wal",
+        "records.sqlite-shm",
+    }
     assert {file.stat().st_mode & 0o777 for file in path.parent.iterdir()} == {0o600}
 
 
@@ -282,5 +285,5 @@ def test_a_folder_that_others_may_enter_is_refused(path: Path) -> None:
 
 
 def test_a_name_with_odd_characters_is_a_name(tmp_path: Path) -> None:
-    path = filled(tmp_path / "a?b#c%20 d" / "records.db", 3)
+    path = filled(tmp_path / "a?b#c%20 d" / "records.sqlite", 3)
     assert verify(path).rows == 3

@@ -68,6 +68,10 @@ class RedisBytes:
         if answer:
             self._turn("ok", "")
 
+    async def ping(self) -> bool:
+        """True when Redis answers now; for a check by hand, never on a request's way."""
+        return bool(await self._call(self._client.ping))
+
     async def _ask(self, command: Callable[[], Awaitable[object]]) -> object:
         if self._is_closed:
             return None

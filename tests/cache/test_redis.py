@@ -209,6 +209,12 @@ async def test_nonsense_on_the_wire_is_a_miss_and_never_an_error(answer: bytes, 
     await asyncio.sleep(0.01)
 
 
+async def test_a_ping_says_whether_it_answers(place: RedisBytes, redis_server: RedisServer) -> None:
+    assert await place.ping()
+    redis_server.pause()
+    assert not await place.ping()
+
+
 async def test_closing_while_it_hangs_is_quick(place: RedisBytes, redis_server: RedisServer) -> None:
     redis_server.pause()
     waiting = asyncio.gather(*(place.get(KEY) for _ in range(10)))
