@@ -75,7 +75,7 @@ def build_record(
     if signals is not None:
         _add_signals(record, signals)
     if decision is not None:
-        _add_decision(record, decision, policy)
+        record["decision"] = _decision(decision, policy, facts.unknown_fields if facts is not None else frozenset())
     if outcome is not None:
         record["outcome"] = _outcome(outcome, policy)
         record["model_digests"] = {
@@ -164,8 +164,8 @@ def _count_unknowns(unknowns: Sequence[Unknown]) -> dict[str, int]:
     return counted
 
 
-def _add_decision(record: JsonObject, decision: Decision, policy: Policy | None) -> None:
-    record["decision"] = {
+def _decision(decision: Decision, policy: Policy | None, private: frozenset[str]) -> JsonObject:
+    return {
         "route": decision.route,
         "rule": decision.rule,
         "sensitivity": decision.sensitivity.word,
@@ -182,11 +182,25 @@ def _add_decision(record: JsonObject, decision: Decision, policy: Policy | None)
             for grant in decision.grants
         ],
         "candidates": [
-            {"model": candidate.model, "lawful": candidate.lawful, "able": candidate.able, "why": list(candidate.why)}
+            {
+                "model": candidate.model,
+                "lawful": candidate.lawful,
+                "able": candidate.able,
+                "why": [_before(why, private) for why in candidate.why],
+            }
             for candidate in decision.candidates
         ],
-        "reasons": [{"rule": reason.rule, "matched": reason.matched, "why": reason.why} for reason in decision.reasons],
+        "reasons": [
+            {"rule": reason.rule, "matched": reason.matched, "why": _before(reason.why, private)}
+            for reason in decision.reasons
+        ],
     }
+
+
+def _before(why: str, private: frozenset[str]) -> str:
+    """An explanation up to the first name of a field that only the caller chose."""
+    found = [at for name in private if (at := why.find(name)) >= 0]
+    return f"{why[: min(found)]}…" if found else why
 
 
 def _target(name: str | None, policy: Policy | None) -> JsonObject | None:

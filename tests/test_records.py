@@ -82,6 +82,19 @@ DECISION = Decision(
 )
 
 
+BY_FIELDS = Decision(
+    route="cloud",
+    model="cloud",
+    rule="x",
+    reason="capability",
+    payload="full",
+    sensitivity=Level.PUBLIC,
+    policy_digest="d" * 64,
+    candidates=(Candidate("home", True, False, (f"fields that a local model does not take: {CANARY}, zone",)),),
+    reasons=(Reason("x", True, f"not home: fields that a local model does not take: zone, {CANARY}"),),
+)
+
+
 def built(**changed: Any) -> dict[str, Any]:
     given: dict[str, Any] = {
         "keys": KEYS,
@@ -138,6 +151,7 @@ def test_a_record_tells_the_whole_decision() -> None:
         {},
         {"facts": Facts(requested=CANARY, unknown_fields=frozenset({CANARY}))},
         {"facts": Facts(requested="gpt-" + CANARY)},
+        {"facts": Facts(unknown_fields=frozenset({CANARY, "zone"})), "decision": BY_FIELDS},
         {"facts": Facts(requested=CANARY), "policy": None},
         {"outcome": Outcome(model=CANARY, finish_reason=CANARY, error_code="model_not_found", ignored=(CANARY,))},
         {"outcome": Outcome(model=CANARY), "policy": None},
@@ -169,6 +183,13 @@ def test_a_request_refused_before_it_was_understood_has_a_record_too() -> None:
     )
     assert [record["outcome"][name] for name in ("error", "route", "model")] == ["invalid_request", "refused", None]
     assert not {"facts", "signals", "decision", "policy"} & set(record)
+
+
+def test_an_explanation_keeps_its_words_and_loses_the_callers() -> None:
+    record = built(facts=Facts(unknown_fields=frozenset({CANARY, "zone"})), decision=BY_FIELDS)
+    assert record["decision"]["candidates"][0]["why"] == ["fields that a local model does not take: …"]
+    assert record["decision"]["reasons"][0]["why"] == "not home: fields that a local model does not take: …"
+    assert record["facts"]["unknown_fields"] == 2
 
 
 def test_a_refusal_is_recorded_by_its_code() -> None:
