@@ -13,7 +13,7 @@ from router.accounting import Accounts
 from router.caching import ReplyCache
 from router.calling import Calls
 from router.chunks import replay
-from router.confidence import Confidence, TokenTrace
+from router.confidence import TokenTrace
 from router.egress import Egress
 from router.errors import Denied, GatehouseError, Unavailable, UpstreamError
 from router.exchange import Exchange
@@ -42,14 +42,12 @@ class Answering:
         egress: Egress,
         calls: Calls,
         cache: ReplyCache,
-        confidence: Confidence,
         accounts: Accounts,
         telemetry: Telemetry,
     ) -> None:
         self._egress = egress
         self._calls = calls
         self._cache = cache
-        self._confidence = confidence
         self._accounts = accounts
         self._telemetry = telemetry
 
@@ -85,7 +83,7 @@ class Answering:
             return await self._local_down(exchange, error)
         except UpstreamError as error:
             raise _broken_off(error) from None
-        self._judge(exchange, completion)
+        self._judge(exchange, name, completion)
         if judged and outcome.confidence is not None and outcome.confidence < decision.threshold:
             escalated = await self._escalated(exchange, decision.escalation)
             if escalated is not None:
@@ -102,17 +100,19 @@ class Answering:
             chunks,
             keep=self._cache.keep if keeps else None,
             hide_logprobs=not exchange.request.body.get("logprobs"),
-            confidence=self._confidence,
+            confidence=exchange.running.confidences[name],
         )
         return Reply(exchange.outcome, chunks=relay)
 
-    def _judge(self, exchange: Exchange, completion: JsonObject) -> None:
+    def _judge(self, exchange: Exchange, name: str, completion: JsonObject) -> None:
+        """Measure the answer, where the model gave log-probabilities; what was not measured stays None."""
         trace = TokenTrace()
-        for choice in completion.get("choices", []):
-            trace.add_choice(choice)
-            if not exchange.request.body.get("logprobs"):
+        trace.add_chunk(completion)
+        if trace.count and trace.complete:
+            exchange.outcome.confidence = exchange.running.confidences[name].score(trace)
+        if not exchange.request.body.get("logprobs"):
+            for choice in completion.get("choices", []):
                 choice["logprobs"] = None
-        exchange.outcome.confidence = self._confidence.score(trace)
 
     async def _escalated(self, exchange: Exchange, grant: Grant | None) -> Reply | None:
         """The cloud's answer in place of a doubtful local one; None when it cannot be had, and the local one stands."""
@@ -185,7 +185,8 @@ def whole(exchange: Exchange, completion: JsonObject) -> Reply:
 
 
 async def _replayed(exchange: Exchange, completion: JsonObject) -> AsyncIterator[JsonObject]:
-    failure, status = "client_closed", 499
+    failure: str | None = "client_closed"
+    status = 499
     try:
         async for chunk in replay(completion, exchange.request.include_usage):
             yield chunk

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import cast
 
 import uvicorn
-from classifiers.pipeline import Pipeline
 from fastapi import FastAPI
 from policies.schema import compile_policy
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from classifiers.pipeline import Pipeline
 from policies.types import Model, Policy
 from router.accounting import Accounts
 from router.answering import Answering
@@ -34,19 +34,19 @@ from router.cache.memory import MemoryBytes
 from router.cache.sealed import SealedCache, Sealer
 from router.caching import ReplyCache
 from router.calling import Calls
-from router.confidence import Confidence
 from router.control import ControlClient
 from router.egress import Egress
 from router.errors import GatehouseError
 from router.gateway import Gateway
 from router.identity import Identity
 from router.keys import Keys, load_keys
+from router.logs import configure_logging
 from router.loop import loop_factory
 from router.records import RecordSink
 from router.running import Running, RunningPolicy, with_local_server
 from router.settings import Settings
 from router.status import Status
-from router.telemetry import Telemetry, configure_logging
+from router.telemetry import Telemetry
 from router.types import JsonObject
 
 log = logging.getLogger("gatehouse.worker")
@@ -87,7 +87,6 @@ class Worker:
             egress=Egress(self.pipeline),
             calls=Calls(self.telemetry),
             cache=replies,
-            confidence=Confidence(),
             accounts=accounts,
             telemetry=self.telemetry,
         )
@@ -97,7 +96,7 @@ class Worker:
         self.app = _application(self, gateway, Identity(settings))
 
     def _backend(self, model: Model, policy: Policy) -> Backend:
-        return make_backend(model, policy, self.settings)
+        return make_backend(model, self.settings, policy.lan_networks)
 
     def take(self, message: JsonObject) -> None:
         """What the parent tells: a new policy, or the state of policy file and engine."""

@@ -6,7 +6,6 @@ It holds no wire format and no policy: those stand above and below.
 from __future__ import annotations
 
 from classifiers.pipeline import Pipeline
-
 from policies.types import Refusal
 from router.accounting import Accounts
 from router.answering import Answering, whole
@@ -49,7 +48,8 @@ class Gateway:
 
     async def answer(self, exchange: Exchange) -> Reply:
         """The reply, or the `GatehouseError` that ends the request; either way one decision record is written."""
-        failure, status = "client_closed", 499
+        failure: str | None = "client_closed"
+        status = 499
         try:
             await self.plan(exchange)
             _refuse(exchange.planned.refusal)

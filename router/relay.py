@@ -42,7 +42,8 @@ class Relay:
 
     async def _relay(self) -> AsyncIterator[JsonObject]:
         exchange = self._exchange
-        failure, status = "client_closed", 499
+        failure: str | None = "client_closed"
+        status = 499
         try:
             async with aclosing(cast(Any, self._chunks)) as chunks:
                 async for chunk in chunks:
@@ -63,10 +64,10 @@ class Relay:
         """The chunk as the caller sees it, or None for one that only the gateway asked for."""
         if self._assembler is not None:
             self._assembler.add(chunk)
+        if self._trace is not None:
+            self._trace.add_chunk(chunk)
         for choice in chunk.get("choices") or ():
             self._exchange.outcome.finish_reason = choice.get("finish_reason") or self._exchange.outcome.finish_reason
-            if self._trace is not None and choice.get("logprobs"):
-                self._trace.add_choice(choice)
             if self._hide_logprobs:
                 choice.pop("logprobs", None)
         if not self._include_usage and "usage" in chunk:
@@ -76,8 +77,9 @@ class Relay:
         return chunk
 
     def _remember(self) -> None:
-        if self._confidence is not None and self._trace is not None:
-            self._exchange.outcome.confidence = self._confidence.score(self._trace)
+        trace = self._trace
+        if self._confidence is not None and trace is not None and trace.count and trace.complete:
+            self._exchange.outcome.confidence = self._confidence.score(trace)
         if self._assembler is not None and self._keep is not None:
             completion = self._assembler.completion()
             if completion is not None:

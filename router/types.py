@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,5 +82,5 @@ class Reply:
 
     outcome: Outcome
     body: JsonObject | None = None
-    chunks: AsyncIterator[JsonObject] | None = None
+    chunks: AsyncIterable[JsonObject] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)

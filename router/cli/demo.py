@@ -78,7 +78,7 @@ def demo(
 async def _demo(local_url: str | None, local_model: str | None) -> int:
     console = Console(highlight=False, soft_wrap=True)
     with tempfile.TemporaryDirectory(prefix="gatehouse-demo-") as folder:
-        async with ScriptedServer(Script(text="This is the recording cloud's answer.")) as cloud:
+        async with ScriptedServer(Script(answer="This is the recording cloud's answer.")) as cloud:
             policy = Path(folder) / "policy.yaml"
             policy.write_text(_POLICY.format(url=cloud.url), "utf-8")
             console.print(f"A recording server plays the cloud on {cloud.url}. Starting the gateway …")

@@ -116,7 +116,7 @@ def _local_model(policy: Policy, settings: Settings) -> Iterator[Check]:
 
 async def _server(policy: Policy, settings: Settings) -> Check:
     home = policy.models[policy.default_local]
-    backend = LocalBackend(home, settings, lan_networks=policy.lan_networks)
+    backend = LocalBackend(home, settings)
     try:
         await backend.self_test()
     except GatehouseError as error:

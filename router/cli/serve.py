@@ -11,10 +11,10 @@ from policies.schema import PolicyError
 from pydantic import ValidationError
 
 from router.keys import StateFolderError
+from router.logs import configure_logging
 from router.loop import loop_factory
 from router.parent import Parent
 from router.settings import Settings, from_environment
-from router.telemetry import configure_logging
 
 
 def serve(
