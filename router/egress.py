@@ -10,10 +10,10 @@ from dataclasses import replace
 from typing import Protocol
 
 import orjson
-from classifiers.pipeline import strings_of
-from policies.decide import permit
 
 from classifiers.types import Scan, ScanRules, Signals
+from classifiers.walk import strings_of
+from policies.decide import permit
 from policies.types import Decision, EgressPermit, Grant, Model, Policy
 from router.backends.permits import digest_of
 from router.errors import Denied

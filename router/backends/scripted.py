@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import ssl
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -83,6 +84,7 @@ class ScriptedServer:
         record: Path | None = None,
         keep: bool = True,
         models: tuple[str, ...] = ("scripted",),
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.script: ScriptSource = script if script is not None else Script()
         self.exchanges: list[Exchange] = []
@@ -93,6 +95,7 @@ class ScriptedServer:
         self._buffers: list[bytearray] = []
         self._host, self._port, self._socket = host, port, socket
         self._record = record
+        self._tls = tls
         self._file: IO[bytes] | None = None
         self._server: asyncio.Server | None = None
         self._protocols: set[_Connection] = set()
@@ -100,7 +103,9 @@ class ScriptedServer:
     @property
     def url(self) -> str:
         """The base URL for a policy: `http://127.0.0.1:PORT/v1`, or `unix:///path` for a socket."""
-        return f"unix://{self._socket}" if self._socket else f"http://{self._host}:{self._port}/v1"
+        if self._socket:
+            return f"unix://{self._socket}"
+        return f"{'https' if self._tls else 'http'}://{self._host}:{self._port}/v1"
 
     @property
     def port(self) -> int:
@@ -120,7 +125,9 @@ class ScriptedServer:
         if self._socket:
             self._server = await loop.create_unix_server(lambda: _Connection(self), str(self._socket))
         else:
-            self._server = await loop.create_server(lambda: _Connection(self), self._host, self._port, backlog=1024)
+            self._server = await loop.create_server(
+                lambda: _Connection(self), self._host, self._port, backlog=1024, ssl=self._tls
+            )
             self._port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -234,18 +241,19 @@ class _Connection(asyncio.Protocol):
         script = self._server._choose(exchange)
         request = exchange.json
         is_plain = script.status == 200 and script.fault == "none" and not script.first_delay
-        if is_plain and not request.get("stream"):
-            self._transport.write(_whole(200, orjson.dumps(replies.completion(script, request)), script.headers))
+        is_stream = bool(request.get("stream")) or ":stream" in exchange.target  # Gemini says it in the path
+        if is_plain and not is_stream:
+            self._transport.write(_whole(200, replies.body(script, request), script.headers))
             return
-        self._task = asyncio.get_running_loop().create_task(self._perform(script, request))
+        self._task = asyncio.get_running_loop().create_task(self._perform(script, request, is_stream))
 
-    async def _perform(self, script: Script, request: JsonObject) -> None:
+    async def _perform(self, script: Script, request: JsonObject, is_stream: bool) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(script.first_delay)
             if script.fault == "stall_before":
                 await asyncio.Event().wait()
             if not self._refuses(script):
-                await (self._stream(script, request) if request.get("stream") else self._body(script, request))
+                await (self._stream(script, request) if is_stream else self._body(script, request))
             self._task = None
             self._advance()
 
@@ -263,7 +271,7 @@ class _Connection(asyncio.Protocol):
         return True
 
     async def _body(self, script: Script, request: JsonObject) -> None:
-        body = orjson.dumps(replies.completion(script, request))
+        body = replies.body(script, request)
         if script.fault == "garbage":
             self._transport.write(_whole(200, b"\x00\xff<html>no JSON</html>"))
         elif script.fault == "half_json":

@@ -50,6 +50,7 @@ class Script:
     chunk_delay: float = 0.0
     line_end: bytes = b"\n"
     raw_events: tuple[bytes, ...] = ()  # instead of the chunks: exact bytes, one write each
+    raw_body: bytes | None = None  # instead of the completion
 
 
 def pieces(answer: str) -> list[str]:
@@ -95,6 +96,11 @@ def completion(script: Script, request: JsonObject) -> JsonObject:
         "choices": [choice],
         "usage": _usage(tokens, script),
     }
+
+
+def body(script: Script, request: JsonObject) -> bytes:
+    """The whole answer as it is written."""
+    return script.raw_body if script.raw_body is not None else orjson.dumps(completion(script, request))
 
 
 def chunks(script: Script, request: JsonObject) -> Iterator[JsonObject]:

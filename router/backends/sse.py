@@ -7,46 +7,31 @@ class EventReader:
     """Turns bytes, cut anywhere, into the data of whole events.
 
     Takes `\\n` and `\\r\\n` line ends, comments, `data:` with or without the blank, and data over several lines;
-    ignores other fields. Holds no more than `limit` bytes of an unfinished event.
+    ignores other fields. It holds what is unfinished: whoever feeds it bounds the sum.
     """
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self) -> None:
         self._parts: list[bytes] = []  # of the unfinished line
-        self._size = 0
         self._data: list[bytes] = []  # of the unfinished event
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The data of each event that `data` completes. Raises `ValueError` when an event exceeds the limit."""
-        self._size += len(data)
+        """The data of each event that `data` completes."""
         if b"\n" not in data:
-            self._parts.append(data)
-            self._check()
+            self._parts.append(data)  # joined once, when the line ends
             return []
         lines = (b"".join(self._parts) + data).split(b"\n") if self._parts else data.split(b"\n")
         tail = lines.pop()
         self._parts = [tail] if tail else []
-        events = self._read(lines)
-        self._size = len(tail) + sum(map(len, self._data))
-        self._check()
+        events: list[bytes] = []
+        for raw in lines:
+            line = raw[:-1] if raw.endswith(b"\r") else raw
+            if line.startswith(b"data:"):
+                self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
+            elif not line and self._data:
+                events.append(b"\n".join(self._data))
+                self._data = []
         return events
 
     def finish(self) -> list[bytes]:
         """The data of an event whose last line end never came."""
         return self.feed(b"\n\n")
-
-    def _read(self, lines: list[bytes]) -> list[bytes]:
-        events: list[bytes] = []
-        for raw in lines:
-            line = raw[:-1] if raw.endswith(b"\r") else raw
-            if not line:
-                if self._data:
-                    events.append(b"\n".join(self._data))
-                    self._data = []
-            elif line.startswith(b"data:"):
-                self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
-        return events
-
-    def _check(self) -> None:
-        if self._size > self._limit:
-            raise ValueError("an event is larger than the limit")

@@ -13,7 +13,7 @@ class Provider:
     """One provider of litellm that is proven (by a test) to speak only through the transport it is given."""
 
     base_url: str
-    end_of_stream: bytes  # a stream that lacks it was cut
+    end_of_stream: bytes  # what every whole stream holds near its end; one that lacks it was cut
     words: frozenset[str]
 
 
@@ -43,9 +43,9 @@ _MISTRAL = _COMMON | _words(
 )
 
 PROVIDERS = {
-    "anthropic": Provider("https://api.anthropic.com", b"message_stop", _ANTHROPIC),
-    "gemini": Provider("https://generativelanguage.googleapis.com/v1beta", b"finishReason", _GEMINI),
-    "mistral": Provider("https://api.mistral.ai/v1", b"[DONE]", _MISTRAL),
+    "anthropic": Provider("https://api.anthropic.com", b"\nevent: message_delta", _ANTHROPIC),
+    "gemini": Provider("https://generativelanguage.googleapis.com/v1beta", b'"finishReason":', _GEMINI),
+    "mistral": Provider("https://api.mistral.ai/v1", b"\ndata: [DONE]", _MISTRAL),
 }
 
 HEADERS = _words(

@@ -244,7 +244,7 @@ class ChatStream:
         self._content = response.content
         self._deadline = deadline
         self._between = between_chunks
-        self._events = EventReader(MAX_REPLY_BYTES)
+        self._events = EventReader()
         self._size = 0
         self._ready: deque[JsonObject] = deque()
         self._failure: GatehouseError | None = None
