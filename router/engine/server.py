@@ -250,4 +250,6 @@ def _error_response(error: EngineError) -> Response:
     response = _json(_envelope(error), error.status)
     if error.retry_after is not None:
         response.headers["retry-after"] = str(error.retry_after)
+    if error.status == 413:
+        response.headers["connection"] = "close"  # the rest of the body is not read
     return response
