@@ -34,7 +34,7 @@ class RedisServer:
     def start(self) -> None:
         """Start, and return when it answers."""
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-        command = [self._program, *options, "--dir", str(self._folder), "--enable-debug-command", "local"]
+        command = [self._program, *options, "--dir", str(self._folder)]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + _START_SECONDS
         while not self._answers():
