@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -78,7 +79,7 @@ class Worker:
         keys = load_keys(settings.state_dir)
         self.running = RunningPolicy(policy, self._backend)
         self.pipeline = Pipeline(budget_ms=settings.scan_budget_ms, per_kb_ms=settings.scan_budget_ms_per_kb)
-        self.cache = _make_cache(settings, keys)
+        self.cache, self._cache_state = _make_cache(settings, keys)
         accounts = Accounts(
             sink=sink, keys=keys, telemetry=self.telemetry, artifacts={"classifiers": self.pipeline.digest}
         )
@@ -104,6 +105,7 @@ class Worker:
             self.running.swap(effective_policy(message, self.settings))
         elif message["t"] == "status":
             self.status.policy, self.status.engine = message["policy"], message["engine"]
+            self.status.records_failing = message["records_failing"]
 
     async def watch_targets(self) -> None:
         """Self-test every model of the policy in force until each has answered once; then look again at what fails."""
@@ -111,6 +113,7 @@ class Worker:
             running = self.running.current
             due = [name for name in running.backends if name not in self.status.answered]
             await asyncio.gather(*(self._self_test(running, name) for name in due))
+            self.status.cache_state = self._cache_state()
             await asyncio.sleep(_SELF_TEST_SECONDS[self.status.ready])
 
     async def _self_test(self, running: Running, name: str) -> None:
@@ -137,12 +140,14 @@ def effective_policy(message: JsonObject, settings: Settings) -> Policy:
     return with_local_server(compile_policy(message["text"], message["source"]), settings)
 
 
-def _make_cache(settings: Settings, keys: Keys) -> Cache:
+def _make_cache(settings: Settings, keys: Keys) -> tuple[Cache, Callable[[], str]]:
+    """The cache, and how to ask for its state."""
     if settings.redis_url is None:
-        return SealedCache(Sealer(keys), MemoryBytes(settings.cache_max_bytes))
+        return SealedCache(Sealer(keys), MemoryBytes(settings.cache_max_bytes)), lambda: "ok"
     from router.cache.redis import RedisBytes  # only where it is configured: the client costs 6 MB
 
-    return SealedCache(Sealer(keys), RedisBytes(settings.redis_url, settings.redis_timeout_ms))
+    redis = RedisBytes(settings.redis_url, settings.redis_timeout_ms)
+    return SealedCache(Sealer(keys), redis), lambda: redis.state
 
 
 def _application(worker: Worker, gateway: Gateway, identity: Identity) -> Application:

@@ -45,7 +45,7 @@ def frame_bytes(message: JsonObject) -> bytes:
 
 
 class RecordWriting(Protocol):
-    """What the parent does with records (`router.records.RecordWriter`)."""
+    """What the parent does with records (`router.record_writer.RecordWriter`)."""
 
     def submit(self, record: JsonObject) -> bool: ...
 

@@ -27,7 +27,7 @@ from router.record_writer import RecordWriter
 from router.recorder import EngineState
 from router.running import with_local_server
 from router.settings import Settings
-from router.store import SqliteStore
+from router.store import RECORDS_FILE, SqliteStore
 from router.supervisor import State, Supervisor, health_check
 from router.telemetry import Telemetry
 from router.types import JsonObject
@@ -63,6 +63,7 @@ class Parent:
         self._engine: Supervisor | None = None
         self._ready = asyncio.Event()
         self._counted_drops = 0
+        self._records_failing: str | None = None
 
     @property
     def needs_engine(self) -> bool:
@@ -81,9 +82,10 @@ class Parent:
         metrics = prepare_metrics_folder(settings.runtime_dir)
         self._telemetry = Telemetry.from_settings(settings, exports_metrics=True)
         self._telemetry.start()
-        writer = RecordWriter(
-            SqliteStore(settings.state_dir / "records.sqlite", settings.records_max_bytes), queue=settings.records_queue
-        )
+        store = SqliteStore(settings.state_dir / RECORDS_FILE, settings.records_max_bytes)
+        if store.damage:
+            log.error("records: %s", store.damage)
+        writer = RecordWriter(store, queue=settings.records_queue)
         await writer.start()
         self._control = ControlServer(settings.control_socket, writer, self._take)
         await self._control.start()
@@ -199,7 +201,9 @@ class Parent:
         engine: JsonObject = {}
         if self._engine is not None:
             engine = {"state": self._engine.state, "restarts": self._engine.restarts}
-        await self._control.publish({"t": "status", "policy": policy, "engine": engine})
+        await self._control.publish(
+            {"t": "status", "policy": policy, "engine": engine, "records_failing": self._records_failing}
+        )
 
     # -- the rest --------------------------------------------------------------------------------------------------
 
@@ -217,6 +221,9 @@ class Parent:
             if writer.drops > self._counted_drops:
                 self._telemetry.records_dropped(writer.drops - self._counted_drops)
                 self._counted_drops = writer.drops
+            if writer.failing != self._records_failing:
+                self._records_failing = writer.failing
+                await self._publish_status()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -13,8 +13,10 @@ class Status:
 
     policy: JsonObject = field(default_factory=dict)  # running digest, file digest, last error, as the parent says
     engine: JsonObject = field(default_factory=dict)  # state and restarts, as the parent says
+    records_failing: str | None = None  # why decision records cannot be written
     answered: set[str] = field(default_factory=set)  # models whose self-test has been answered
     failing: dict[str, str] = field(default_factory=dict)  # model -> code of its last self-test
+    cache_state: str = "ok"
     draining: bool = False
 
     @property
@@ -29,6 +31,10 @@ class Status:
             found.append("policy_reload_failed")
         if self.engine.get("state") not in (None, "ready"):
             found.append(f"engine_{self.engine['state']}")
+        if self.records_failing:
+            found.append("records_not_written")
+        if self.cache_state != "ok":
+            found.append(f"cache_{self.cache_state}")
         found.extend(f"model_{name}_{code}" for name, code in sorted(self.failing.items()))
         return found
 

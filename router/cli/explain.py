@@ -9,11 +9,11 @@ from typing import Annotated
 
 import orjson
 import typer
-from classifiers.pipeline import Pipeline
 from policies.schema import PolicyError, load_policy
 from rich.console import Console
 from rich.table import Table
 
+from classifiers.pipeline import Pipeline
 from policies.types import Policy
 from router.api.explain import explanation
 from router.api.parse import parse_json_object

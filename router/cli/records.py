@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from router.settings import from_environment
-from router.store import RecordReader, StoreError
+from router.store import RECORDS_FILE, RecordReader, StoreError
 from router.types import JsonObject
 
 records = typer.Typer(
@@ -28,7 +28,7 @@ _StateDir = Annotated[
 def _open(state_dir: Path | None) -> RecordReader:
     folder = from_environment(state_dir=state_dir).state_dir
     try:
-        return RecordReader(folder / "records.sqlite")
+        return RecordReader(folder / RECORDS_FILE)
     except StoreError as error:
         typer.echo(f"No records can be read: {error}. Has `gatehouse serve` answered a request?", err=True)
         raise typer.Exit(1) from None
