@@ -1,4 +1,4 @@
-"""A small gateway for the SDK's tests: a real loopback HTTP server that records requests and answers by the contract."""
+"""A small gateway for the SDK tests: a real loopback HTTP server that records requests and answers by the contract."""
 
 from __future__ import annotations
 
