@@ -21,6 +21,7 @@ OURS = ("gatehouse", "router", "policies", "classifiers")
 _PASSING = ("uvicorn.error",)  # says in words of its own what is wrong with the server; from warning on
 _BARE = re.compile(r"[A-Za-z0-9_.:/@+-]+")
 _MAX_MESSAGE = 2000
+_USUAL = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 _MAX_FRAMES = 8
 
 log = logging.getLogger("gatehouse.process")
@@ -29,7 +30,7 @@ log = logging.getLogger("gatehouse.process")
 def configure_logging(level: str = "info") -> None:
     """Set up logging for a serving process: key=value lines on stderr, `level` for our own loggers.
 
-    Ours are the loggers named `gatehouse.…` or after our packages; `extra={"fields": {...}}` adds pairs to the line.
+    Ours are the loggers named `gatehouse.…` or after our packages; what `extra=` gives their records joins the line.
     Raises `ValueError` for a level that does not exist.
     """
     number = logging.getLevelNamesMapping().get(level.upper())
@@ -67,7 +68,7 @@ def make_record(
     if name in _PASSING and level >= logging.WARNING and not arguments:
         return logging.LogRecord(name, level, path, line, message, (), error, *rest, **named)
     record = logging.LogRecord(name, level, path, line, "text of another library withheld", (), None, None)
-    record.fields = {"at": f"{Path(path).name}:{line}"} | ({"exception": kind} if kind else {})
+    record._withheld = {"at": f"{Path(path).name}:{line}"} | ({"exception": kind} if kind else {})
     return record
 
 
@@ -82,9 +83,9 @@ class LineFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage().strip()[:_MAX_MESSAGE],
         }
-        fields = getattr(record, "fields", None)
-        if isinstance(fields, dict):
-            pairs.update(fields)
+        if is_ours(record.name):
+            pairs.update((name, value) for name, value in vars(record).items() if name not in _USUAL)
+        pairs.update(getattr(record, "_withheld", {}))
         if record.exc_info and record.exc_info[1] is not None:
             pairs.update(_describe(record.exc_info[1]))
         return " ".join(f"{name}={_quote(value)}" for name, value in pairs.items())

@@ -19,8 +19,12 @@ from router.metrics_table import TABLE, Definition
 from router.settings import metrics_folder, share_metrics_folder
 
 if TYPE_CHECKING:
-    from prometheus_client import Counter, Gauge, Histogram
-    from prometheus_client.metrics_core import Metric
+    # Others name these types by way of this module, the library's only importer.
+    from prometheus_client import Counter as Counter
+    from prometheus_client import Gauge as Gauge
+    from prometheus_client import Histogram as Histogram
+    from prometheus_client.metrics_core import Metric as Metric
+    from prometheus_client.samples import Sample as Sample
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 MAX_NAMES = 256  # distinct values of one label that are kept apart

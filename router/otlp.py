@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 import requests
@@ -35,12 +35,14 @@ from opentelemetry.trace import (
     TraceFlags,
     set_span_in_context,
 )
-from prometheus_client.metrics_core import Metric as Family
-from prometheus_client.samples import Sample
 
 from router.metrics import MetricStore
 from router.metrics_table import Definition
 from router.spans import Span, TraceParent, Value
+
+if TYPE_CHECKING:
+    from router.metrics import Metric as Family
+    from router.metrics import Sample
 
 log = logging.getLogger("gatehouse.telemetry")
 

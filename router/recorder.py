@@ -14,7 +14,7 @@ from router.metrics_table import TABLE
 from router.types import Outcome, Usage
 
 if TYPE_CHECKING:
-    from prometheus_client import Counter, Gauge, Histogram
+    from router.metrics import Counter, Gauge, Histogram
 
 CacheResult = Literal["hit", "miss", "error", "stored", "bypassed"]
 EngineState = Literal["off", "starting", "ready", "restarting", "failed"]

@@ -27,7 +27,7 @@ def stderr_of(code: str, *, level: str = "info") -> str:
 def test_our_lines_are_key_value_pairs_with_the_records_own_fields() -> None:
     written = stderr_of("""
         log = logging.getLogger("gatehouse.policy")
-        log.info("policy %s is in force", "1-abc", extra={"fields": {"rules": 3, "source": "a file.yaml"}})
+        log.info("policy %s is in force", "1-abc", extra={"rules": 3, "source": "a file.yaml"})
         log.debug("not at this level")
     """)
     assert LINE.fullmatch(written.strip())
@@ -54,7 +54,8 @@ def test_a_library_is_heard_but_not_quoted(name: str) -> None:
         try:
             raise ValueError("{CANARY}-in-the-exception")
         except ValueError:
-            logging.getLogger({name!r}).error("{CANARY} %s", "{CANARY}-in-the-arguments", exc_info=True)
+            extra = {{"body": "{CANARY}-in-a-field"}}
+            logging.getLogger({name!r}).error("{CANARY} %s", "{CANARY}-argument", exc_info=True, extra=extra)
     """)
     assert CANARY not in written
     assert f"logger={name or 'root'}" in written
