@@ -21,6 +21,7 @@ _WORD = re.compile(r"[a-z][a-z_]{1,47}")
 _TOO_LONG = frozenset({"context_length_exceeded", "exceed_context_size_error", "string_above_max_length"})
 _RETRY_LOCAL_AFTER = 2.0
 _RETRY_CAP = 3600.0
+_LONGEST_MESSAGE = 500
 
 
 def retry_after(value: str | None) -> float | None:
@@ -113,8 +114,13 @@ def _refused_request(
         needed, window = error.get("n_prompt_tokens"), error.get("n_ctx")
         numbers = f": {needed:,} > {window:,} tokens" if type(needed) is int and type(window) is int else ""
         refusal.message = f"The request does not fit into the context window of model `{model.name}`{numbers}."
-        refusal.args = (refusal.message,)
         refusal.code = "context_length_exceeded"
+    if model.backend == "engine" and isinstance(error.get("message"), str):
+        # The engine is ours, and its messages name fields and numbers, never what stands in them.
+        refusal.message = error["message"][:_LONGEST_MESSAGE]
+        refusal.code = words[0] if words else refusal.code
+        refusal.param = error.get("param") if isinstance(error.get("param"), str) else None
+    refusal.args = (refusal.message,)
     return refusal
 
 
