@@ -79,7 +79,7 @@ class Targets:
 def resolve(policy: Policy, requested: str) -> str | None:
     """What a caller's model name means: `auto`, a locality or a model's name; None when nothing is meant.
 
-    Exact names come before aliases, aliases in the order of the file. An alias never makes anything lawful.
+    Exact names come before aliases, a more specific alias before a more general one. No alias makes anything lawful.
     """
     if requested in policy.models or requested == AUTO:
         return requested

@@ -1,6 +1,6 @@
 """Turns the `when` of a rule into a function over signals, and into words.
 
-Three-valued: an unavailable signal is unknown, never false. It never reads content: signals are numbers, flags and labels.
+Three-valued: an unavailable signal is unknown, never false. It never reads content: signals are numbers, flags, labels.
 """
 
 from __future__ import annotations

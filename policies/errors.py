@@ -1,4 +1,4 @@
-"""What is wrong with a policy file, as data: each problem has its place, its cause and, if there is one, the nearest word.
+"""What is wrong with a policy file, as data: each problem has its place, its cause and the nearest valid word.
 
 Messages repeat keys and enum words of the file, never secrets' names, terms of dictionaries or request content.
 """
@@ -33,16 +33,16 @@ class PolicyError(Exception):
         super().__init__("\n".join(problem.render(source) for problem in self.problems))
 
 
-def nearest(word: str, words: Iterable[str]) -> str | None:
+def nearest(word: str, words: Iterable[str], cutoff: float = 0.6) -> str | None:
     """The valid word that the writer most likely meant, or None when nothing is close."""
     by_fold: dict[str, str] = {}
     for each in words:
         by_fold.setdefault(each.casefold(), each)
-    close = difflib.get_close_matches(word.casefold(), by_fold, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(word.casefold(), by_fold, n=1, cutoff=cutoff)
     return by_fold[close[0]] if close else None
 
 
-def suggest(word: str, words: Iterable[str]) -> str:
+def suggest(word: str, words: Iterable[str], cutoff: float = 0.6) -> str:
     """`; did you mean 'x'?` for the nearest valid word, or nothing."""
-    found = nearest(word, words)
+    found = nearest(word, words, cutoff)
     return f"; did you mean '{found}'?" if found and found != word else ""

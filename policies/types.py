@@ -140,7 +140,7 @@ class Policy:
     models: Mapping[str, Model]
     default_local: str
     default_cloud: str | None
-    aliases: tuple[tuple[str, str], ...]  # (pattern with an optional `*` at the end, target), in file order
+    aliases: tuple[tuple[str, str], ...]  # (pattern, `*` at its end at most; target), the most specific first
     lan_networks: tuple[str, ...]
     levels: Mapping[str, Level]  # entity, dictionary or pattern name -> level; unlisted counts as confidential
     min_score: Mapping[str, float]

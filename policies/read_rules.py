@@ -1,0 +1,145 @@
+"""From `egress` and `decisions` to compiled rules, with the checks that compare them with the models and each other.
+
+The one that matters most: a higher level may never reach what a lower one may not, and restricted never a cloud.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from policies.conditions import ready
+from policies.document import Path
+from policies.errors import nearest, suggest
+from policies.notes import Notes
+from policies.read_when import read_when
+from policies.shape import DecisionPart, EgressPart, EgressRulePart, PolicyFile
+from policies.types import EgressRule, Level, Model, Payload, Rule
+
+_PAYLOADS: tuple[Payload, ...] = ("none", "pseudonymized", "full")
+_LOCALITIES = ("local", "lan", "cloud")
+# What `x-gatehouse-reason` says when no rule decided.
+_RESERVED = ("default", "pinned", "sensitivity", "capability", "escalation", "fallback", "shadow", "local-only")
+
+
+def read_egress(part: EgressPart, models: Mapping[str, Model], notes: Notes) -> dict[Level, EgressRule]:
+    """The egress rules by level."""
+    rules = {}
+    for level in Level:
+        entry: EgressRulePart | None = getattr(part, level.word)
+        if entry is None:
+            continue
+        rules[level] = EgressRule(
+            payload=entry.payload,
+            localities=frozenset(entry.localities),
+            regions=None if entry.regions is None else frozenset(entry.regions),
+            require=frozenset(entry.require),
+        )
+        _check_words(("egress", level.word), entry, models, notes)
+        if entry.payload == "pseudonymized":
+            notes.warn(("egress", level.word, "payload"), "pseudonyms are not available yet: this acts as none")
+    _check_restricted(rules.get(Level.RESTRICTED), notes)
+    _check_order(rules, notes)
+    return rules
+
+
+def _check_restricted(rule: EgressRule | None, notes: Notes) -> None:
+    if rule is not None and rule.payload != "none" and "cloud" in rule.localities:
+        notes.problem(
+            ("egress", "restricted"),
+            "restricted may never reach a cloud: payload none, or localities [lan]",
+            at_key=True,
+        )
+
+
+def _check_order(rules: Mapping[Level, EgressRule], notes: Notes) -> None:
+    for lower, higher in zip(list(Level), list(Level)[1:], strict=False):
+        above, below = rules.get(higher), rules.get(lower, EgressRule("none"))
+        if above is None or above.payload == "none":
+            continue
+        problem = _exceeds(above, below)
+        if problem:
+            message = f"{higher.word} may {problem} although {lower.word}, which is less sensitive, may not"
+            notes.problem(("egress", higher.word), message, at_key=True)
+
+
+def _exceeds(above: EgressRule, below: EgressRule) -> str | None:
+    """What the rule of a higher level allows beyond that of a lower one."""
+    if _PAYLOADS.index(above.payload) > _PAYLOADS.index(below.payload):
+        return f"leave {above.payload}"
+    if not above.localities <= below.localities:
+        return f"reach {', '.join(sorted(above.localities - below.localities))}"
+    if below.regions is not None:
+        if above.regions is None:
+            return "reach any region"
+        if not above.regions <= below.regions:
+            return f"reach region {', '.join(sorted(above.regions - below.regions))}"
+    missing = below.require - above.require
+    return f"leave without {', '.join(sorted(missing))}" if missing else None
+
+
+def _check_words(path: Path, entry: EgressRulePart, models: Mapping[str, Model], notes: Notes) -> None:
+    """A region or attribute that no model has never matches; a near miss is probably a slip."""
+    regions = {model.region for model in models.values() if model.region}
+    attributes = {word for model in models.values() for word in model.attributes}
+    for key, words, known in (("regions", entry.regions or [], regions), ("require", entry.require, attributes)):
+        for index, word in enumerate(words):
+            if word not in known and nearest(word, known):
+                notes.warn((*path, key, index), f"no model has '{word}'{suggest(word, known)}")
+
+
+def read_rules(file: PolicyFile, models: Mapping[str, Model], notes: Notes) -> tuple[Rule, ...]:
+    """The rules by falling priority."""
+    rules = []
+    names: set[str] = set()
+    priorities: dict[int, str] = {}
+    for index, part in enumerate(file.decisions):
+        path: Path = ("decisions", index)
+        if part.name in names:
+            notes.problem((*path, "name"), f"'{part.name}' is the name of another rule already")
+        names.add(part.name)
+        if part.name in _RESERVED:
+            notes.problem((*path, "name"), f"'{part.name}' may not be a rule's name: it is a reason of its own")
+        if (part.route is None) == (part.forbid is None):
+            notes.problem(path, f"'{part.name}' must have exactly one of 'route' and 'forbid'")
+        _check_priority(path, part, priorities, notes)
+        _check_route(path, part, models, notes)
+        _check_forbid(path, part, models, notes)
+        when = read_when(part.when, (*path, "when"), notes) if "when" in part.model_fields_set else None
+        forbid = frozenset(part.forbid or ())
+        rules.append(ready(Rule(part.name, part.priority or 0, when, part.route, forbid)))
+    # The name settles ties among forbids, so that the order in the file never matters.
+    return tuple(sorted(rules, key=lambda rule: (-rule.priority, rule.name)))
+
+
+def _check_priority(path: Path, part: DecisionPart, priorities: dict[int, str], notes: Notes) -> None:
+    if part.route is None:
+        return
+    if part.priority is None:
+        notes.problem(path, f"'priority' is missing in the route '{part.name}'")
+        return
+    if part.priority in priorities:
+        other = priorities[part.priority]
+        notes.problem((*path, "priority"), f"the route '{other}' has the priority {part.priority} already")
+    priorities[part.priority] = part.name
+
+
+def _check_route(path: Path, part: DecisionPart, models: Mapping[str, Model], notes: Notes) -> None:
+    if part.route is None or part.route in models:
+        return
+    if part.route in _LOCALITIES:
+        if not any(model.locality == part.route for model in models.values()):
+            notes.problem((*path, "route"), f"no model has the locality {part.route}")
+        return
+    words = (*_LOCALITIES, *models)
+    notes.problem((*path, "route"), f"'{part.route}' is no locality and no model{suggest(part.route, words)}")
+
+
+def _check_forbid(path: Path, part: DecisionPart, models: Mapping[str, Model], notes: Notes) -> None:
+    for index, entry in enumerate(part.forbid or ()):
+        here = (*path, "forbid", index)
+        model = models.get(entry)
+        if entry == "local" or (model is not None and model.locality == "local"):
+            notes.problem(here, "home is never forbidden, or a fault would drive requests out: route elsewhere instead")
+        elif model is None and entry not in _LOCALITIES:
+            words = ("lan", "cloud", *(name for name, each in models.items() if each.locality != "local"))
+            notes.problem(here, f"'{entry}' is no locality and no model{suggest(entry, words)}")

@@ -1,0 +1,116 @@
+"""From the text of a policy to a checked, frozen `Policy`; and, run as a module, the JSON Schema for editors.
+
+Nothing is ever ignored: what is unknown, doubtful or not available yet refuses the file, with its place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Collection
+from dataclasses import replace
+
+from pydantic import ValidationError
+
+from classifiers.registry import producible_entities
+from policies.complaints import complaints
+from policies.document import decode, parse
+from policies.editors import json_schema
+from policies.errors import PolicyError
+from policies.lawful import lawful_payload
+from policies.notes import Notes
+from policies.proof import reachable, violations
+from policies.read_models import read_aliases, read_defaults, read_models, read_networks
+from policies.read_rules import read_egress, read_rules
+from policies.read_sensitivity import read_sensitivity
+from policies.shape import PolicyFile
+from policies.sources import read_source
+from policies.types import CachePolicy, EscalationPolicy, Level, Policy
+
+__all__ = ["PolicyError", "compile_policy", "load_policy"]
+
+
+def load_policy(name: str) -> Policy:
+    """The policy of a recipe's name or a file. Raises `PolicyError`."""
+    data, source = read_source(name)
+    return compile_policy(decode(data, source), source)
+
+
+def compile_policy(text: str, source: str, entities: Collection[str] | None = None) -> Policy:
+    """The policy that `text` is. `source` names it in messages; `entities` are those that detectors can produce.
+
+    Raises `PolicyError` with every problem, each as `file:line:column: what is wrong`.
+    """
+    document = parse(text, source)
+    try:
+        file = PolicyFile.model_validate(document.value)
+    except ValidationError as error:
+        raise PolicyError(source, complaints(error, document)) from None
+    notes = Notes(document, source)
+    known = producible_entities() if entities is None else entities
+    policy = _assemble(file, source, _digest(document.value), known, notes)
+    _warn(policy, notes)
+    return replace(policy, warnings=notes.warnings)
+
+
+def _assemble(file: PolicyFile, source: str, digest: str, entities: Collection[str], notes: Notes) -> Policy:
+    networks = read_networks(file, notes)
+    models = read_models(file, networks, notes)
+    default_local, default_cloud = read_defaults(file, models, notes)
+    aliases = read_aliases(file, models, notes)
+    sensitivity = read_sensitivity(file.sensitivity, entities, notes)
+    egress = read_egress(file.egress, models, notes)
+    rules = read_rules(file, models, notes)
+    notes.raise_problems()
+    policy = Policy(
+        version=file.version,
+        digest=digest,
+        source=source,
+        mode=file.mode,
+        models=models,
+        default_local=default_local,
+        default_cloud=default_cloud,
+        aliases=aliases,
+        lan_networks=tuple(str(network) for network in networks),
+        levels=sensitivity.levels,
+        min_score=sensitivity.min_score,
+        on_unknown=sensitivity.on_unknown,
+        scan_rules=sensitivity.rules,
+        egress=egress,
+        rules=rules,
+        escalation=EscalationPolicy(float(file.escalation.threshold), file.escalation.max_hops, file.escalation.stream),
+        cache=CachePolicy(file.cache.mode, file.cache.ttl_seconds),
+        audit=file.audit,
+        on_pinned_denied=file.on_pinned_denied,
+        fallback_local_unavailable=file.fallback.local_unavailable,
+        headers_after_seconds=float(file.headers_after),
+    )
+    for message in violations(policy):  # the checks above should have said so, with a nearer place
+        notes.problem(("egress",), message, at_key=True)
+    notes.raise_problems()
+    return policy
+
+
+def _digest(value: object) -> str:
+    """SHA-256 of what the file says: comments, spacing and quoting do not count, the order of entries does."""
+    return hashlib.sha256(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest()
+
+
+def _warn(policy: Policy, notes: Notes) -> None:
+    """What is lawful to write and most likely not meant: models and features that nothing can ever reach."""
+    reached = {cell.model for cell in reachable(policy) if cell.payload != "none"}
+    for name, model in policy.models.items():
+        if name not in reached:
+            why = lawful_payload(policy, Level.PUBLIC, model)[1]
+            notes.warn(("models", name), f"nothing may ever reach '{name}': {why}", at_key=True)
+    if any(policy.models[name].locality == "cloud" for name in reached):
+        return
+    if policy.escalation.max_hops and policy.escalation.threshold:
+        notes.warn(("escalation",), "no cloud model can be reached, so nothing will escalate", at_key=True)
+    if policy.fallback_local_unavailable == "cloud":
+        notes.warn(("fallback",), "no cloud model can be reached, so nothing will fall back", at_key=True)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json_schema())

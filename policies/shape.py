@@ -1,0 +1,286 @@
+"""The shape of a policy file: every key with its type, bounds and description. Also the source of the JSON Schema.
+
+It says what may be written, not whether it makes sense together: that is checked after it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from classifiers.types import UnknownKind
+from policies.vocabulary import CAPABILITIES
+
+# Names that end up in headers, records and command lines: ASCII, so that no two can look alike.
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,63}$"
+RULE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+ENTITY = r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"
+WORD = r"^[a-z0-9][a-z0-9._-]{0,31}$"
+VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]{0,127}$"
+COUNTRY = r"^[A-Z]{2}$"
+DOMAIN = r"^[a-z0-9-]+(\.[a-z0-9-]+)+$"
+ALIAS = r"^[!-)+-~]*\*?$"
+
+PATTERN_WORDS = {
+    NAME: "up to 64 letters, digits and . _ : / @ + -, beginning with a letter or digit",
+    RULE_NAME: "up to 64 letters, digits and . _ -, beginning with a letter or digit",
+    ENTITY: "up to 64 letters, digits, _ and -, beginning with a letter",
+    WORD: "up to 32 lower-case letters, digits and . _ -",
+    VARIABLE: "the name of an environment variable, never the key itself",
+    COUNTRY: "an ISO 3166 country code of two capital letters",
+    DOMAIN: "a lower-case domain such as example.com",
+    ALIAS: "a model name, with at most one * and that at its end",
+}
+
+Locality = Literal["local", "lan", "cloud"]
+LevelWord = Literal["public", "internal", "confidential", "restricted"]
+Entity = Annotated[str, Field(pattern=ENTITY)]
+Word = Annotated[str, Field(pattern=WORD)]
+ModelName = Annotated[str, Field(pattern=NAME)]
+Reason = Annotated[str, Field(min_length=3, max_length=500, description="Why; for those who read the policy later.")]
+Unit = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Address = Annotated[str, Field(min_length=1, max_length=2000)]
+FilePath = Annotated[str, Field(min_length=1, max_length=4000)]
+Variable = Annotated[str, Field(pattern=VARIABLE)]
+
+
+class Part(BaseModel):
+    """A mapping of the file: no unknown keys, no conversions between types."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class PricePart(Part):
+    """What a model costs."""
+
+    input_per_1m: float = Field(ge=0, allow_inf_nan=False, description="USD for a million tokens of input.")
+    output_per_1m: float = Field(ge=0, allow_inf_nan=False, description="USD for a million tokens of output.")
+
+
+class ModelPart(Part):
+    """One model."""
+
+    locality: Locality = Field(
+        description="local: this host (loopback or a unix socket). lan: a range of networks.lan. cloud: anywhere else."
+    )
+    backend: Literal["engine", "openai", "litellm"] = Field(
+        description="engine: the embedded one. openai: any OpenAI-compatible server. litellm: other providers."
+    )
+    model: str = Field(min_length=1, max_length=200, description="The backend's own name for the model.")
+    base_url: Address | None = Field(
+        default=None, description="Where the server is: http(s)://HOST[:PORT]/PATH, or unix:///PATH for a local one."
+    )
+    region: Word | None = Field(default=None, description="Where the model runs; egress rules name regions.")
+    attributes: list[Word] = Field(default=[], description="Promises of the provider that egress rules may require.")
+    api_key_env: Variable | None = Field(default=None, description="The environment variable that holds the key.")
+    api_key_file: FilePath | None = Field(
+        default=None, description="The file that holds the key; read again on change."
+    )
+    context: int | None = Field(
+        default=None,
+        ge=1,
+        le=100_000_000,
+        description="Tokens, prompt and answer together. Default 8192; cloud 128000.",
+    )
+    capabilities: list[Literal[CAPABILITIES]] | None = Field(  # type: ignore[valid-type]  # a tuple of constants
+        None, description="What the model can do. Default: what its backend usually can."
+    )
+    price: PricePart | None = Field(default=None, description="For the accounts; absent means not counted.")
+    proxy: Address | None = Field(
+        default=None, description="The one proxy for this model; environment proxies are ignored."
+    )
+    ca_file: FilePath | None = Field(default=None, description="Certificates to trust for this model, PEM.")
+    client_cert_file: FilePath | None = Field(default=None, description="Certificate and key to present, PEM.")
+    timeout_seconds: float = Field(default=120.0, gt=0, le=3600, allow_inf_nan=False, description="For a whole answer.")
+
+
+class DefaultsPart(Part):
+    """Which model a bare locality means first."""
+
+    local: ModelName = Field(description="The model that answers when no rule says otherwise.")
+    cloud: ModelName | None = Field(default=None, description="The cloud model that is tried first.")
+
+
+class NetworksPart(Part):
+    """Address ranges."""
+
+    lan: list[Annotated[str, Field(max_length=50)]] = Field(
+        default=[], description="CIDR ranges in which lan models may be."
+    )
+
+
+class LevelsPart(Part):
+    """Which entity means which level."""
+
+    public: list[Entity] = Field(default=[], description="Not sensitive.")
+    internal: list[Entity] = Field(default=[], description="The organisation's own, harmless alone.")
+    confidential: list[Entity] = Field(default=[], description="What is not listed anywhere counts as this.")
+    restricted: list[Entity] = Field(default=[], description="Never reaches a cloud.")
+
+
+class ExceptionPart(Part):
+    """What is not a finding here."""
+
+    entity: Entity = Field(description="The entity type; never SECRET.")
+    terms: list[Annotated[str, Field(min_length=1, max_length=500)]] | None = Field(
+        default=None, min_length=1, description="The whole matched text must be one of these."
+    )
+    domains: list[Annotated[str, Field(pattern=DOMAIN, max_length=253)]] | None = Field(
+        default=None, min_length=1, description="The matched address must be at one of these."
+    )
+    reason: Reason
+
+
+class DictionaryPart(Part):
+    """An exact list of terms of your own."""
+
+    name: Entity = Field(description="What a hit is called: an entity type of its own.")
+    level: LevelWord = Field(description="The level of a hit.")
+    terms: list[Annotated[str, Field(min_length=2, max_length=500)]] = Field(min_length=1, max_length=20_000)
+
+
+class PatternPart(Part):
+    """A pattern of your own."""
+
+    name: Entity = Field(description="What a hit is called: an entity type of its own.")
+    level: LevelWord = Field(description="The level of a hit.")
+    regex: str = Field(min_length=1, max_length=2000, description="RE2 syntax: no look-around, no back-references.")
+
+
+class OnUnknownPart(Part):
+    """What one kind of unreadable part counts as."""
+
+    counts_as: LevelWord = Field(description="Its level; without this entry it is restricted.")
+    reason: Reason
+
+
+class SensitivityPart(Part):
+    """What makes a request sensitive."""
+
+    levels: LevelsPart = Field(default=LevelsPart(), description="Which finding means which level.")
+    min_score: dict[Entity, Unit] = Field(default={}, description="Findings below this score do not count.")
+    exceptions: list[ExceptionPart] = Field(default=[], description="What is not a finding here, each with its reason.")
+    dictionaries: list[DictionaryPart] = Field(default=[], description="Exact terms of your own.")
+    patterns: list[PatternPart] = Field(default=[], description="RE2 patterns of your own.")
+    countries: list[Annotated[str, Field(pattern=COUNTRY)]] = Field(
+        default=[], description="Countries whose national ids are looked for, beside the usual ones."
+    )
+    on_unknown: dict[UnknownKind, OnUnknownPart] = Field(
+        default={}, description="Kinds of unreadable parts that count as less than restricted."
+    )
+
+
+class EgressRulePart(Part):
+    """What may leave at one level."""
+
+    payload: Literal["none", "pseudonymized", "full"] = Field(description="How much of the request may leave.")
+    localities: list[Literal["lan", "cloud"]] = Field(default=["cloud"], min_length=1, description="Where it may go.")
+    regions: list[Word] | None = Field(default=None, min_length=1, description="Regions it may go to; absent: any.")
+    require: list[Word] = Field(default=[], description="Attributes that the model must have.")
+
+
+class EgressPart(Part):
+    """What may leave; a level without an entry stays."""
+
+    public: EgressRulePart | None = Field(default=None, description="For public requests.")
+    internal: EgressRulePart | None = Field(default=None, description="For internal requests.")
+    confidential: EgressRulePart | None = Field(default=None, description="For confidential requests.")
+    restricted: EgressRulePart | None = Field(
+        default=None, description="For restricted requests: lan at most, never cloud."
+    )
+
+
+class DecisionPart(Part):
+    """One rule: exactly one of route and forbid."""
+
+    name: Annotated[str, Field(pattern=RULE_NAME)] = Field(description="Stands in headers and records.")
+    priority: int | None = Field(default=None, ge=0, le=1_000_000, description="Higher first; unique among routes.")
+    when: Any = Field(default=None, description="all / any, to depth 4, over signals; absent: always.")
+    route: ModelName | None = Field(default=None, description="local, lan, cloud or a model's name.")
+    forbid: list[ModelName] | None = Field(
+        default=None, min_length=1, description="lan, cloud, or names of models outside."
+    )
+
+
+class EscalationPart(Part):
+    """When a local answer is handed on to the cloud."""
+
+    threshold: float = Field(
+        default=0.0, ge=0, le=1, allow_inf_nan=False, description="Confidence below it escalates; 0 never."
+    )
+    max_hops: int = Field(default=1, ge=0, le=1, description="How many times a request may escalate.")
+    stream: Literal["before", "hold"] = Field(
+        default="before",
+        description="before: streams are decided from the signals alone. hold: judge the whole answer first.",
+    )
+
+
+class CachePart(Part):
+    """Whether answers are kept."""
+
+    mode: Literal["off", "exact"] = Field(description="exact: the very same request is answered from the cache.")
+    ttl_seconds: int = Field(default=3600, ge=1, le=2_592_000, description="How long an answer is kept.")
+
+
+class FallbackPart(Part):
+    """What happens when something is not there."""
+
+    local_unavailable: Literal["refuse", "cloud"] = Field(
+        default="refuse", description="cloud: only where that is lawful."
+    )
+
+
+class PolicyFile(Part):
+    """A Gatehouse policy: who may go where."""
+
+    version: int = Field(ge=1, le=1_000_000_000, description="Your own number for this policy; shown in headers.")
+    mode: Literal["enforce", "shadow"] = Field(
+        default="enforce",
+        description="shadow: answer auto at home and note what would have been; egress is enforced alike.",
+    )
+    models: dict[ModelName, ModelPart] = Field(min_length=1, description="The models, by your names for them.")
+    defaults: DefaultsPart = Field(description="Which model answers by default.")
+    aliases: dict[Annotated[str, Field(pattern=ALIAS, min_length=1, max_length=64)], ModelName] = Field(
+        default={}, description="Callers' model names, with * at the end if need be, and what they mean here."
+    )
+    networks: NetworksPart = Field(default=NetworksPart(), description="Address ranges.")
+    sensitivity: SensitivityPart = Field(default=SensitivityPart(), description="What makes a request sensitive.")
+    egress: EgressPart = Field(default=EgressPart(), description="What may leave at each level.")
+    decisions: list[DecisionPart] = Field(
+        default=[], description="Forbids first, all of them; then the highest-priority lawful route; none: local."
+    )
+    escalation: EscalationPart = Field(
+        default=EscalationPart(max_hops=0), description="When a doubtful answer is handed on."
+    )
+    cache: CachePart = Field(default=CachePart(mode="off"), description="Whether answers are kept.")
+    fallback: FallbackPart = Field(default=FallbackPart(), description="What happens when something is not there.")
+    audit: Literal["best_effort", "required"] = Field(
+        default="best_effort", description="required: nothing leaves before its record is durable."
+    )
+    on_pinned_denied: Literal["refuse", "local"] = Field(
+        default="refuse",
+        description="When a model is asked for by name and may not be used: refuse, or answer at home.",
+    )
+    headers_after: float = Field(
+        default=10.0,
+        gt=0,
+        le=300,
+        allow_inf_nan=False,
+        description="Seconds that the headers of a held stream may wait.",
+    )
+
+
+# Keys and values that the language will have and that nothing implements yet: refused, never ignored.
+LATER_KEYS: dict[type[Part], frozenset[str]] = {
+    PolicyFile: frozenset(
+        {"extends", "probes", "tenants", "limits", "budgets", "retention", "release", "notice", "history"}
+        | {"approved_texts", "approvals", "policy"}
+    ),
+    ExceptionPart: frozenset({"patterns", "hashes", "salted_hashes", "expires", "expiry", "tenant"}),
+    EgressRulePart: frozenset({"meaning_may_leave"}),
+    DecisionPart: frozenset({"cache", "tools", "cel", "deadline", "fallback", "retention"}),
+    EscalationPart: frozenset({"hold_tokens", "max_bad_local", "max_cloud_share"}),
+    CachePart: frozenset({"similarity", "threshold"}),
+}
+LATER_VALUES = frozenset({("cache", "mode", "semantic"), ("escalation", "stream", "commit")})

@@ -1,0 +1,31 @@
+"""The words that a policy may use beyond its keys: signals with their operators, capabilities, defaults. Data only."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from classifiers.registry import SIGNALS
+
+# What a signal's value is; `level` is sensitivity, which the policy itself derives.
+Kind = Literal["number", "flag", "label", "labels", "level"]
+
+SIGNAL_KINDS: dict[str, Kind] = {"sensitivity": "level", **{name: spec.kind for name, spec in SIGNALS.items()}}
+LATER_SIGNALS = frozenset(name for name, spec in SIGNALS.items() if not spec.built)
+UNIT_SIGNALS = frozenset({"complexity", "injection"})  # in [0, 1]
+
+OPERATORS: dict[Kind, tuple[str, ...]] = {
+    "number": ("at_least", "at_most"),
+    "flag": ("is",),
+    "label": ("is", "in"),
+    "labels": ("is", "in"),
+    "level": ("at_least", "at_most", "is", "in"),
+}
+
+# What a model may be able to do, and what it can where the policy does not say.
+CAPABILITIES = (
+    *("tools", "json_mode", "json_schema", "vision", "audio", "video", "file", "n", "logprobs", "logit_bias"),
+    *("prediction", "web_search"),
+)
+ENGINE_CAPABILITIES = frozenset({"json_mode", "json_schema", "logprobs"})
+SERVER_CAPABILITIES = frozenset({"tools", "json_mode", "json_schema", "n", "logprobs", "logit_bias"})
+CONTEXT = {"local": 8192, "lan": 8192, "cloud": 128_000}  # tokens, where the policy does not say
