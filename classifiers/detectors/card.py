@@ -1,0 +1,93 @@
+"""Payment card numbers (ISO/IEC 7812): issuer range, length, Luhn digit. Never a number of the right length alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from stdnum import luhn
+
+from classifiers.detectors.base import GAP, SEVEN_DIGITS, Piece, pattern
+from classifiers.types import Match
+
+_RUN = pattern("\\d(?:" + GAP + "{0,2}\\d){11,255}")
+_DIGITS = pattern("\\d+")
+_CONTEXT = pattern(
+    "(?:card|credit|debit|visa|master ?card|maestro|amex|american express|discover|diners|jcb|union ?pay|\\bpan\\b"
+    "|\\bcc\\b|karte|carte|tarjeta|carta|kaart|cvv|cvc|expir|payment)"
+)
+# First and last prefix, lengths, whether the range is wide enough to need a word about cards nearby when ungrouped.
+_RANGES: tuple[tuple[str, str, frozenset[int], bool], ...] = (
+    ("4", "4", frozenset({13, 16, 19}), False),  # Visa
+    ("51", "55", frozenset({16}), False),  # Mastercard
+    ("2221", "2720", frozenset({16}), False),
+    ("34", "34", frozenset({15}), False),  # American Express
+    ("37", "37", frozenset({15}), False),
+    ("6011", "6011", frozenset(range(16, 20)), False),  # Discover
+    ("644", "659", frozenset(range(16, 20)), False),
+    ("300", "305", frozenset(range(14, 20)), False),  # Diners Club
+    ("3095", "3095", frozenset(range(14, 20)), False),
+    ("36", "36", frozenset(range(14, 20)), False),
+    ("38", "39", frozenset(range(14, 20)), False),
+    ("3528", "3589", frozenset(range(16, 20)), False),  # JCB
+    ("1800", "1800", frozenset({15}), True),
+    ("2131", "2131", frozenset({15}), True),
+    ("62", "62", frozenset(range(16, 20)), False),  # UnionPay
+    ("81", "82", frozenset({16}), False),  # UnionPay, RuPay
+    ("60", "60", frozenset({16}), False),  # RuPay
+    ("2200", "2204", frozenset(range(16, 20)), False),  # Mir
+    ("9792", "9792", frozenset({16}), False),  # Troy
+    ("50", "50", frozenset(range(12, 20)), True),  # Maestro, Verve, Elo
+    ("56", "58", frozenset(range(12, 20)), True),
+    ("63", "69", frozenset(range(12, 20)), True),
+)
+
+
+class CardDetector:
+    """CREDIT_CARD, with any separators, 12 to 19 digits."""
+
+    name = "card"
+    entities = frozenset({"CREDIT_CARD"})
+    triggers = (SEVEN_DIGITS,)
+
+    def detect(self, piece: Piece, hits: Sequence[int]) -> list[Match]:
+        """Valid numbers that begin and end where a group of digits does."""
+        found: list[Match] = []
+        for run in piece.find(_RUN):
+            groups = [hit.span() for hit in _DIGITS.finditer(piece.data, *run.span())]
+            if len(groups) == 2 and piece.data[groups[0][1] : groups[1][0]] == b".":
+                continue  # a decimal fraction
+            taken = 0
+            for start, end in _windows(piece.data, groups):
+                if start >= taken and self._is_card(piece, start, end):
+                    found.append(Match("CREDIT_CARD", start, end, 1.0))
+                    taken = end
+        return found
+
+    def _is_card(self, piece: Piece, start: int, end: int) -> bool:
+        number = piece.data[start:end].decode("utf-8", "replace")
+        digits = "".join(character for character in number if "0" <= character <= "9")
+        match = next((row for row in _RANGES if len(digits) in row[2] and _in_range(digits, row[0], row[1])), None)
+        if match is None or not piece.is_free(start, end) or len(set(digits)) < 2 or not luhn.is_valid(digits):
+            return False
+        if not match[3]:
+            return True
+        return bool(_CONTEXT.search(piece.before(start)) or _CONTEXT.search(piece.after(end)))
+
+
+def _in_range(digits: str, low: str, high: str) -> bool:
+    return low <= digits[: len(low)] <= high
+
+
+def _windows(data: bytes, groups: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Spans of neighbouring groups that hold 12 to 19 digits: from the left, the longest first."""
+    for first, (start, _) in enumerate(groups):
+        if data[start] == 0x30:  # no issuer begins with 0
+            continue
+        spans, total = [], 0
+        for low, high in groups[first : first + 19]:
+            total += high - low
+            if total > 19:
+                break
+            if total >= 12:
+                spans.append((start, high))
+        yield from reversed(spans)

@@ -1,0 +1,65 @@
+"""Remembers what the scan found in strings that come again (a system prompt, earlier turns): spans only, never text.
+
+Keys are BLAKE2b under a key that only this process has. Errors are never remembered; that is the caller's duty too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections import OrderedDict
+from typing import NamedTuple
+
+_ENTRY_BYTES = 200  # a key, a tuple and their places in the table
+_SPAN_BYTES = 200
+
+
+class Remembered(NamedTuple):
+    """One finding inside one string, in code points."""
+
+    entity: str
+    start: int
+    end: int
+    score: float
+    detector: str
+
+
+class ScanMemory:
+    """Least recently used first out; `max_bytes` bounds it (0: remembers nothing)."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._key = secrets.token_bytes(32)
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._entries: OrderedDict[bytes, tuple[Remembered, ...]] = OrderedDict()
+
+    def key(self, tenant: str, digest: str, name: str, text: str) -> bytes:
+        """The key of a string: equal only for the same tenant, detectors and rules, member's name and text."""
+        state = hashlib.blake2b(key=self._key, digest_size=16)
+        for part in (tenant, digest, name):
+            raw = part.encode("utf-8", "surrogatepass")
+            state.update(len(raw).to_bytes(4, "big") + raw)
+        state.update(text.encode("utf-8", "surrogatepass"))
+        return state.digest()
+
+    def get(self, key: bytes) -> tuple[Remembered, ...] | None:
+        """What was found in that string, or None when it is not remembered."""
+        found = self._entries.get(key)
+        if found is not None:
+            self._entries.move_to_end(key)
+        return found
+
+    def put(self, key: bytes, found: tuple[Remembered, ...]) -> None:
+        """Remember a complete result without errors."""
+        self._bytes += _cost(found) - (_cost(self._entries[key]) if key in self._entries else 0)
+        self._entries[key] = found
+        self._entries.move_to_end(key)
+        while self._bytes > self._max_bytes and self._entries:
+            self._bytes -= _cost(self._entries.popitem(last=False)[1])
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+def _cost(found: tuple[Remembered, ...]) -> int:
+    return _ENTRY_BYTES + _SPAN_BYTES * len(found)

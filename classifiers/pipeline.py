@@ -1,0 +1,271 @@
+"""A body in, its signals out: the scan for sensitive content and the measured facts, within a time budget.
+
+An error, an overrun or an unreadable part is a value in the result; never an empty result, never an exception.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from classifiers.haystack import Haystack, lay_out, lay_out_joins
+from classifiers.memory import ScanMemory
+from classifiers.placing import Placed, findings_of, place, place_joins
+from classifiers.process import ScanProcess, ScanProcessDied
+from classifiers.registry import DETECTORS, SIGNALS, SignalSpec
+from classifiers.scanner import Report, Scanner, construct
+from classifiers.types import Scan, ScanRules, Signal, Signals, Unknown
+from classifiers.walk import Cell, Walk, Walker, strings_of
+
+__all__ = ["Pipeline", "strings_of"]
+
+INLINE_BYTES = 32 * 1024  # more is scanned in the scan process
+_REMEMBER_FLOOR = 256  # characters; a shorter string is scanned as fast as it is looked up
+_SLICE_NODES = 2_000
+_SLICE_SECONDS = 0.004  # the loop is given way to at least this often
+_T = TypeVar("_T")
+
+
+@dataclass(slots=True)
+class _Timer:
+    """Counts only the time that this request works: others' turns on the event loop are not its overrun."""
+
+    clock: Callable[[], float]
+    limit: float = float("inf")
+    spent: float = 0.0
+    since: float = 0.0
+
+    def resume(self) -> None:
+        self.since = self.clock()
+
+    def pause(self) -> None:
+        self.spent += self.clock() - self.since
+
+    def is_over(self) -> bool:
+        return self.spent + self.clock() - self.since > self.limit
+
+    async def give_way(self, *, always: bool = False) -> None:
+        if always or self.clock() - self.since > _SLICE_SECONDS:
+            self.pause()
+            await asyncio.sleep(0)
+            self.resume()
+
+
+@dataclass(slots=True)
+class _Job:
+    """One scan on its way."""
+
+    tenant: str
+    rules: ScanRules
+    timer: _Timer
+    walk: Walk = field(default_factory=Walk, repr=False)
+    size: int = 0
+    keys: dict[int, bytes] = field(default_factory=dict)  # cells to remember afterwards
+    placed: Placed = field(default_factory=Placed)
+    unknowns: list[Unknown] = field(default_factory=list)
+
+    @property
+    def is_large(self) -> bool:
+        return self.size > INLINE_BYTES
+
+
+class Pipeline:
+    """The registered detectors and signals behind one call.
+
+    Budgets are in milliseconds, `per_kb_ms` for each KB of the body's strings. `clock` counts seconds. `detectors` and
+    `signals` are tables as in `registry`; constructors run here, once. `memory_bytes=0` remembers nothing.
+    """
+
+    def __init__(
+        self,
+        *,
+        budget_ms: float = 20.0,
+        per_kb_ms: float = 2.0,
+        clock: Callable[[], float] = time.perf_counter,
+        detectors: Mapping[str, str] = DETECTORS,
+        signals: Mapping[str, SignalSpec] = SIGNALS,
+        memory_bytes: int = 16 << 20,
+    ) -> None:
+        self._budget, self._per_byte = budget_ms / 1000, per_kb_ms / 1000 / 1024
+        self._clock = clock
+        self._scanner = Scanner(detectors)
+        self._process = ScanProcess(detectors)
+        self._memory = ScanMemory(memory_bytes)
+        self._specs = signals
+        self._measures: dict[str, Any] = {}
+        self._broken: dict[str, str] = {}
+        for name, spec in signals.items():
+            if spec.built and spec.where is not None:
+                try:
+                    self._measures[name] = construct(spec.where)
+                except Exception as error:  # noqa: BLE001 - the classifier boundary: not built is a value
+                    self._broken[name] = type(error).__name__
+
+    @property
+    def digest(self) -> str:
+        """Names the detectors, their artifacts and the libraries that judge for them."""
+        return self._scanner.digest
+
+    @property
+    def broken(self) -> frozenset[str]:
+        """`name: exception class` of each detector and signal that could not be built; each makes requests stricter."""
+        return frozenset(self._scanner.broken | {f"{name}: {error}" for name, error in self._broken.items()})
+
+    @property
+    def scan_process_pid(self) -> int | None:
+        """The scan process's id while there is one."""
+        return self._process.pid
+
+    async def start(self) -> None:
+        """Start the scan process now. One that cannot be started is not an error here: each large body says so."""
+        try:
+            await self._process.start()
+        except (ScanProcessDied, OSError, EOFError):
+            await self._process.close()
+
+    async def close(self) -> None:
+        """End the scan process. Idempotent."""
+        await self._process.close()
+
+    async def run(self, body: Mapping[str, Any], rules: ScanRules, tenant: str) -> Signals:
+        """All registered signals of a parsed body, with the scan of all its strings."""
+        began = self._clock()
+        job = await self._scan(body, rules, tenant)
+        values = {}
+        job.timer.resume()
+        for name, spec in self._specs.items():
+            if spec.built and spec.where is not None:
+                values[name] = await self._measure(name, body, job)
+            elif spec.built:
+                values[name] = Signal(name, _FACTS[name](body, job.walk))
+            else:
+                values[name] = Signal(name, error="not_available")
+        return Signals(values, self._result(job), (self._clock() - began) * 1000)
+
+    async def scan_texts(self, texts: Iterable[str], rules: ScanRules, tenant: str) -> Scan:
+        """The scan of strings that no body held yet; pointers are `/0`, `/1`, … in the order given."""
+        return self._result(await self._scan(list(texts), rules, tenant))
+
+    async def _scan(self, body: Any, rules: ScanRules, tenant: str) -> _Job:
+        job = _Job(tenant, rules, _Timer(self._clock))
+        job.timer.resume()
+        walker = Walker(body)
+        while not walker.step(_SLICE_NODES):
+            await job.timer.give_way()
+        job.walk = walker.walk
+        job.size = sum(len(cell.text) for cell in job.walk.cells)
+        job.timer.limit = self._budget + self._per_byte * job.size
+        singles, joins = await self._off_loop(job, self._lay_out, job)
+        reports = await (self._in_process if job.is_large else self._inline)(job, [singles, joins])
+        for report in reports:
+            self._note(job, report)
+        await self._off_loop(job, self._place, job, singles, joins, reports)
+        job.timer.pause()
+        return job
+
+    async def _off_loop(self, job: _Job, work: Callable[..., _T], *arguments: Any) -> _T:
+        """Work in proportion to the text: here when it is small, in a thread when it could hold up the loop."""
+        return await asyncio.to_thread(work, *arguments) if job.is_large else work(*arguments)
+
+    def _lay_out(self, job: _Job) -> tuple[Haystack, Haystack]:
+        """The strings to scan, without those that are remembered, and the joins, always anew."""
+        cells, wanted = job.walk.cells, []
+        digest = self._scanner.digest + "/" + (job.rules.digest or repr(job.rules))
+        for index, cell in enumerate(cells):
+            if len(cell.text) >= _REMEMBER_FLOOR:
+                key = self._memory.key(job.tenant, digest, cell.key, cell.text)
+                known = self._memory.get(key)
+                if known is not None:
+                    job.placed.inside[index] = list(known)
+                    continue
+                job.keys[index] = key
+            wanted.append(index)
+        return lay_out(cells, wanted), lay_out_joins(cells)
+
+    async def _inline(self, job: _Job, haystacks: list[Haystack]) -> list[Report]:
+        reports = []
+        for haystack in haystacks:
+            report = Report()
+            reports.append(report)
+            if not haystack.data and reports[:-1]:
+                continue
+            for _ in self._scanner.scan(haystack.data, job.rules, report, job.timer.is_over):
+                await job.timer.give_way()
+        return reports
+
+    async def _in_process(self, job: _Job, haystacks: list[Haystack]) -> list[Report]:
+        left = max(0.001, job.timer.limit - job.timer.spent)
+        try:
+            return await self._process.scan([haystack.data for haystack in haystacks], job.rules, left)
+        except TimeoutError:
+            return [Report(complete=False)]
+        except ScanProcessDied:
+            return [Report(errors={"scan process: ScanProcessDied"})]
+
+    def _note(self, job: _Job, report: Report) -> None:
+        job.unknowns += [Unknown("detector_error", "", error) for error in sorted(report.errors)]
+        if not report.complete:
+            job.unknowns.append(Unknown("timeout", "", "scan"))
+
+    def _place(self, job: _Job, singles: Haystack, joins: Haystack, reports: list[Report]) -> None:
+        if len(reports) == 2:
+            place(singles, reports[0].hits, job.rules.exemptions, job.placed)
+            place_joins(joins, reports[1].hits, job.placed)
+        if not job.unknowns:
+            crossing = {span.cell for _, spans in job.placed.across for span in spans}
+            for index, key in job.keys.items():
+                if index not in crossing:
+                    self._memory.put(key, tuple(job.placed.inside.get(index, ())))
+
+    def _result(self, job: _Job) -> Scan:
+        unknowns = tuple(dict.fromkeys((*job.walk.unknowns, *job.unknowns)))
+        return Scan(findings_of(job.placed, job.walk.cells), unknowns, frozenset(job.walk.texts))
+
+    async def _measure(self, name: str, body: Mapping[str, Any], job: _Job) -> Signal:
+        """One signal, or the error that stands in its place."""
+        if name in self._broken:
+            return Signal(name, error=self._broken[name])
+        try:
+            if not job.timer.is_over():
+                measured = await self._off_loop(job, self._measures[name].measure, body)
+                if not job.timer.is_over():
+                    await job.timer.give_way()
+                    return measured if isinstance(measured, Signal) else Signal(name, error="TypeError")
+            return Signal(name, error="timeout")
+        except Exception as error:  # noqa: BLE001 - the classifier boundary: what a signal raises is a value
+            return Signal(name, error=type(error).__name__)
+
+
+def _has_tools(body: Mapping[str, Any], walk: Walk) -> bool:
+    return bool(body.get("tools") or body.get("functions"))
+
+
+def _modality(body: Mapping[str, Any], walk: Walk) -> frozenset[str]:
+    return frozenset({"text"} | {unknown.kind for unknown in walk.unknowns} & {"image", "audio", "file"})
+
+
+def _context_length(body: Mapping[str, Any], walk: Walk) -> int:
+    return estimate_tokens(walk.cells)
+
+
+_DIGITS_AND_MARKS = bytes(
+    code for code in range(256) if not (chr(code).isascii() and (chr(code).isalpha() or chr(code) in " \n"))
+)
+
+
+def estimate_tokens(cells: Iterable[Cell]) -> int:
+    """Tokens of the body's strings for any tokenizer, erring high: what a window is checked against."""
+    own = [cell.text for cell in cells if not cell.via or cell.outer_length == len(cell.text)]
+    raw = "".join(own).encode("utf-8", "surrogatepass")
+    plain = len(raw.translate(None, _DIGITS_AND_MARKS))
+    return len(raw) - plain + plain // 3 + 6 * len(own) + 8
+
+
+_FACTS: Mapping[str, Callable[[Mapping[str, Any], Walk], bool | int | frozenset[str]]] = {
+    "has_tools": _has_tools,
+    "modality": _modality,
+    "context_length": _context_length,
+}

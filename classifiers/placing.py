@@ -1,0 +1,142 @@
+"""From hits in a haystack to findings in the body: overlaps settled, exemptions applied, joins told from repeats.
+
+It may drop a weaker reading of the same characters, never the only one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from classifiers.haystack import Haystack, Span
+from classifiers.memory import Remembered
+from classifiers.scanner import Hit
+from classifiers.types import Exemption, Finding
+from classifiers.walk import Cell, pointer_of
+
+_WEAK = "PHONE_NUMBER"  # digits that are also something with a check digit are that thing
+
+
+@dataclass(slots=True)
+class Placed:
+    """Findings by cell: what each string holds by itself, and what crosses from one into another."""
+
+    inside: dict[int, list[Remembered]] = field(default_factory=dict)
+    across: list[tuple[Remembered, tuple[Span, ...]]] = field(default_factory=list)
+
+
+def settle(hits: Iterable[Hit]) -> list[Hit]:
+    """One hit for what is one item: the longest of an entity; secrets that overlap become one."""
+    settled: list[Hit] = []
+    last: dict[str, int] = {}
+    strong_ends: list[tuple[int, int]] = []
+    for hit in sorted(hits, key=lambda hit: (hit.start, -hit.end, -hit.score, hit.detector)):
+        if hit.entity != _WEAK:
+            strong_ends.append((hit.start, hit.end))
+        at = last.get(hit.entity)
+        if at is not None and hit.start < settled[at].end:
+            before = settled[at]
+            if hit.end <= before.end:
+                continue
+            if hit.entity == "SECRET" or hit.start == before.start:
+                settled[at] = before._replace(end=hit.end, score=max(before.score, hit.score))
+                continue
+        last[hit.entity] = len(settled)
+        settled.append(hit)
+    return _without_weak(settled, strong_ends)
+
+
+def _without_weak(hits: list[Hit], strong: list[tuple[int, int]]) -> list[Hit]:
+    """Without telephone numbers that share characters with something stronger."""
+    kept, at, reach = [], 0, -1
+    for hit in hits:
+        if hit.entity == _WEAK:
+            while at < len(strong) and strong[at][0] < hit.end:
+                reach = max(reach, strong[at][1])
+                at += 1
+            if reach > hit.start:
+                continue
+        kept.append(hit)
+    return kept
+
+
+def place(haystack: Haystack, hits: Iterable[Hit], exemptions: Sequence[Exemption], placed: Placed) -> None:
+    """Add what was found in the haystack of single strings."""
+    for hit in settle(hits):
+        spans = haystack.place(hit.start, hit.end)
+        if len({span.cell for span in spans}) > 1:
+            placed.across.append((_remembered(hit, spans[0]), tuple(spans)))
+        elif spans and not _is_exempt(haystack, hit, exemptions):
+            whole = Span(spans[0].cell, spans[0].start, spans[-1].end)
+            _add(placed.inside.setdefault(whole.cell, []), _remembered(hit, whole))
+
+
+def place_joins(haystack: Haystack, hits: Iterable[Hit], placed: Placed) -> None:
+    """Add what was found in the haystack of joins, where it crosses a border and is not one string's item repeated."""
+    seen: set[tuple[str, tuple[Span, ...]]] = set()
+    for hit in settle(hits):
+        spans = tuple(haystack.place(hit.start, hit.end))
+        if len({span.cell for span in spans}) < 2 or (hit.entity, spans) in seen:
+            continue
+        seen.add((hit.entity, spans))
+        if not any(_overlaps(hit.entity, span, placed.inside.get(span.cell, ())) for span in spans):
+            placed.across.append((_remembered(hit, spans[0]), spans))
+
+
+def findings_of(placed: Placed, cells: Sequence[Cell]) -> tuple[Finding, ...]:
+    """The findings, in the order of the body; pieces of one value share a group; wrapped ones span the outer string."""
+    findings: list[Finding] = []
+    seen: set[tuple[str, str, int, int, tuple[str, ...]]] = set()
+    group = 0
+    for index in sorted(placed.inside):
+        for item in placed.inside[index]:
+            finding = _finding(item, Span(index, item.start, item.end), cells, group)
+            key = (finding.entity_type, finding.pointer, finding.start, finding.end, finding.via)
+            if cells[index].via and key in seen:
+                continue
+            seen.add(key)
+            findings.append(finding)
+            group += 1
+    for item, spans in placed.across:
+        findings.extend(_finding(item, span, cells, group) for span in spans)
+        group += 1
+    return tuple(findings)
+
+
+def _finding(item: Remembered, span: Span, cells: Sequence[Cell], group: int) -> Finding:
+    cell = cells[span.cell]
+    start, end = (span.start, span.end) if cell.outer_length is None else (0, cell.outer_length)
+    pointer = pointer_of(cell.path)
+    return Finding(item.entity, pointer, cell.place, start, end, item.score, item.detector, group, cell.via)
+
+
+def _remembered(hit: Hit, span: Span) -> Remembered:
+    return Remembered(hit.entity, span.start, span.end, hit.score, hit.detector)
+
+
+def _add(items: list[Remembered], item: Remembered) -> None:
+    """Add unless another view of the same string has shown the same item."""
+    if not any(
+        other.entity == item.entity and other.start <= item.start and item.end <= other.end for other in items[-32:]
+    ):
+        items.append(item)
+
+
+def _overlaps(entity: str, span: Span, items: Iterable[Remembered]) -> bool:
+    return any(item.entity == entity and item.start < span.end and span.start < item.end for item in items)
+
+
+def _is_exempt(haystack: Haystack, hit: Hit, exemptions: Sequence[Exemption]) -> bool:
+    """Whether the policy says that this very text is no finding. Never for a secret."""
+    if not exemptions or hit.entity == "SECRET":
+        return False
+    text = haystack.data[hit.start : hit.end].decode("utf-8", "replace").casefold()
+    for exemption in exemptions:
+        if exemption.entity != hit.entity:
+            continue
+        if any(text == term.casefold() for term in exemption.terms):
+            return True
+        _, at, domain = text.rpartition("@")
+        if at and any(domain == allowed.casefold() for allowed in exemption.domains):
+            return True
+    return False

@@ -1,0 +1,58 @@
+"""The tables of detectors and signals, by name. A new one is one file and one line here; nothing is built at import."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+DETECTORS: Mapping[str, str] = MappingProxyType(
+    {
+        "email": "classifiers.detectors.email:EmailDetector",
+        "phone": "classifiers.detectors.phone:PhoneDetector",
+        "card": "classifiers.detectors.card:CardDetector",
+        "iban": "classifiers.detectors.iban:IbanDetector",
+        "ip": "classifiers.detectors.ip:IpDetector",
+        "national_id": "classifiers.detectors.national:NationalIdDetector",
+        "secret_rules": "classifiers.detectors.secrets:SecretDetector",
+        "credentials": "classifiers.detectors.credentials:CredentialDetector",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SignalSpec:
+    """What a policy may compare a signal with, and where its constructor stands (None: the pipeline's own)."""
+
+    kind: Literal["number", "flag", "label", "labels"]
+    built: bool
+    where: str | None = None
+
+
+SIGNALS: Mapping[str, SignalSpec] = MappingProxyType(
+    {
+        "complexity": SignalSpec("number", True, "classifiers.complexity:ComplexitySignal"),
+        "injection": SignalSpec("number", True, "classifiers.injection:InjectionSignal"),
+        "has_tools": SignalSpec("flag", True),
+        "modality": SignalSpec("labels", True),
+        "context_length": SignalSpec("number", True),
+        "language": SignalSpec("label", False),
+        "domain": SignalSpec("label", False),
+        "task": SignalSpec("label", False),
+        "local_wait_ms": SignalSpec("number", False),
+    }
+)
+
+
+def producible_entities(table: Mapping[str, str] = DETECTORS) -> frozenset[str]:
+    """Every entity type that a detector of the table can report. One that cannot be imported reports none."""
+    entities: set[str] = set()
+    for where in table.values():
+        module, _, name = where.partition(":")
+        try:
+            entities |= getattr(importlib.import_module(module), name).entities
+        except (ImportError, AttributeError):
+            continue
+    return frozenset(entities)

@@ -1,0 +1,197 @@
+"""Runs the detectors over a haystack, piece by piece: one pass of one RE2 set tells which of them are called where.
+
+Every failure (a detector that raises, one that could not be built, a set that gives up) is a value in the result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import metadata, resources
+from typing import Any, NamedTuple
+
+import re2
+
+from classifiers.detectors.base import Detector, Piece
+from classifiers.detectors.terms import TermDetector
+from classifiers.types import ScanRules
+
+PIECE = 4096
+OVERLAP = 1024  # no shipped pattern needs more to recognise an item
+_SET_MEMORY = 64 << 20  # bound of the automaton's cache; a few MB are used
+_KEPT_RULES = 8
+_SAMPLE = (
+    b"Call (212) 555-2368 or +44 20 7946 0958, mail someone@example.org, card 4111 1111 1111 1111, from 192.0.2.7 or "
+    b"2001:db8::7, GB82 WEST 1234 5698 7654 32, ssn 536-90-4399. The password is Sample-2468! "
+    b"api_key = q8Zr2LkPw9Xt4Vn7Yb1M"
+)
+
+
+class Hit(NamedTuple):
+    """One match in a haystack, in bytes."""
+
+    entity: str
+    start: int
+    end: int
+    score: float
+    detector: str
+
+
+@dataclass(slots=True)
+class Report:
+    """What the detectors said. `errors` are `detector: exception class`; `complete` is False after an overrun."""
+
+    hits: set[Hit] = field(default_factory=set)
+    errors: set[str] = field(default_factory=set)
+    complete: bool = True
+
+
+class _Bank:
+    """Some detectors behind one set of triggers. The empty pattern always matches: its absence shows a failed pass."""
+
+    def __init__(self, detectors: Sequence[Detector]) -> None:
+        options = re2.Options()
+        options.log_errors = False
+        options.max_mem = _SET_MEMORY
+        self._set = re2.Set.SearchSet(options)
+        self._set.Add(b"")
+        self._always = [detector for detector in detectors if not detector.triggers]
+        self._owners: list[list[tuple[Detector, int]]] = [[]]
+        numbers: dict[str, int] = {}
+        for detector in detectors:
+            for index, trigger in enumerate(detector.triggers):
+                if trigger not in numbers:
+                    numbers[trigger] = self._set.Add(trigger.encode("utf-8"))
+                    self._owners.append([])
+                self._owners[numbers[trigger]].append((detector, index))
+        self._set.Compile()
+
+    def called(self, data: bytes) -> list[tuple[Detector, list[int]]]:
+        """The detectors to call for this text, each with its triggers that occur. Raises `RuntimeError` when unsure."""
+        matched = self._set.Match(data)
+        if 0 not in matched:
+            raise RuntimeError("the set of triggers gave up")
+        called: dict[int, tuple[Detector, list[int]]] = {id(detector): (detector, []) for detector in self._always}
+        for number in matched:
+            for detector, index in self._owners[number]:
+                called.setdefault(id(detector), (detector, []))[1].append(index)
+        return list(called.values())
+
+
+class Scanner:
+    """All detectors of a table, built once. `table` maps a name to `module:Class`; a broken one is an error of each scan."""
+
+    def __init__(self, table: Mapping[str, str]) -> None:
+        self.broken: set[str] = set()
+        self.entities: frozenset[str] = frozenset()
+        detectors: list[Detector] = []
+        digest = hashlib.blake2b(digest_size=16)
+        for name, where in table.items():
+            try:
+                detector: Detector = construct(where)
+            except Exception as error:  # noqa: BLE001 - the classifier boundary: not built is a value
+                self.broken.add(f"{name}: {type(error).__name__}")
+                continue
+            detectors.append(detector)
+            digest.update(f"{name}={where}\n".encode() + _source_of(where))
+        self.entities = frozenset(entity for detector in detectors for entity in detector.entities)
+        self._bank = _Bank(detectors)
+        self._terms: OrderedDict[tuple[str, ScanRules], _Bank | str] = OrderedDict()
+        self.digest = _with_artifacts(digest)
+        self._warm()
+
+    def scan(self, data: bytes, rules: ScanRules, report: Report, is_over: Callable[[], bool]) -> Iterator[None]:
+        """Fill the report, a piece at a step; between steps the caller may give way or stop."""
+        report.errors |= self.broken
+        banks = [self._bank]
+        if rules.dictionaries or rules.patterns:
+            terms = self._bank_of(rules)
+            if isinstance(terms, str):
+                report.errors.add(terms)
+            else:
+                banks.append(terms)
+        countries = tuple(country.upper() for country in rules.countries)
+        for start, stop in pieces(data):
+            if is_over():
+                report.complete = False
+                return
+            self._scan_piece(Piece(data, start, stop, countries), banks, report, is_over)
+            yield
+        if is_over():
+            report.complete = False
+
+    def _warm(self) -> None:
+        """Let every detector meet something once: libraries load their tables and automata get their first states."""
+        for _ in self.scan(_SAMPLE, ScanRules(), Report(), lambda: False):
+            pass
+
+    def _scan_piece(self, piece: Piece, banks: list[_Bank], report: Report, is_over: Callable[[], bool]) -> None:
+        text = piece.data if piece.stop - piece.start == len(piece.data) else piece.data[piece.start : piece.stop]
+        for bank in banks:
+            try:
+                called = bank.called(text)
+            except RuntimeError as error:
+                report.errors.add(f"triggers: {type(error).__name__}")
+                continue
+            for detector, hits in called:
+                if is_over():
+                    report.complete = False
+                    return
+                try:
+                    for match in detector.detect(piece, hits):
+                        report.hits.add(Hit(match.entity_type, match.start, match.end, match.score, detector.name))
+                except Exception as error:  # noqa: BLE001 - the classifier boundary: what a detector raises is a value
+                    report.errors.add(f"{detector.name}: {type(error).__name__}")
+
+    def _bank_of(self, rules: ScanRules) -> _Bank | str:
+        """The policy's terms, compiled once a policy; or the error that stands in their place."""
+        key = (rules.digest, ScanRules() if rules.digest else rules)
+        if key not in self._terms:
+            try:
+                self._terms[key] = _Bank([TermDetector(rules)])
+            except Exception as error:  # noqa: BLE001 - the classifier boundary: not compiled is a value
+                self._terms[key] = f"policy: {type(error).__name__}"
+            while len(self._terms) > _KEPT_RULES:
+                self._terms.popitem(last=False)
+        return self._terms[key]
+
+
+def construct(where: str) -> Any:
+    """An instance of `module:Class`, built without arguments."""
+    module, _, name = where.partition(":")
+    return getattr(importlib.import_module(module), name)()
+
+
+def pieces(data: bytes) -> Iterator[tuple[int, int]]:
+    """Overlapping stretches of at most 4 KB, none of which begins or ends inside a character."""
+    start, size = 0, len(data)
+    while start < size:
+        stop = min(start + PIECE, size)
+        while stop < size and stop > start and data[stop] & 0xC0 == 0x80:
+            stop -= 1
+        yield start, stop
+        if stop == size:
+            return
+        start = stop - OVERLAP
+        while start < stop and data[start] & 0xC0 == 0x80:
+            start += 1
+
+
+def _source_of(where: str) -> bytes:
+    module = importlib.import_module(where.partition(":")[0])
+    loader = module.__spec__.loader if module.__spec__ else None
+    source = loader.get_source(module.__name__) if loader is not None and hasattr(loader, "get_source") else None
+    return (source or "").encode("utf-8")
+
+
+def _with_artifacts(digest: Any) -> str:
+    """The digest with what the detectors load: their data, and the versions of the libraries that judge for them."""
+    for artifact in sorted((resources.files("classifiers") / "artifacts").iterdir(), key=lambda entry: entry.name):
+        if artifact.name.endswith((".json", ".npz", ".txt")):
+            digest.update(artifact.name.encode() + artifact.read_bytes())
+    for package in ("google-re2", "phonenumbers", "python-stdnum"):
+        digest.update(f"{package}={metadata.version(package)}\n".encode())
+    return str(digest.hexdigest())
