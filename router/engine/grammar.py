@@ -82,7 +82,8 @@ def schema_grammar(schema: Schema) -> str:
     """The grammar of a JSON Schema (2020-12, the part that a grammar can enforce). Raises EngineError (400)."""
     _check_size(schema)
     converter = _Converter(schema)
-    grammar = _format({**_BASE, **converter.rules, "root": converter.visit(schema)})
+    root = converter.visit(schema)
+    grammar = _format({**_BASE, **converter.rules, "root": root})
     if len(grammar) > MAX_GRAMMAR_BYTES:
         raise _too_large()
     return grammar

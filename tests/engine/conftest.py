@@ -48,6 +48,5 @@ def launch() -> Iterator[Launch]:
 
 @pytest.fixture
 async def client(engine: EngineProcess) -> AsyncIterator[Client]:
-    talker = Client(engine.socket)
-    yield talker
-    await talker.session.close()
+    async with Client(engine.socket) as talker:
+        yield talker

@@ -92,6 +92,12 @@ class Client:
     def __init__(self, path: Path) -> None:
         self.session = aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path)))
 
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        await self.session.close()
+
     def post(self, body: Body | bytes) -> Any:
         raw = body if isinstance(body, bytes) else orjson.dumps({"model": ALIAS, **body})
         headers = {"content-type": "application/json"}
