@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from classifiers.boundary import Failure, attempt
 from classifiers.haystack import Haystack, lay_out, lay_out_joins
 from classifiers.memory import ScanMemory
 from classifiers.placing import Placed, findings_of, place, place_joins
@@ -99,10 +100,11 @@ class Pipeline:
         self._broken: dict[str, str] = {}
         for name, spec in signals.items():
             if spec.built and spec.where is not None:
-                try:
-                    self._measures[name] = construct(spec.where)
-                except Exception as error:  # noqa: BLE001 - the classifier boundary: not built is a value
-                    self._broken[name] = type(error).__name__
+                measure = attempt(construct, spec.where)
+                if isinstance(measure, Failure):
+                    self._broken[name] = measure.error
+                else:
+                    self._measures[name] = measure
 
     @property
     def digest(self) -> str:
@@ -228,15 +230,15 @@ class Pipeline:
         """One signal, or the error that stands in its place."""
         if name in self._broken:
             return Signal(name, error=self._broken[name])
-        try:
-            if not job.timer.is_over():
-                measured = await self._off_loop(job, self._measures[name].measure, body)
-                if not job.timer.is_over():
-                    await job.timer.give_way()
-                    return measured if isinstance(measured, Signal) else Signal(name, error="TypeError")
+        if job.timer.is_over():
             return Signal(name, error="timeout")
-        except Exception as error:  # noqa: BLE001 - the classifier boundary: what a signal raises is a value
-            return Signal(name, error=type(error).__name__)
+        measured = await self._off_loop(job, attempt, self._measures[name].measure, body)
+        if isinstance(measured, Failure):
+            return Signal(name, error=measured.error)
+        if job.timer.is_over():
+            return Signal(name, error="timeout")
+        await job.timer.give_way()
+        return measured if isinstance(measured, Signal) else Signal(name, error="TypeError")
 
 
 def _has_tools(body: Mapping[str, Any], walk: Walk) -> bool:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import re2
 
+from classifiers.boundary import Failure, attempt
 from classifiers.detectors.base import Detector, Piece
 from classifiers.detectors.terms import TermDetector
 from classifiers.types import ScanRules
@@ -82,7 +83,7 @@ class _Bank:
 
 
 class Scanner:
-    """All detectors of a table, built once. `table` maps a name to `module:Class`; a broken one is an error of each scan."""
+    """All detectors of a table (name to `module:Class`), built once; a broken one is an error of each scan."""
 
     def __init__(self, table: Mapping[str, str]) -> None:
         self.broken: set[str] = set()
@@ -90,10 +91,9 @@ class Scanner:
         detectors: list[Detector] = []
         digest = hashlib.blake2b(digest_size=16)
         for name, where in table.items():
-            try:
-                detector: Detector = construct(where)
-            except Exception as error:  # noqa: BLE001 - the classifier boundary: not built is a value
-                self.broken.add(f"{name}: {type(error).__name__}")
+            detector = attempt(construct, where)
+            if isinstance(detector, Failure):
+                self.broken.add(f"{name}: {detector.error}")
                 continue
             detectors.append(detector)
             digest.update(f"{name}={where}\n".encode() + _source_of(where))
@@ -140,20 +140,19 @@ class Scanner:
                 if is_over():
                     report.complete = False
                     return
-                try:
-                    for match in detector.detect(piece, hits):
-                        report.hits.add(Hit(match.entity_type, match.start, match.end, match.score, detector.name))
-                except Exception as error:  # noqa: BLE001 - the classifier boundary: what a detector raises is a value
-                    report.errors.add(f"{detector.name}: {type(error).__name__}")
+                found = attempt(detector.detect, piece, hits)
+                if isinstance(found, Failure):
+                    report.errors.add(f"{detector.name}: {found.error}")
+                    continue
+                for match in found:
+                    report.hits.add(Hit(match.entity_type, match.start, match.end, match.score, detector.name))
 
     def _bank_of(self, rules: ScanRules) -> _Bank | str:
         """The policy's terms, compiled once a policy; or the error that stands in their place."""
         key = (rules.digest, ScanRules() if rules.digest else rules)
         if key not in self._terms:
-            try:
-                self._terms[key] = _Bank([TermDetector(rules)])
-            except Exception as error:  # noqa: BLE001 - the classifier boundary: not compiled is a value
-                self._terms[key] = f"policy: {type(error).__name__}"
+            bank = attempt(lambda: _Bank([TermDetector(rules)]))
+            self._terms[key] = f"policy: {bank.error}" if isinstance(bank, Failure) else bank
             while len(self._terms) > _KEPT_RULES:
                 self._terms.popitem(last=False)
         return self._terms[key]

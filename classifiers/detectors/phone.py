@@ -20,8 +20,8 @@ _DIGITS = pattern("\\d+")
 _EXTENSION = pattern("(?i)^\\s?(?:x|ext\\.?|#)\\s?\\d{1,6}\\b")
 _CONTEXT = pattern(
     "(?i)\\b(?:(?:tele)?phone|telefon\\w*|tel[eé]fono|t[eé]l[eé]phone|tel|t[eé]l|mobile|mobil\\w*|m[oó]vil|portable"
-    "|handy\\w*|cell(?:ulare|ular|phone)?|fax|whats ?app|signal|sms|text|dial|ring|call(?:ing|ed)?|callback|reach(?:ed|able)?"
-    "|hotline|landline|rufnummer|rückruf|anrufen|erreichbar|ll[aá]m\\w+|appel\\w*|chiam\\w+|bel|voicemail|office"
+    "|handy\\w*|cell(?:ulare|ular|phone)?|fax|whats ?app|signal|sms|text|dial|ring|call(?:ing|ed)?|callback"
+    "|reach(?:ed|able)?|hotline|landline|rufnummer|rückruf|anrufen|erreichbar|ll[aá]m\\w+|appel\\w*|chiam\\w+|bel|voicemail|office"
     "|answer(?:ing|s)?|extension|my number|contact(?: me| number)?)\\b"
 )
 _LABEL = pattern("(?i)^[-/,:.]?\\s?(?:office|fax|home|work|mobile|cell|tel|phone|direct)\\b")
