@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from classifiers.types import Signals
 from policies import refusals
 from policies.candidates import LOCAL_ONLY, Target, Targets, first_ready
+from policies.conditions import Evaluator
 from policies.types import Facts, Level, Policy, Reason, Refusal
 
 Purpose = Literal["answer", "escalation", "fallback"]
@@ -22,8 +22,8 @@ class Case:
 
     policy: Policy
     facts: Facts
-    signals: Signals
     level: Level
+    evaluator: Evaluator
     reasons: list[Reason]
     targets: Targets
 

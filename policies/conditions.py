@@ -16,8 +16,17 @@ _WORDS = {"at_least": "at least", "at_most": "at most", "in": "in", "is": "is"}
 
 def ready(rule: Rule) -> Rule:
     """The rule with its `when` compiled; decides as the rule itself does, in fewer microseconds."""
-    unmatched = Reason(rule.name, False, f"needs {describe(rule.when)}" if rule.when else "always")
-    return replace(rule, test=compile_test(rule.when), unmatched=unmatched)
+    reads = tuple(dict.fromkeys(_signals(rule.when))) if rule.when else ()
+    return replace(rule, test=compile_test(rule.when), reads=reads, unmatched=_unmatched(rule))
+
+
+def unmatched(rule: Rule) -> Reason:
+    """The reason of a rule that does not hold: made once, when the rule is compiled."""
+    return rule.unmatched if rule.unmatched is not None else _unmatched(rule)
+
+
+def _unmatched(rule: Rule) -> Reason:
+    return Reason(rule.name, False, f"needs {describe(rule.when)}" if rule.when else "always")
 
 
 def compile_test(when: Condition | Leaf | None) -> Test:
@@ -41,11 +50,31 @@ def describe(when: Condition | Leaf) -> str:
     return joint.join(describe(part) if isinstance(part, Leaf) else f"({describe(part)})" for part in when.parts)
 
 
-def measured(when: Condition | None, values: Mapping[str, Signal], level: Level) -> str:
-    """What was measured for each signal of the condition: `complexity 0.83, injection unavailable (timeout)`."""
-    if when is None:
-        return "always"
-    return ", ".join(_measured(name, values, level) for name in dict.fromkeys(_signals(when)))
+class Evaluator:
+    """Compiled rules against one request: whether each holds, and what was measured. Signals become words once."""
+
+    __slots__ = ("_level", "_values", "_words")
+
+    def __init__(self, values: Mapping[str, Signal], level: Level) -> None:
+        self._values = values
+        self._level = level
+        self._words: dict[str, str] = {}
+
+    def holds(self, rule: Rule) -> bool | None:
+        """True, False, or None where a signal is unavailable. Raises `ValueError` for a rule that is not `ready`."""
+        if rule.test is None:
+            raise ValueError(f"the rule {rule.name} is not compiled")
+        return rule.test(self._values, self._level)
+
+    def why(self, rule: Rule) -> str:
+        """For each signal that the rule names: `complexity 0.83, injection unavailable (timeout)`."""
+        if not rule.reads:
+            return "always"
+        return ", ".join([self._words.get(name) or self._say(name) for name in rule.reads])
+
+    def _say(self, name: str) -> str:
+        words = self._words[name] = _measured(name, self._values, self._level)
+        return words
 
 
 def _signals(when: Condition | Leaf) -> list[str]:

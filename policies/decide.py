@@ -9,7 +9,7 @@ from classifiers.types import Scan, Signals
 from policies import refusals
 from policies.candidates import AUTO, Target, Targets, first_ready, resolve
 from policies.choosing import Case, Choice, Held, Purpose, go_home, keep, pinned
-from policies.conditions import measured, ready
+from policies.conditions import Evaluator, unmatched
 from policies.lawful import lawful_payload
 from policies.levels import request_level, scan_level
 from policies.types import Decision, EgressPermit, Facts, Grant, Level, Policy, Reason, Refusal, Rule
@@ -20,8 +20,9 @@ DIGEST_BYTES = 32  # BLAKE2b-256
 def decide(policy: Policy, facts: Facts, signals: Signals) -> Decision:
     """The whole plan for a request: one route, the grants for every exit that may follow, and all reasons."""
     level, reasons = request_level(policy, signals)
-    forbidden = _forbidden(policy, signals, level, reasons)
-    case = Case(policy, facts, signals, level, reasons, Targets(policy, facts, level, forbidden))
+    evaluator = Evaluator(signals.values, level)
+    forbidden = _forbidden(policy, evaluator, reasons)
+    case = Case(policy, facts, level, evaluator, reasons, Targets(policy, facts, level, forbidden))
     asked = resolve(policy, facts.requested)
     if asked is None:
         return _decision(case, Choice(reason="pinned", refusal=refusals.model_not_found(policy)))
@@ -55,35 +56,23 @@ def _no_permit(why: str) -> Refusal:
     return Refusal("policy_denied", 403, f"The policy gives no permit for what would leave: {why}.")
 
 
-def _forbidden(policy: Policy, signals: Signals, level: Level, reasons: list[Reason]) -> dict[str, str]:
+def _forbidden(policy: Policy, evaluator: Evaluator, reasons: list[Reason]) -> dict[str, str]:
     """What is forbidden, by which rule: all forbids are read, and an unknown one forbids."""
     forbidden: dict[str, str] = {}
     for rule in policy.rules:
         if not rule.forbid:
             continue
-        holds = _test(rule, signals, level, reasons)
+        holds = evaluator.holds(rule)
         if holds is False:
+            reasons.append(unmatched(rule))
             continue
         unknown = "unknown, so it forbids: " if holds is None else ""
-        what = ", ".join(sorted(rule.forbid))
         reasons.append(
-            Reason(rule.name, holds, f"{unknown}{measured(rule.when, signals.values, level)}; forbids {what}")
+            Reason(rule.name, holds, f"{unknown}{evaluator.why(rule)}; forbids {', '.join(sorted(rule.forbid))}")
         )
         for entry in rule.forbid:
             forbidden.setdefault(entry, rule.name)
     return forbidden
-
-
-def _test(rule: Rule, signals: Signals, level: Level, reasons: list[Reason]) -> bool | None:
-    """Whether a rule holds. One that does not has left its reason when this returns."""
-    test, unmatched = rule.test, rule.unmatched
-    if test is None or unmatched is None:  # a rule that did not come from a file
-        compiled = ready(rule)
-        return _test(compiled, signals, level, reasons)
-    holds = test(signals.values, level)
-    if holds is False:
-        reasons.append(unmatched)
-    return holds
 
 
 def _routed(case: Case) -> Choice:
@@ -92,8 +81,9 @@ def _routed(case: Case) -> Choice:
     for rule in case.policy.rules:
         if rule.route is None:
             continue
-        holds = _test(rule, case.signals, case.level, case.reasons)
+        holds = case.evaluator.holds(rule)
         if holds is False:
+            case.reasons.append(unmatched(rule))
             continue
         targets = case.targets.named(rule.route)
         target = _target(case, rule, holds, targets)
@@ -111,7 +101,7 @@ _SHADOW = "mode shadow answers 'auto' at home"
 
 def _target(case: Case, rule: Rule, holds: bool | None, targets: list[Target]) -> Target | None:
     """The model that a route leads to now, or None; leaves the reason. An unknown route leads home or nowhere."""
-    why = measured(rule.when, case.signals.values, case.level)
+    why = case.evaluator.why(rule)
     if holds is None and not all(target.is_home for target in targets):
         case.note(rule.name, None, f"unknown, so it does not send out: {why}")
         return None

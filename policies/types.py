@@ -90,7 +90,7 @@ Test = Callable[[Mapping[str, Signal], Level], bool | None]
 class Rule:
     """One entry of `decisions`: exactly one of `route` (a locality or a model's name) and `forbid` is set.
 
-    `test` and `unmatched` are `when` made ready by `policies.conditions.ready`, so that deciding costs microseconds.
+    `test`, `reads` and `unmatched` are `when` made ready by `policies.conditions.ready`, to decide in microseconds.
     """
 
     name: str
@@ -99,6 +99,7 @@ class Rule:
     route: str | None = None
     forbid: frozenset[str] = frozenset()
     test: Test | None = field(default=None, compare=False, repr=False)
+    reads: tuple[str, ...] = field(default=(), compare=False, repr=False)  # the signals that `when` names
     unmatched: Reason | None = field(default=None, compare=False, repr=False)
 
 
