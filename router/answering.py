@@ -13,7 +13,7 @@ from router.accounting import Accounts
 from router.caching import ReplyCache
 from router.calling import Calls
 from router.chunks import replay
-from router.confidence import TokenTrace
+from router.confidence import Confidence, TokenTrace
 from router.egress import Egress
 from router.errors import Denied, GatehouseError, Unavailable, UpstreamError
 from router.exchange import Exchange
@@ -42,12 +42,14 @@ class Answering:
         egress: Egress,
         calls: Calls,
         cache: ReplyCache,
+        confidence: Confidence,
         accounts: Accounts,
         telemetry: Telemetry,
     ) -> None:
         self._egress = egress
         self._calls = calls
         self._cache = cache
+        self._confidence = confidence
         self._accounts = accounts
         self._telemetry = telemetry
 
@@ -100,16 +102,18 @@ class Answering:
             chunks,
             keep=self._cache.keep if keeps else None,
             hide_logprobs=not exchange.request.body.get("logprobs"),
-            confidence=exchange.running.confidences[name],
+            confidence=self._confidence,
+            model=exchange.running.policy.models[name].model,
         )
         return Reply(exchange.outcome, chunks=relay)
 
     def _judge(self, exchange: Exchange, name: str, completion: JsonObject) -> None:
         """Measure the answer, where the model gave log-probabilities; what was not measured stays None."""
         trace = TokenTrace()
-        trace.add_chunk(completion)
-        if trace.count and trace.complete:
-            exchange.outcome.confidence = exchange.running.confidences[name].score(trace)
+        for choice in completion.get("choices", []):
+            trace.add_choice(choice)
+        model = exchange.running.policy.models[name].model
+        exchange.outcome.confidence = self._confidence.score(trace, model)
         if not exchange.request.body.get("logprobs"):
             for choice in completion.get("choices", []):
                 choice["logprobs"] = None

@@ -17,11 +17,11 @@ from typing import cast
 
 import uvicorn
 from fastapi import FastAPI
-from policies.schema import compile_policy
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from classifiers.pipeline import Pipeline
+from policies.schema import compile_policy
 from policies.types import Model, Policy
 from router.accounting import Accounts
 from router.answering import Answering
@@ -35,6 +35,7 @@ from router.cache.memory import MemoryBytes
 from router.cache.sealed import SealedCache, Sealer
 from router.caching import ReplyCache
 from router.calling import Calls
+from router.confidence import Confidence
 from router.control import ControlClient
 from router.egress import Egress
 from router.errors import GatehouseError
@@ -88,6 +89,7 @@ class Worker:
             egress=Egress(self.pipeline),
             calls=Calls(self.telemetry),
             cache=replies,
+            confidence=Confidence(),
             accounts=accounts,
             telemetry=self.telemetry,
         )

@@ -27,11 +27,13 @@ class Relay:
         keep: Keep | None = None,
         hide_logprobs: bool = False,
         confidence: Confidence | None = None,
+        model: str = "",
     ) -> None:
         self._exchange = exchange
         self._chunks = chunks
         self._keep = keep
         self._confidence = confidence
+        self._model = model
         self._trace = TokenTrace() if confidence is not None else None
         self._hide_logprobs = hide_logprobs
         self._assembler = Assembler() if keep is not None else None
@@ -64,9 +66,9 @@ class Relay:
         """The chunk as the caller sees it, or None for one that only the gateway asked for."""
         if self._assembler is not None:
             self._assembler.add(chunk)
-        if self._trace is not None:
-            self._trace.add_chunk(chunk)
         for choice in chunk.get("choices") or ():
+            if self._trace is not None:
+                self._trace.add_choice(choice)
             self._exchange.outcome.finish_reason = choice.get("finish_reason") or self._exchange.outcome.finish_reason
             if self._hide_logprobs:
                 choice.pop("logprobs", None)
@@ -77,9 +79,8 @@ class Relay:
         return chunk
 
     def _remember(self) -> None:
-        trace = self._trace
-        if self._confidence is not None and trace is not None and trace.count and trace.complete:
-            self._exchange.outcome.confidence = self._confidence.score(trace)
+        if self._confidence is not None and self._trace is not None:
+            self._exchange.outcome.confidence = self._confidence.score(self._trace, self._model)
         if self._assembler is not None and self._keep is not None:
             completion = self._assembler.completion()
             if completion is not None:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from policies.types import Model, Policy
-from router import confidence
 from router.backends.base import Backend
 from router.settings import Settings, secret
 
@@ -40,9 +39,6 @@ class Running:
     def __init__(self, policy: Policy, backends: Mapping[str, Backend]) -> None:
         self.policy = policy
         self.backends = backends
-        self.confidences = {
-            name: confidence.load(model.model) for name, model in policy.models.items() if model.locality == "local"
-        }
         self._users = 0
         self._retired = False
         self._unavailable: dict[str, str] = {}
