@@ -47,7 +47,7 @@ FLOORS = {
 
 # A package that only these modules import; every other way to it goes through them.
 HOMES = {
-    "litellm": ("router.backends.translated",),
+    "litellm": ("router.backends.cloud",),
     "redis": ("router.cache.redis",),
     "llama_cpp": ("router.engine",),
     "opentelemetry": ("router.telemetry", "router.otlp", "router.spans"),

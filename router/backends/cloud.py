@@ -18,8 +18,9 @@ from policies.types import Model
 from router.backends import failures
 from router.backends.permits import require_permit
 from router.backends.places import checked_connector, within
+from router.backends.stream import ChatStream
 from router.backends.tls import context_for
-from router.backends.wire import ChatStream, ChatWire, Endpoint, Timeouts, chat_url
+from router.backends.wire import ChatWire, Endpoint, Timeouts, chat_url
 from router.errors import UpstreamError
 from router.settings import Settings, secret, set_for_library
 from router.types import JsonObject, Outgoing

@@ -12,8 +12,8 @@ import httpx
 import orjson
 
 from router import __version__
+from router.backends.reading import MAX_REPLY_BYTES
 from router.backends.translator_words import HEADERS, Provider
-from router.backends.wire import MAX_REPLY_BYTES
 from router.errors import UpstreamError
 from router.types import JsonObject
 

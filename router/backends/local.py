@@ -15,8 +15,9 @@ from aiohttp.abc import AbstractResolver
 from policies.types import Model
 from router.backends import failures
 from router.backends.places import checked_connector, is_loopback, socket_path
+from router.backends.stream import ChatStream
 from router.backends.tls import context_for
-from router.backends.wire import ChatStream, ChatWire, Endpoint, Timeouts, chat_url
+from router.backends.wire import ChatWire, Endpoint, Timeouts, chat_url
 from router.errors import Denied
 from router.settings import Settings, secret
 from router.types import JsonObject, Outgoing

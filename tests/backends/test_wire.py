@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 from typing import Any
 
 import orjson
@@ -316,6 +318,28 @@ async def test_a_refused_connection_is_unavailable_at_home_and_an_upstream_error
     assert outside.value.status == 502
     await home.close()
     await cloud.close()
+
+
+async def test_a_connection_that_is_never_accepted_is_unavailable_at_home_and_a_timeout_outside(
+    local_model: MakeModel, cloud_model: MakeModel, settings: Settings
+) -> None:
+    with contextlib.ExitStack() as sockets:
+        full = sockets.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):  # beyond its backlog, connection attempts are left without an answer
+            waiting = sockets.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        url = f"http://127.0.0.1:{full.getsockname()[1]}/v1"
+        home, cloud = (
+            LocalBackend(local_model(base_url=url), settings),
+            CloudBackend(cloud_model(base_url=url), settings),
+        )
+        with pytest.raises(Unavailable):
+            await home.complete(outgoing())
+        with pytest.raises(UpstreamTimeout):
+            await cloud.complete(outgoing(permit_for=cloud.model))
+        await home.close()
+        await cloud.close()
 
 
 async def test_an_answer_that_is_too_large_is_cut_off(home: LocalBackend, upstream: Recorder) -> None:
