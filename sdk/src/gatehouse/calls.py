@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import httpx
 from openai import NotGiven
+from openai import Timeout as OpenAITimeout
 
 from gatehouse.route import privacy_headers
 
 _RAW = "x-stainless-raw-response"  # set by with_raw_response and with_streaming_response: they want the reply as it is
 
 Headers = Mapping[str, Any]
-Timeout = float | httpx.Timeout | None | NotGiven
+Timeout = float | OpenAITimeout | None | NotGiven
 
 
 def wants_raw(headers: Headers) -> bool:

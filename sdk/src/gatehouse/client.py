@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import httpx
 import openai
 from openai.types.chat import ChatCompletionMessageParam
 
@@ -17,6 +16,9 @@ from gatehouse.errors import unreachable
 from gatehouse.explanation import Explanation, body
 from gatehouse.route import PRIVACY_HEADER, Privacy, privacy_headers
 from gatehouse.transport import AsyncDirectClient, DirectClient
+
+if TYPE_CHECKING:
+    import httpx  # for annotations only: from its version 3 the official client runs on httpx2 instead
 
 DEFAULT_BASE_URL = "http://127.0.0.1:8080/v1"
 _NO_KEY = "no-key-needed-on-loopback"

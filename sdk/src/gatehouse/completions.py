@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar, Unpack, overload
 
 from openai import not_given
 from openai.resources.chat import Chat, Completions
@@ -14,7 +14,6 @@ from openai.types.chat.completion_create_params import (
     CompletionCreateParamsNonStreaming,
     CompletionCreateParamsStreaming,
 )
-from typing_extensions import Unpack
 
 from gatehouse.calls import Headers, Timeout, merged, wants_raw
 from gatehouse.replies import ChatReply, ChatStream

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import httpx
+from typing import Any
+
 import openai
 
 _NOBODY_THERE = {"ConnectError", "ConnectTimeout"}  # by name: the client may run on httpx or on httpx2
@@ -13,7 +14,7 @@ class GatewayUnreachable(openai.APIConnectionError):
 
     address: str
 
-    def __init__(self, *, address: str, request: httpx.Request) -> None:
+    def __init__(self, *, address: str, request: Any) -> None:
         self.address = address
         text = f"No gateway answers at {address}. Start one with `gatehouse serve`, or name another with base_url=…"
         super().__init__(message=f"{text} or GATEHOUSE_BASE_URL.", request=request)
