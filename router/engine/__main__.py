@@ -6,6 +6,7 @@ It ends with 3 when the model or the socket cannot be used, and never prints a p
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import signal
 import socket
@@ -54,6 +55,7 @@ def main(argv: list[str] | None = None) -> int:
     leave_no_core()
     die_with_parent()
     threading.excepthook = _report
+    logging.disable()  # uvicorn would log exceptions with their texts; the application names their classes
     try:
         listener = listen(arguments.socket)
     except SocketError as error:

@@ -60,12 +60,17 @@ def create_app(engine: Engine) -> Starlette:
     async def not_allowed(_request: Request, _error: Exception) -> Response:
         return _error_response(EngineError(405, "method_not_allowed", "This path does not take this method."))
 
+    async def failed(_request: Request, error: Exception) -> Response:
+        # The class is named; what it says could be content.
+        say(f"{type(error).__name__} while answering a request")
+        return _error_response(EngineError(500, "engine_error", "The local engine failed on this request."))
+
     routes = [
         Route("/health", health),
         Route("/v1/models", models),
         Route("/v1/chat/completions", ChatEndpoint(engine), methods=["POST"]),
     ]
-    return Starlette(routes=routes, exception_handlers={404: not_found, 405: not_allowed})
+    return Starlette(routes=routes, exception_handlers={404: not_found, 405: not_allowed, 500: failed})
 
 
 class ChatEndpoint:
@@ -83,9 +88,6 @@ class ChatEndpoint:
             return
         except EngineError as error:
             response = _error_response(error)
-        except Exception as error:  # noqa: BLE001 - the HTTP edge; the class is named, what it says is not
-            say(f"{type(error).__name__} while answering a request")
-            response = _error_response(EngineError(500, "engine_error", "The local engine failed on this request."))
         if response is not None:
             await response(scope, receive, send)
 

@@ -29,7 +29,8 @@ def run(pieces: list[bytes], stops: tuple[str, ...]) -> tuple[list[Piece], bool]
 def test_any_cut_into_tokens_gives_the_text_up_to_the_first_stop_string(
     text: str, stops: list[str], sizes: list[int]
 ) -> None:
-    raw, pieces, at = text.encode(), [], 0
+    pieces: list[bytes] = []
+    raw, at = text.encode(), 0
     while at < len(raw):
         size = sizes[len(pieces) % len(sizes)]
         pieces.append(raw[at : at + size])
