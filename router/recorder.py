@@ -50,29 +50,39 @@ class ChunkClock:
 
 
 class _RequestSeries:
-    """The series of one kind of request, looked up once."""
+    """The series of one kind of request, looked up once; those of streams when the first one comes."""
 
-    __slots__ = ("duration", "first_token", "overhead", "per_token", "requests")
+    __slots__ = ("_server", "_store", "duration", "overhead", "requests", "stream")
 
     def __init__(self, store: MetricStore, outcome: Outcome, status: int, operation: Operation) -> None:
-        server = (operation, _SERVER_PROVIDER, outcome.model)
+        self._store = store
+        self._server = server = (operation, _SERVER_PROVIDER, outcome.model)
         self.requests = store.counter(
             "gatehouse.requests", outcome.route, outcome.reason, outcome.sensitivity, str(status)
         )
         self.duration = store.histogram("gen_ai.server.request.duration", *server, outcome.error_code or "")
-        self.first_token = store.histogram("gen_ai.server.time_to_first_token", *server)
-        self.per_token = store.histogram("gen_ai.server.time_per_output_token", *server)
         self.overhead = store.histogram("gatehouse.overhead", outcome.route)
+        self.stream: tuple[Histogram, Histogram] | None = None
+
+    def of_stream(self) -> tuple[Histogram, Histogram]:
+        """Time to the first token, time of each after it."""
+        if self.stream is None:
+            self.stream = (
+                self._store.histogram("gen_ai.server.time_to_first_token", *self._server),
+                self._store.histogram("gen_ai.server.time_per_output_token", *self._server),
+            )
+        return self.stream
 
 
 class _CallSeries:
-    """The series of one kind of call to a model, looked up once."""
+    """The series of one kind of call to a model, looked up once; those of streams when the first one comes."""
 
-    __slots__ = ("duration", "first_chunk", "input_tokens", "output_tokens", "per_chunk")
+    __slots__ = ("_client", "_store", "duration", "stream", "tokens")
 
     def __init__(self, store: MetricStore, model: Model, answered: str, error: str, operation: Operation) -> None:
         target = target_of(model)
-        client = (
+        self._store = store
+        self._client = client = (
             operation,
             target.provider,
             target.request_model,
@@ -81,10 +91,26 @@ class _CallSeries:
             str(target.port) if target.port else "",
         )
         self.duration = store.histogram("gen_ai.client.operation.duration", *client, error)
-        self.first_chunk = store.histogram("gen_ai.client.operation.time_to_first_chunk", *client)
-        self.per_chunk = store.histogram(_PER_CHUNK, *client)
-        self.input_tokens = store.histogram("gen_ai.client.token.usage", *client, "input")
-        self.output_tokens = store.histogram("gen_ai.client.token.usage", *client, "output")
+        self.tokens: tuple[Histogram, Histogram] | None = None
+        self.stream: tuple[Histogram, Histogram] | None = None
+
+    def of_tokens(self) -> tuple[Histogram, Histogram]:
+        """Input, output."""
+        if self.tokens is None:
+            self.tokens = (
+                self._store.histogram("gen_ai.client.token.usage", *self._client, "input"),
+                self._store.histogram("gen_ai.client.token.usage", *self._client, "output"),
+            )
+        return self.tokens
+
+    def of_stream(self) -> tuple[Histogram, Histogram]:
+        """Time to the first chunk, time of each after it."""
+        if self.stream is None:
+            self.stream = (
+                self._store.histogram("gen_ai.client.operation.time_to_first_chunk", *self._client),
+                self._store.histogram(_PER_CHUNK, *self._client),
+            )
+        return self.stream
 
 
 class Recorder:
@@ -146,10 +172,11 @@ class Recorder:
             self._record_scan(signals)
 
     def _record_first_token(self, series: _RequestSeries, outcome: Outcome, seconds: float, first: float) -> None:
-        series.first_token.observe(first)
+        first_token, per_token = series.of_stream()
+        first_token.observe(first)
         used = outcome.usage.get(outcome.model)
         if used is not None and used.output_tokens > 1 and seconds > first:
-            series.per_token.observe((seconds - first) / (used.output_tokens - 1))
+            per_token.observe((seconds - first) / (used.output_tokens - 1))
 
     def _record_scan(self, signals: Signals) -> None:
         self._scan.observe(signals.elapsed_ms / 1e3)
@@ -179,11 +206,13 @@ class Recorder:
                 self._calls[key] = series
         series.duration.observe(seconds)
         if usage is not None:
-            series.input_tokens.observe(usage.input_tokens)
-            series.output_tokens.observe(usage.output_tokens)
+            input_tokens, output_tokens = series.of_tokens()
+            input_tokens.observe(usage.input_tokens)
+            output_tokens.observe(usage.output_tokens)
         if clock is not None and clock.first is not None:
-            series.first_chunk.observe(clock.first)
-            observe_many(series.per_chunk, clock.counts, clock.total)
+            first_chunk, per_chunk = series.of_stream()
+            first_chunk.observe(clock.first)
+            observe_many(per_chunk, clock.counts, clock.total)
 
     def bytes_left(self, model: str, size: int) -> None:
         """`size` bytes have been written to the target `model` (the policy's name)."""

@@ -140,6 +140,14 @@ def test_a_call_to_a_model_is_timed_chunk_by_chunk() -> None:
     assert value(page, "gen_ai_client_token_usage_sum", **client, gen_ai_token_type="output") == 4
 
 
+def test_what_did_not_stream_has_no_series_of_streams() -> None:
+    """Each histogram is sixteen lines on the page: none is made before it has something to say."""
+    telemetry = Telemetry()
+    telemetry.upstream_call(CLOUD, seconds=0.5, usage=Usage(10, 4))
+    telemetry.request_finished(answered(), status=200, seconds=0.5)
+    assert not [name for name, _ in samples(telemetry.render()) if "time_to_first" in name or "time_per" in name]
+
+
 def test_a_failed_call_has_its_error_type_and_an_engine_has_no_address() -> None:
     telemetry = Telemetry()
     telemetry.upstream_call(HOME, seconds=0.1, error_type="local_unavailable")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
@@ -43,7 +45,8 @@ class Service:
             self._identity.authenticate(request.scope["headers"])
         except GatehouseError as error:
             return error_response(error)
-        return Response(self._telemetry.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+        page = await asyncio.to_thread(self._telemetry.render)  # it reads the files of every process
+        return Response(page, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def models(self, request: Request) -> Response:
         """OpenAI's list of models: `auto`, `local`, `cloud` and those of the policy."""
