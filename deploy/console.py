@@ -5,6 +5,7 @@ The whole output of every command goes to one log file; the screen gets a line.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import threading
@@ -62,7 +63,8 @@ class Step:
     def _tick(self) -> None:
         while not self._ended.wait(self._every_s):
             line = f"{self.elapsed}{', ' if self._detail else ''}{self._detail}"
-            self._out.write(f"\r\x1b[K{self._title} {line}"[:160] if self._tty else f"      … {line}\n")
+            width = shutil.get_terminal_size().columns - 1  # a line that wraps could not be written over
+            self._out.write("\r\x1b[K" + f"{self._title}  {line}"[:width] if self._tty else f"      … {line}\n")
             self._out.flush()
 
     def end(self, word: str) -> None:

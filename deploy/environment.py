@@ -123,7 +123,7 @@ class Environment:
             return
         count = len(lock_entries(text))
         with (
-            self.console.step(f"{title} ({count}, each checked against its hash)") as step,
+            self.console.step(f"{title} ({count}, each checked against its hash)" if count > 1 else title) as step,
             tempfile.TemporaryDirectory() as folder,
         ):
             lock = Path(folder) / "requirements.lock"

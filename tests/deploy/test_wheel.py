@@ -91,7 +91,7 @@ def test_recipes_load_from_the_wheel_in_a_folder_that_holds_a_decoy(installed: P
 
 
 def test_the_command_of_the_wheel_runs_in_a_folder_that_holds_a_decoy(installed: Path, decoy: Path) -> None:
-    command = [installed / "bin" / "gatehouse", "--help"]
+    command = [str(installed / "bin" / "gatehouse"), "--help"]
     done = subprocess.run(command, cwd=decoy, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "serve" in done.stdout
