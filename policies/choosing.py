@@ -106,11 +106,11 @@ def _missing_home(case: Case, able: list[Target]) -> Choice:
 
 
 def _stays(case: Case) -> bool:
-    """Whether the policy, and not the caller, keeps the request at home."""
-    exits = case.targets.at("lan", "cloud")
-    if not exits:
+    """Whether the policy, and not the caller, keeps the request from the cloud."""
+    clouds = case.targets.at("cloud")
+    if not clouds:
         return case.level > Level.INTERNAL
-    return all(target.barred not in ("", LOCAL_ONLY) for target in exits)
+    return all(target.barred not in ("", LOCAL_ONLY) for target in clouds)
 
 
 def pinned(case: Case, asked: str) -> Choice:

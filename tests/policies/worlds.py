@@ -1,0 +1,117 @@
+"""Policies and requests that the tests of this folder share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+from classifiers.types import Finding, Scan, Signal, Signals, Unknown
+from policies.schema import compile_policy
+from policies.types import Policy
+
+ENTITIES = frozenset({"CREDIT_CARD", "EMAIL_ADDRESS", "PERSON", "ORGANIZATION", "LOCATION", "SECRET", "PHONE_NUMBER"})
+
+BASE = """\
+version: 3
+models:
+  home: {locality: local, backend: engine, model: small, context: 8192}
+  lan: {locality: lan, backend: openai, base_url: "http://10.20.0.7:8000/v1", model: mid, region: site, context: 16000}
+  cloud: {locality: cloud, backend: openai, base_url: "https://api.example.com/v1", model: big, region: us,
+          api_key_env: CLOUD_KEY}
+  eu: {locality: cloud, backend: openai, base_url: "https://eu.example.com/v1", model: big, region: eu,
+       attributes: [zero-retention], context: 64000, capabilities: [json_schema]}
+defaults: {local: home, cloud: cloud}
+aliases: {"gpt-*": auto, "gpt-4-pinned": cloud, "claude-home": home, "any-cloud": cloud}
+networks: {lan: [10.20.0.0/16]}
+sensitivity:
+  levels:
+    restricted: [CREDIT_CARD, SECRET]
+    confidential: [EMAIL_ADDRESS]
+    internal: [ORGANIZATION]
+    public: [LOCATION]
+  min_score: {PERSON: 0.6}
+  dictionaries: [{name: project-names, level: restricted, terms: [Bluebird]}]
+  on_unknown: {image: {counts_as: internal, reason: product photos only}}
+egress:
+  public: {payload: full, localities: [lan, cloud]}
+  internal: {payload: full, localities: [lan, cloud], regions: [site, us, eu]}
+  confidential: {payload: full, localities: [lan, cloud], regions: [site, eu], require: []}
+  restricted: {payload: full, localities: [lan], regions: [site]}
+decisions:
+  - {name: no-injections-out, priority: 90, when: {any: [{injection: {at_least: 0.8}}]}, forbid: [cloud]}
+  - {name: no-us-tools, priority: 80, when: {all: [{has_tools: {is: true}}]}, forbid: [cloud]}
+  - {name: long-to-lan, priority: 70, when: {all: [{context_length: {at_least: 5000}}]}, route: lan}
+  - {name: pictures-home, priority: 60, when: {any: [{modality: {in: [image]}}]}, route: local}
+  - {name: hard, priority: 50, when: {all: [{complexity: {at_least: 0.7}}]}, route: cloud}
+  - {name: hard-eu, priority: 40, when: {all: [{complexity: {at_least: 0.6}}]}, route: eu}
+escalation: {threshold: 0.55, max_hops: 1, stream: hold}
+cache: {mode: exact}
+"""
+
+VARIANTS: dict[str, Sequence[tuple[str, str]]] = {
+    "base": (),
+    "shadow": (("version: 3\n", "version: 3\nmode: shadow\n"),),
+    "home-if-denied": (("version: 3\n", "version: 3\non_pinned_denied: local\n"),),
+    "fallback": (("version: 3\n", "version: 3\nfallback: {local_unavailable: cloud}\n"),),
+    "shadow-fallback": (("version: 3\n", "version: 3\nmode: shadow\nfallback: {local_unavailable: cloud}\n"),),
+    "before": (("stream: hold", "stream: before"),),
+    "no-cache": (("mode: exact", "mode: off"),),
+    "pseudonymized": (("confidential: {payload: full", "confidential: {payload: pseudonymized"), ("restricted: {payload: full, localities: [lan]", "restricted: {payload: none, localities: [lan]")),
+    "no-escalation": (("threshold: 0.55", "threshold: 0.0"),),
+}
+
+OFFLINE = """\
+version: 1
+models:
+  home: {locality: local, backend: engine, model: small}
+defaults: {local: home}
+"""
+
+
+@cache
+def base(variant: str = "base") -> Policy:
+    """The base policy, or a variant of it."""
+    text = BASE
+    for before, after in VARIANTS[variant]:
+        assert before in text, before
+        text = text.replace(before, after)
+    return load(text)
+
+
+def load(text: str) -> Policy:
+    """A policy from text, under detectors that can find `ENTITIES`."""
+    return compile_policy(text, "policy.yaml", ENTITIES)
+
+
+def finding(entity: str, score: float = 0.99, pointer: str = "/messages/0/content") -> Finding:
+    """One finding, as a detector would report it."""
+    return Finding(entity, pointer, "value", 0, 8, score, "test", 0)
+
+
+def scan(findings: Sequence[object] = (), unknowns: Sequence[str] = ()) -> Scan:
+    """A scan from entity types, or [type, score] pairs, and kinds of unknowns."""
+    found = tuple(finding(*each) if isinstance(each, list) else finding(str(each)) for each in findings)
+    return Scan(found, tuple(Unknown(kind, "/messages/0/content/1") for kind in unknowns))  # type: ignore[arg-type]
+
+
+EASY: Mapping[str, object] = {
+    "complexity": 0.1,
+    "injection": 0.0,
+    "has_tools": False,
+    "modality": frozenset({"text"}),
+    "context_length": 20,
+}
+
+
+def signals(values: Mapping[str, object] | None = None, seen: Scan | None = None) -> Signals:
+    """Signals of an easy request but for `values`; a text `error:NAME` is a signal that failed, None one that is absent."""
+    merged = {**EASY, **(values or {})}
+    made = {}
+    for name, value in merged.items():
+        if isinstance(value, str) and value.startswith("error:"):
+            made[name] = Signal(name, error=value.removeprefix("error:"))
+        elif isinstance(value, list):
+            made[name] = Signal(name, frozenset(value))
+        elif value is not None:
+            made[name] = Signal(name, value)  # type: ignore[arg-type]
+    return Signals(made, seen if seen is not None else Scan())
