@@ -7,7 +7,7 @@ import base64
 import binascii
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -24,12 +24,19 @@ class Recorder(ScriptedServer):
 
     def saw(self, value: str) -> bool:
         """Whether `value` came in: raw, escaped, percent-, base64- or hex-encoded, in other case, with separators."""
-        wanted, squeezed = value.casefold(), _squeeze(value)
-        for view in views(self.received):
-            folded = view.casefold()
-            if wanted in folded or (len(squeezed) >= 6 and squeezed in _squeeze(folded)):
-                return True
-        return False
+        return bool(self.saw_which([value]))
+
+    def saw_which(self, values: Iterable[str]) -> list[str]:
+        """Those of the values that came in, in whatever view; the views are made once for all of them."""
+        folded = {view.casefold() for raw in self._arrived() for view in views(raw)}
+        squeezed = {_squeeze(view) for view in folded}
+        return [value for value in values if _is_in(value, folded, squeezed)]
+
+    def _arrived(self) -> Iterator[bytes]:
+        """Everything as it came; and the bodies one by one, for a connection carries many."""
+        yield self.received
+        for exchange in self.exchanges:
+            yield exchange.body
 
     @property
     def bodies(self) -> list[dict[str, Any]]:
@@ -45,13 +52,21 @@ class RecorderThread:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
+    def up(self) -> None:
+        """Listen; again on the same port after `down`."""
+        asyncio.run_coroutine_threadsafe(self.recorder.start(), self._loop).result(10)
+
+    def down(self) -> None:
+        """Refuse connections and cut those that are open."""
+        asyncio.run_coroutine_threadsafe(self.recorder.stop(), self._loop).result(10)
+
     def __enter__(self) -> Recorder:
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self.recorder.start(), self._loop).result(10)
+        self.up()
         return self.recorder
 
     def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self.recorder.stop(), self._loop).result(10)
+        self.down()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
@@ -65,6 +80,11 @@ def answering(answers: dict[str, ScriptSource], default: ScriptSource) -> Callab
         return chosen(exchange) if callable(chosen) else chosen
 
     return choose
+
+
+def _is_in(value: str, folded: set[str], squeezed: set[str]) -> bool:
+    wanted, bare = value.casefold(), _squeeze(value)
+    return any(wanted in view for view in folded) or (len(bare) >= 6 and any(bare in view for view in squeezed))
 
 
 def _squeeze(text: str) -> str:

@@ -1,0 +1,47 @@
+"""Sends a batch of requests to a gateway, a few at a time, and keeps what it answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import orjson
+
+_AT_ONCE = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer: for a stream, all its events."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def route(self) -> str | None:
+        return self.headers.get("x-gatehouse-route")
+
+    @property
+    def code(self) -> str | None:
+        """The stable code of an error."""
+        return orjson.loads(self.body)["error"]["code"] if self.status >= 400 else None
+
+    def __str__(self) -> str:
+        named = {name: value for name, value in self.headers.items() if name.startswith("x-gatehouse")}
+        return f"{self.status} {named} {self.body[:300]!r}"
+
+
+async def ask(url: str, bodies: list[dict[str, Any]]) -> list[Answer]:
+    """The answers of `url` + /chat/completions, in the order of the bodies."""
+    turn = asyncio.Semaphore(_AT_ONCE)
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as session:
+
+        async def one(body: dict[str, Any]) -> Answer:
+            async with turn, session.post(f"{url}/chat/completions", data=orjson.dumps(body)) as response:
+                return Answer(response.status, response.headers, await response.read())
+
+        return list(await asyncio.gather(*(one(body) for body in bodies)))

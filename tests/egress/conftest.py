@@ -1,0 +1,50 @@
+"""The houses of the matrix: one gateway for each policy, brought into each state in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.egress.houses import BY_RULE, FAULTS, Fault, House, house
+
+Houses = Callable[[str, bool], House]
+
+
+@pytest.fixture(scope="session")
+def houses(guard: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Houses]:
+    """Gateways by policy and by whether their detectors raise, started when first asked for."""
+    with ExitStack() as stack:
+        running: dict[tuple[str, bool], House] = {}
+
+        def get(ways: str, raising: bool) -> House:
+            if (ways, raising) not in running:
+                folder = tmp_path_factory.mktemp("house")
+                running[ways, raising] = stack.enter_context(house(folder, ways, raising=raising))
+            return running[ways, raising]
+
+        yield get
+
+
+@pytest.fixture
+def quiet_house(houses: Houses) -> House:
+    """A gateway with nothing wrong, from which public requests leave by rule."""
+    quiet = houses(BY_RULE, False)
+    quiet.become(FAULTS["normal"])
+    return quiet
+
+
+@pytest.fixture(scope="module", params=list(FAULTS))
+def fault(request: pytest.FixtureRequest) -> Fault:
+    """Each state in turn."""
+    return FAULTS[request.param]
+
+
+@pytest.fixture(scope="module")
+def troubled_house(houses: Houses, fault: Fault) -> House:
+    """The gateway in that state."""
+    troubled = houses(fault.ways, fault.raising)
+    troubled.become(fault)
+    return troubled

@@ -1,0 +1,161 @@
+"""Gateways in every state that the matrix asks about, each with a recording home and a recording cloud of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from router.backends.scripted_replies import Script
+from tests.egress.positions import POSITIONS
+from tests.egress.values import PATTERN, TERM, value_of
+from tests.support.gateway import GUARD, ROOT, Gateway, local_server
+from tests.support.recorder import Recorder, RecorderThread
+from tests.support.redis_server import RedisServer
+
+FAULTY = Path(__file__).resolve().parent / "faulty"
+CAPABILITIES = "[tools, json_schema, json_mode, logprobs, n, prediction]"
+POLICY = """\
+version: 1
+models:
+  home: {{locality: local, {home}}}
+  cloud: {{locality: cloud, backend: openai, base_url: "{cloud}", model: scripted-cloud, region: us,
+          capabilities: {capabilities}}}
+defaults: {{local: home, cloud: cloud}}
+sensitivity:
+  levels:
+    restricted: [CREDIT_CARD, IBAN_CODE, US_SSN, SECRET]
+    confidential: [EMAIL_ADDRESS, PHONE_NUMBER, IP_ADDRESS, UK_NHS]
+  dictionaries:
+    - {{name: project-names, level: restricted, terms: [{terms}]}}
+  patterns:
+    - {{name: case-numbers, level: confidential, regex: '{pattern}'}}
+egress:
+  public: {{payload: full}}
+  internal: {{payload: full}}
+cache: {{mode: exact}}
+{ways}
+"""
+# Every other way out is switched on as well: what is sensitive shall find none of them open.
+LATER_WAYS = "escalation: {threshold: 1.0, max_hops: 1, stream: hold}\nfallback: {local_unavailable: cloud}\n"
+BY_RULE = (
+    """\
+decisions:
+  - {name: out, priority: 50, when: {all: [{complexity: {at_least: 0.0}}]}, route: cloud}
+"""
+    + LATER_WAYS
+)
+PATIENT = {"GATEHOUSE_SCAN_BUDGET_MS": "5000"}  # on a busy machine the scan may be slow: its verdict is what is tested
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One state of a house: how a public request leaves it, and what becomes of a sensitive one."""
+
+    name: str
+    ways: str = BY_RULE
+    model: str = "auto"
+    home_is_down: bool = False
+    redis: str = "up"  # up, hanging, down
+    raising: bool = False
+    sensitive: tuple[int, str | None] = (200, None)  # status and code of the answer
+    held: str | None = "out"  # the rule that would have sent an `auto` request out
+    public_leaves: bool = True
+    reason: str = "out"  # why a public request left
+
+
+_AT_HOME_DOWN = (503, "sensitive_data_local_unavailable")
+FAULTS = {
+    fault.name: fault
+    for fault in (
+        Fault("normal"),
+        Fault("cloud pinned", model="cloud", sensitive=(403, "policy_denied"), held=None, reason="pinned"),
+        Fault("redis hanging", redis="hanging"),
+        Fault("redis down", redis="down"),
+        Fault("local down", home_is_down=True, sensitive=_AT_HOME_DOWN),
+        Fault("escalating", LATER_WAYS, held=None, reason="escalation"),
+        Fault("falling back", LATER_WAYS, home_is_down=True, sensitive=_AT_HOME_DOWN, held=None, reason="fallback"),
+        Fault("detectors raising", raising=True, public_leaves=False),
+    )
+}
+
+
+def cell_of(fault: str, position: str, stream: bool) -> str:
+    """The name of a cell of the matrix, without its entity."""
+    return f"{fault} / {position} / {'stream' if stream else 'plain'}"
+
+
+def policy_text(home: str, cloud: str, ways: str = BY_RULE, terms: list[str] | None = None) -> str:
+    """The matrix's policy. `home` is the rest of the local model's entry, `cloud` an URL."""
+    return POLICY.format(
+        home=home,
+        cloud=cloud,
+        ways=ways,
+        capabilities=CAPABILITIES,
+        pattern=PATTERN,
+        terms=", ".join(terms or ["Bluebird"]),
+    )
+
+
+def home_server(url: str) -> str:
+    """The local model's entry for a scripted server that can do whatever the cloud can."""
+    return local_server(url).partition(", capabilities")[0] + f", capabilities: {CAPABILITIES}"
+
+
+class House:
+    """A running gateway with its neighbours: what it may call at home, what is outside, and the Redis beside it."""
+
+    def __init__(self, gateway: Gateway, home: RecorderThread, cloud: Recorder, redis: RedisServer) -> None:
+        self.gateway = gateway
+        self.home = home.recorder
+        self.cloud = cloud
+        self._home_thread = home
+        self._redis = redis
+        self._home_is_down = False
+        self._redis_is = "up"
+
+    def become(self, fault: Fault) -> None:
+        """Bring the neighbours into the state that the fault says, whatever it was before."""
+        if fault.home_is_down != self._home_is_down:
+            (self._home_thread.down if fault.home_is_down else self._home_thread.up)()
+            self._home_is_down = fault.home_is_down
+        if fault.redis != self._redis_is:
+            self._restore_redis()
+            if fault.redis == "hanging":
+                self._redis.pause()
+            elif fault.redis == "down":
+                self._redis.kill()
+            self._redis_is = fault.redis
+
+    def _restore_redis(self) -> None:
+        if self._redis_is == "hanging":
+            self._redis.resume()
+        elif self._redis_is == "down":
+            self._redis.start()
+
+
+@contextmanager
+def house(folder: Path, ways: str = BY_RULE, *, raising: bool = False) -> Iterator[House]:
+    """The gateway with this policy, ready to be asked."""
+    with ExitStack() as stack:
+        home = RecorderThread(Script(answer="At home.", confidence=0.2))  # an answer that escalates where it may
+        home_url = stack.enter_context(home).url
+        cloud = stack.enter_context(RecorderThread(Script(answer="From outside.")))
+        folder.mkdir(parents=True, exist_ok=True)
+        redis = RedisServer(folder)
+        redis.start()
+        stack.callback(redis.stop)
+        environment = {**PATIENT, "GATEHOUSE_REDIS_URL": redis.url}
+        if raising:
+            environment["PYTHONPATH"] = os.pathsep.join(map(str, (FAULTY, GUARD, ROOT)))
+        text = policy_text(home_server(home_url), cloud.url, ways, _terms())
+        gateway = stack.enter_context(Gateway(folder / "gateway", text, environment=environment))
+        yield House(gateway, home, cloud, redis)
+
+
+def _terms() -> list[str]:
+    """Every dictionary term that a cell of the matrix uses."""
+    cells = [cell_of(fault, position, stream) for fault in FAULTS for position in POSITIONS for stream in (False, True)]
+    return [value_of(TERM, cell).needle for cell in cells]
