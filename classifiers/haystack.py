@@ -44,13 +44,16 @@ class Haystack:
 
     data: bytes = field(default=b"", repr=False)
     entries: list[Entry] = field(default_factory=list, repr=False)
+    viewed: set[int] = field(default_factory=set)  # cells that stand here in more than one view
     _starts: list[int] = field(default_factory=list, repr=False)
+    _is_ascii: bool = True
     _characters: Any = field(default=None, repr=False)
 
     def seal(self, parts: Iterable[bytes]) -> None:
         """Join the bytes; after it spans can be placed."""
         self.data = b"".join(parts)
         self._starts = [entry.start for entry in self.entries]
+        self._is_ascii = self.data.isascii()
 
     def place(self, start: int, end: int) -> list[Span]:
         """The stretches of cells under bytes `start` to `end`; more than one when the span crosses a border."""
@@ -67,9 +70,9 @@ class Haystack:
 
     def _count(self, start: int, end: int) -> int:
         """Code points in a stretch of the bytes."""
+        if self._is_ascii:
+            return end - start
         if self._characters is None:
-            if self.data.isascii():
-                return end - start
             leading = (np.frombuffer(self.data, dtype=np.uint8) & 0xC0) != 0x80
             self._characters = np.concatenate(([0], np.cumsum(leading)))
         return int(self._characters[end] - self._characters[start])
@@ -111,6 +114,7 @@ def lay_out(cells: Sequence[Cell], wanted: Iterable[int]) -> Haystack:
         builder.put_text(cell.text, index)
         builder.put(WALL)
         for view in views(cell.text):
+            builder.haystack.viewed.add(index)
             if cell.key:
                 builder.put(cell.key.encode("utf-8", "surrogatepass") + _NAMES)
             builder.put_text(view.text, index, offsets=view.offsets)

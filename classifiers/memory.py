@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import threading
 from collections import OrderedDict
 from typing import NamedTuple
 
@@ -31,6 +32,7 @@ class ScanMemory:
         self._key = secrets.token_bytes(32)
         self._max_bytes = max_bytes
         self._bytes = 0
+        self._lock = threading.Lock()  # large bodies are laid out and placed in threads
         self._entries: OrderedDict[bytes, tuple[Remembered, ...]] = OrderedDict()
 
     def key(self, tenant: str, digest: str, name: str, text: str) -> bytes:
@@ -44,18 +46,20 @@ class ScanMemory:
 
     def get(self, key: bytes) -> tuple[Remembered, ...] | None:
         """What was found in that string, or None when it is not remembered."""
-        found = self._entries.get(key)
-        if found is not None:
-            self._entries.move_to_end(key)
-        return found
+        with self._lock:
+            found = self._entries.get(key)
+            if found is not None:
+                self._entries.move_to_end(key)
+            return found
 
     def put(self, key: bytes, found: tuple[Remembered, ...]) -> None:
         """Remember a complete result without errors."""
-        self._bytes += _cost(found) - (_cost(self._entries[key]) if key in self._entries else 0)
-        self._entries[key] = found
-        self._entries.move_to_end(key)
-        while self._bytes > self._max_bytes and self._entries:
-            self._bytes -= _cost(self._entries.popitem(last=False)[1])
+        with self._lock:
+            self._bytes += _cost(found) - (_cost(self._entries[key]) if key in self._entries else 0)
+            self._entries[key] = found
+            self._entries.move_to_end(key)
+            while self._bytes > self._max_bytes and self._entries:
+                self._bytes -= _cost(self._entries.popitem(last=False)[1])
 
     def __len__(self) -> int:
         return len(self._entries)

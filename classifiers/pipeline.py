@@ -25,7 +25,8 @@ __all__ = ["Pipeline", "strings_of"]
 
 INLINE_BYTES = 32 * 1024  # more is scanned in the scan process
 _REMEMBER_FLOOR = 256  # characters; a shorter string is scanned as fast as it is looked up
-_SLICE_NODES = 2_000
+_SLICE_NODES = 500
+_MANY = 500  # cells or hits whose handling is given to a thread
 _SLICE_SECONDS = 0.004  # the loop is given way to at least this often
 _T = TypeVar("_T")
 
@@ -67,10 +68,11 @@ class _Job:
     keys: dict[int, bytes] = field(default_factory=dict)  # cells to remember afterwards
     placed: Placed = field(default_factory=Placed)
     unknowns: list[Unknown] = field(default_factory=list)
+    result: Scan = field(default_factory=Scan)
 
     @property
     def is_large(self) -> bool:
-        return self.size > INLINE_BYTES
+        return self.size > INLINE_BYTES or len(self.walk.cells) > _MANY
 
 
 class Pipeline:
@@ -145,11 +147,11 @@ class Pipeline:
                 values[name] = Signal(name, _FACTS[name](body, job.walk))
             else:
                 values[name] = Signal(name, error="not_available")
-        return Signals(values, self._result(job), (self._clock() - began) * 1000)
+        return Signals(values, job.result, (self._clock() - began) * 1000)
 
     async def scan_texts(self, texts: Iterable[str], rules: ScanRules, tenant: str) -> Scan:
         """The scan of strings that no body held yet; pointers are `/0`, `/1`, … in the order given."""
-        return self._result(await self._scan(list(texts), rules, tenant))
+        return (await self._scan(list(texts), rules, tenant)).result
 
     async def _scan(self, body: Any, rules: ScanRules, tenant: str) -> _Job:
         job = _Job(tenant, rules, _Timer(self._clock))
@@ -160,17 +162,14 @@ class Pipeline:
         job.walk = walker.walk
         job.size = sum(len(cell.text) for cell in job.walk.cells)
         job.timer.limit = self._budget + self._per_byte * job.size
-        singles, joins = await self._off_loop(job, self._lay_out, job)
+        singles, joins = await _run(job.is_large, self._lay_out, job)
         reports = await (self._in_process if job.is_large else self._inline)(job, [singles, joins])
         for report in reports:
             self._note(job, report)
-        await self._off_loop(job, self._place, job, singles, joins, reports)
+        many = job.is_large or sum(len(report.hits) for report in reports) > _MANY
+        await _run(many, self._place, job, singles, joins, reports)
         job.timer.pause()
         return job
-
-    async def _off_loop(self, job: _Job, work: Callable[..., _T], *arguments: Any) -> _T:
-        """Work in proportion to the text: here when it is small, in a thread when it could hold up the loop."""
-        return await asyncio.to_thread(work, *arguments) if job.is_large else work(*arguments)
 
     def _lay_out(self, job: _Job) -> tuple[Haystack, Haystack]:
         """The strings to scan, without those that are remembered, and the joins, always anew."""
@@ -221,10 +220,8 @@ class Pipeline:
             for index, key in job.keys.items():
                 if index not in crossing:
                     self._memory.put(key, tuple(job.placed.inside.get(index, ())))
-
-    def _result(self, job: _Job) -> Scan:
         unknowns = tuple(dict.fromkeys((*job.walk.unknowns, *job.unknowns)))
-        return Scan(findings_of(job.placed, job.walk.cells), unknowns, frozenset(job.walk.texts))
+        job.result = Scan(findings_of(job.placed, job.walk.cells), unknowns, frozenset(job.walk.texts))
 
     async def _measure(self, name: str, body: Mapping[str, Any], job: _Job) -> Signal:
         """One signal, or the error that stands in its place."""
@@ -232,13 +229,18 @@ class Pipeline:
             return Signal(name, error=self._broken[name])
         if job.timer.is_over():
             return Signal(name, error="timeout")
-        measured = await self._off_loop(job, attempt, self._measures[name].measure, body)
+        measured = await _run(job.is_large, attempt, self._measures[name].measure, body)
         if isinstance(measured, Failure):
             return Signal(name, error=measured.error)
         if job.timer.is_over():
             return Signal(name, error="timeout")
         await job.timer.give_way()
         return measured if isinstance(measured, Signal) else Signal(name, error="TypeError")
+
+
+async def _run(many: bool, work: Callable[..., _T], *arguments: Any) -> _T:
+    """Work in proportion to the text: here when it is little, in a thread when it could hold up the loop."""
+    return await asyncio.to_thread(work, *arguments) if many else work(*arguments)
 
 
 def _has_tools(body: Mapping[str, Any], walk: Walk) -> bool:
@@ -253,16 +255,14 @@ def _context_length(body: Mapping[str, Any], walk: Walk) -> int:
     return estimate_tokens(walk.cells)
 
 
-_DIGITS_AND_MARKS = bytes(
-    code for code in range(256) if not (chr(code).isascii() and (chr(code).isalpha() or chr(code) in " \n"))
-)
+_DENSE = bytes(code for code in range(256) if not (chr(code).isascii() and (chr(code).islower() or chr(code) in " \n")))
 
 
 def estimate_tokens(cells: Iterable[Cell]) -> int:
     """Tokens of the body's strings for any tokenizer, erring high: what a window is checked against."""
     own = [cell.text for cell in cells if not cell.via or cell.outer_length == len(cell.text)]
     raw = "".join(own).encode("utf-8", "surrogatepass")
-    plain = len(raw.translate(None, _DIGITS_AND_MARKS))
+    plain = len(raw.translate(None, _DENSE))
     return len(raw) - plain + plain // 3 + 6 * len(own) + 8
 
 

@@ -68,7 +68,9 @@ def place(haystack: Haystack, hits: Iterable[Hit], exemptions: Sequence[Exemptio
             placed.across.append((_remembered(hit, spans[0]), tuple(spans)))
         elif spans and not _is_exempt(haystack, hit, exemptions):
             whole = Span(spans[0].cell, spans[0].start, spans[-1].end)
-            _add(placed.inside.setdefault(whole.cell, []), _remembered(hit, whole))
+            items = placed.inside.setdefault(whole.cell, [])
+            if whole.cell not in haystack.viewed or not _is_shown(items, whole, hit.entity):
+                items.append(_remembered(hit, whole))
 
 
 def place_joins(haystack: Haystack, hits: Iterable[Hit], placed: Placed) -> None:
@@ -114,12 +116,9 @@ def _remembered(hit: Hit, span: Span) -> Remembered:
     return Remembered(hit.entity, span.start, span.end, hit.score, hit.detector)
 
 
-def _add(items: list[Remembered], item: Remembered) -> None:
-    """Add unless another view of the same string has shown the same item."""
-    if not any(
-        other.entity == item.entity and other.start <= item.start and item.end <= other.end for other in items[-32:]
-    ):
-        items.append(item)
+def _is_shown(items: Iterable[Remembered], span: Span, entity: str) -> bool:
+    """Whether another view of the same string has shown the same item."""
+    return any(item.entity == entity and item.start <= span.start and span.end <= item.end for item in items)
 
 
 def _overlaps(entity: str, span: Span, items: Iterable[Remembered]) -> bool:

@@ -52,7 +52,7 @@ class ScanProcess:
                 request = {"rules": _rules_to_json(rules), "budget": budget, "sizes": [len(data) for data in haystacks]}
                 async with asyncio.timeout(budget + _GRACE_SECONDS):
                     answer = await self._exchange([orjson.dumps(request), *haystacks])
-            except (OSError, EOFError, asyncio.IncompleteReadError, orjson.JSONDecodeError) as error:
+            except (OSError, EOFError, asyncio.IncompleteReadError) as error:
                 await self.close()
                 if isinstance(error, TimeoutError):
                     raise
@@ -60,7 +60,7 @@ class ScanProcess:
             except BaseException:
                 await self.close()
                 raise
-            return [_report_from_json(entry) for entry in answer]
+            return await asyncio.to_thread(_reports_from_json, answer)
 
     async def start(self) -> None:
         """Start the child now, so that the first large body does not wait for it."""
@@ -96,7 +96,7 @@ class ScanProcess:
         except TimeoutError:
             raise ScanProcessDied("not ready") from None
 
-    async def _exchange(self, frames: list[bytes]) -> Any:
+    async def _exchange(self, frames: list[bytes]) -> bytes:
         reader, writer = self._reader, self._writer
         if reader is None or writer is None:
             raise EOFError
@@ -105,7 +105,7 @@ class ScanProcess:
             writer.write(frame)
         await writer.drain()
         size = int.from_bytes(await reader.readexactly(_LENGTH), "big")
-        return orjson.loads(await reader.readexactly(size))
+        return await reader.readexactly(size)
 
 
 def _spawn(theirs: socket.socket) -> subprocess.Popen[bytes]:
@@ -184,5 +184,8 @@ def _rules_from_json(value: dict[str, Any]) -> ScanRules:
     )
 
 
-def _report_from_json(value: dict[str, Any]) -> Report:
-    return Report({Hit(*hit) for hit in value["hits"]}, set(value["errors"]), value["complete"])
+def _reports_from_json(answer: bytes) -> list[Report]:
+    return [
+        Report({Hit(*hit) for hit in value["hits"]}, set(value["errors"]), value["complete"])
+        for value in orjson.loads(answer)
+    ]

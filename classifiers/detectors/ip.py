@@ -9,7 +9,7 @@ from classifiers.detectors.base import Piece, pattern
 from classifiers.types import Match
 
 _V4 = pattern("\\b\\d{1,3}\\.\\d{1,3}\\.\\d{1,3}\\.\\d{1,3}\\b")
-_V6 = pattern("(?i)[0-9a-f:]*:[0-9a-f]{0,4}:[0-9a-f:]*(?:\\d{1,3}\\.\\d{1,3}\\.\\d{1,3}\\.\\d{1,3})?")
+_V6 = pattern("(?i)[0-9a-f:]*:[0-9a-f]{0,4}:[0-9a-f:]*(?:\\d{1,3}\\.\\d{1,3}\\.\\d{1,3}\\.\\d{1,3})?", longest=True)
 _VERSION = pattern("(?:\\bv(?:er|ersion)?\\.? ?|version:? ?|\\brelease ?|==|>=|<=|~=|\\^|@|section |chapter |build )$")
 
 
