@@ -40,6 +40,9 @@ EXPLANATION = {
             "via": ["base64"],
         }
     ],
+    "unknowns": [{"kind": "image", "pointer": "/messages/0/content/1", "detail": ""}],
+    "candidates": [{"model": "cloud", "lawful": False, "able": True, "why": ["restricted stays at home"]}],
+    "refusal": {"code": "policy_denied", "status": 403, "message": "no"},
     "signals": {"complexity": {"value": 0.83, "band": "hard"}, "language": {"error": "timeout"}},
     "reasons": [{"rule": "hard-questions", "matched": True, "why": "complexity 0.83 >= 0.7"}],
     "policy": "1",

@@ -130,6 +130,10 @@ def test_explain_gives_the_decision_with_types(client: Gatehouse, gateway: Gatew
     assert (why.signals["complexity"].value, why.signals["complexity"].band) == (0.83, "hard")
     assert why.signals["language"].error == "timeout"
     assert why.reasons[0].matched is True
+    assert [unknown.kind for unknown in why.unknowns] == ["image"]
+    assert [(one.model, one.lawful, one.able) for one in why.candidates] == [("cloud", False, True)]
+    assert why.refusal is not None
+    assert why.refusal.status == 403
     assert gateway.seen[0].path == "/v1/route"
     assert gateway.seen[0].body == {"model": "auto", "temperature": 0.2, "messages": MESSAGES}
 

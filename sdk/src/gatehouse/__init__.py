@@ -5,13 +5,14 @@ It imports nothing of the server and sends nothing to any address but the gatewa
 
 from gatehouse.client import AsyncGatehouse, Gatehouse
 from gatehouse.errors import GatewayUnreachable
-from gatehouse.explanation import Explanation, Finding, Reason, SignalValue
+from gatehouse.explanation import Candidate, Explanation, Finding, Reason, Refusal, SignalValue, Unknown
 from gatehouse.replies import AsyncChatStream, ChatReply, ChatStream
 from gatehouse.route import Privacy, RouteInfo, route_of
 
 __all__ = [
     "AsyncChatStream",
     "AsyncGatehouse",
+    "Candidate",
     "ChatReply",
     "ChatStream",
     "Explanation",
@@ -20,7 +21,9 @@ __all__ = [
     "GatewayUnreachable",
     "Privacy",
     "Reason",
+    "Refusal",
     "RouteInfo",
     "SignalValue",
+    "Unknown",
     "route_of",
 ]

@@ -41,18 +41,48 @@ class Reason(BaseModel):
     why: str | None = None
 
 
+class Unknown(BaseModel):
+    """A part of the request that could not be checked, and so counts as sensitive."""
+
+    kind: str
+    pointer: str
+    detail: str | None = None
+
+
+class Candidate(BaseModel):
+    """One model of the policy: may it answer this request, can it, and if not, why not."""
+
+    model: str
+    lawful: bool
+    able: bool
+    why: list[str] = Field(default_factory=list)
+
+
+class Refusal(BaseModel):
+    """What the request would be refused with."""
+
+    code: str
+    status: int
+    message: str
+
+
 class Explanation(BaseModel):
     """A whole decision, made without calling any model."""
 
     route: str
     model: str | None = None
     rule: str | None = None
+    reason: str | None = None
     payload: str | None = None
     sensitivity: str
+    held: str | None = None
     findings: list[Finding] = Field(default_factory=list)
+    unknowns: list[Unknown] = Field(default_factory=list)
     signals: dict[str, SignalValue] = Field(default_factory=dict)
+    candidates: list[Candidate] = Field(default_factory=list)
     reasons: list[Reason] = Field(default_factory=list)
     policy: str | None = None
+    refusal: Refusal | None = None
 
 
 def body(messages: Any, prompt: str | None, fields: dict[str, Any]) -> dict[str, Any]:
