@@ -1,0 +1,1 @@
+"""Trained weights as data, each with a card. No code lives here."""

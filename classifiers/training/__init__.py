@@ -1,0 +1,1 @@
+"""The commands that make the artifacts. Nothing here is imported when serving."""

@@ -1,0 +1,185 @@
+"""Confidence: the calibrated chance that this local answer is good enough, from the log-probabilities of its tokens.
+
+It holds no text beyond the answer that it is judging, and never calls a model nor decides where a request goes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any, Final
+
+FEATURES: Final = (
+    "sum_logprob",
+    "mean_logprob",
+    "min_logprob",
+    "log_tokens",
+    "repetition",
+    "cut_short",
+)
+_LEAST_LOGPROB: Final = -20.0  # servers send -inf or -9999 for a token that their sampler had cut off
+_GRAM: Final = 4  # tokens in a row that count as repeated
+_CARD_PREFIX: Final = "confidence-"
+
+
+class CalibrationError(Exception):
+    """A calibration is there but cannot be read or used; the message names the file."""
+
+
+@dataclass(slots=True)
+class TokenTrace:
+    """What is kept of an answer while it comes in: sums over its tokens, never a decision.
+
+    `count` is tokens with a log-probability; `total`, `least` and `mean` are in nats.
+    """
+
+    count: int = 0
+    total: float = 0.0
+    least: float = 0.0
+    finish_reason: str | None = None
+    complete: bool = True  # False: some content came without log-probabilities
+    _grams: set[tuple[str, ...]] = field(default_factory=set, repr=False)
+    _recent: tuple[str, ...] = field(default=(), repr=False)
+    _repeated: int = field(default=0, repr=False)
+    _runs: int = field(default=0, repr=False)
+
+    def add(self, entries: Sequence[Any]) -> None:
+        """Take OpenAI `logprobs.content` entries: `{"token", "logprob", …}`. A broken one: incomplete."""
+        for entry in entries:
+            token, logprob = (entry.get("token"), entry.get("logprob")) if isinstance(entry, Mapping) else (None, None)
+            if isinstance(logprob, bool) or not isinstance(logprob, int | float) or math.isnan(logprob):
+                self.complete = False
+                continue
+            value = max(min(float(logprob), 0.0), _LEAST_LOGPROB)
+            self.count += 1
+            self.total += value
+            self.least = min(self.least, value)
+            self._repeat(token if isinstance(token, str) else "")
+
+    def add_choice(self, choice: Mapping[str, Any]) -> None:
+        """Take one entry of `choices`, of a whole `chat.completion` or of a chunk: its tokens and finish reason."""
+        logprobs = choice.get("logprobs")
+        entries = logprobs.get("content") if isinstance(logprobs, Mapping) else None
+        if isinstance(entries, list) and entries:
+            self.add(entries)
+        else:
+            part = choice.get("delta") or choice.get("message")
+            if isinstance(part, Mapping) and (part.get("content") or part.get("tool_calls")):
+                self.complete = False
+        reason = choice.get("finish_reason")
+        if isinstance(reason, str):
+            self.finish_reason = reason
+
+    @property
+    def mean(self) -> float:
+        """The mean log-probability; 0.0 of no tokens."""
+        return self.total / self.count if self.count else 0.0
+
+    @property
+    def repetition(self) -> float:
+        """The share of runs of four tokens that had come before: near 1 for a loop, which looks confident."""
+        return self._repeated / self._runs if self._runs else 0.0
+
+    def features(self) -> tuple[float, ...]:
+        """Values in the order of `FEATURES`."""
+        return (
+            self.total,
+            self.mean,
+            self.least,
+            math.log1p(self.count),
+            self.repetition,
+            1.0 if self.finish_reason == "length" else 0.0,
+        )
+
+    def _repeat(self, token: str) -> None:
+        self._recent = (*self._recent, token)[-_GRAM:]
+        if len(self._recent) == _GRAM:
+            self._runs += 1
+            if self._recent in self._grams:
+                self._repeated += 1
+            else:
+                self._grams.add(self._recent)
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What was fitted on graded answers of one model: `sigmoid(bias + weights . features)`."""
+
+    bias: float
+    weights: tuple[float, ...]
+    digest: str  # SHA-256 of the card, hex: for records and cache keys
+
+    def chance(self, trace: TokenTrace) -> float:
+        """The calibrated chance in [0, 1]."""
+        return _sigmoid(self.bias + sum(w * x for w, x in zip(self.weights, trace.features(), strict=True)))
+
+
+class Confidence:
+    """Scores answers by the calibration of the model that gave them, or by a conservative default."""
+
+    def __init__(self, folder: Traversable | None = None) -> None:
+        """Read every calibration in `folder` (default: those shipped). Raises `CalibrationError` for an altered one."""
+        self._calibrations = _read_all(files("router") / "artifacts" if folder is None else folder)
+
+    def calibration(self, model: str) -> Calibration | None:
+        """The calibration of a backend's model name (`smollm2-135m-instruct`); None: its scores are uncalibrated."""
+        return self._calibrations.get(model)
+
+    def is_calibrated(self, model: str) -> bool:
+        """Whether `score` for this model means what it says."""
+        return model in self._calibrations
+
+    def score(self, trace: TokenTrace, model: str = "") -> float | None:
+        """The chance in [0, 1] that the answer is good enough, to four digits; None where it was not measured.
+
+        Not measured: content that came without log-probabilities. 0.0 for an empty answer. Without a calibration of
+        `model`: the least of e^(sum) and e^(2 mean) of the log-probabilities, halved for a loop or an answer cut short.
+        """
+        if not trace.complete:
+            return None
+        if trace.count == 0:
+            return 0.0
+        calibration = self._calibrations.get(model)
+        return round(_uncalibrated(trace) if calibration is None else calibration.chance(trace), 4)
+
+
+def _read_all(folder: Traversable) -> dict[str, Calibration]:
+    found = {}
+    for entry in folder.iterdir() if folder.is_dir() else ():
+        if entry.name.startswith(_CARD_PREFIX) and entry.name.endswith(".json"):
+            model, calibration = _parse(entry.name, entry.read_bytes())
+            found[model] = calibration
+    return found
+
+
+def _parse(name: str, data: bytes) -> tuple[str, Calibration]:
+    try:
+        card = json.loads(data)
+        model, names = card["model"], card["features"]
+        bias, weights = float(card["bias"]), tuple(float(weight) for weight in card["weights"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise CalibrationError(f"{name} is not a readable calibration") from error
+    if names != list(FEATURES) or len(weights) != len(FEATURES):
+        raise CalibrationError(f"{name} was made for other features; fit it again")
+    if not isinstance(model, str) or not all(map(math.isfinite, (*weights, bias))):
+        raise CalibrationError(f"{name} names no model, or holds a number that is not finite")
+    return model, Calibration(bias, weights, hashlib.sha256(data).hexdigest())
+
+
+def _uncalibrated(trace: TokenTrace) -> float:
+    chance = min(math.exp(trace.total), math.exp(2 * trace.mean))
+    if trace.finish_reason == "length" or trace.repetition > 0.5:
+        chance /= 2
+    return chance
+
+
+def _sigmoid(logit: float) -> float:
+    if logit >= 0:
+        return 1.0 / (1.0 + math.exp(-logit))
+    power = math.exp(logit)
+    return power / (1.0 + power)
