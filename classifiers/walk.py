@@ -9,8 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-import orjson
-
+from classifiers.nested import TooDeeply, json_in
 from classifiers.types import Place, Unknown, UnknownKind
 
 MAX_DEPTH = 64
@@ -142,13 +141,20 @@ class Walker:
         if not text:
             return
         via, outer = node.via, node.outer_length
-        nested = _nested(text)
+        nested = self._nested(text, node)
         if nested is not None:
             via, outer = (*via, "json"), outer if node.via else len(text)
             column = self._column(node.column, '"')
             self._stack.append(_Node(nested, node.path, node.depth + 1, column, "", "elsewhere", via, outer))
         hint = "" if node.key in _API_WORDS else node.key
         self.walk.cells.append(Cell(text, node.path, "value", via, outer, node.column, hint))
+
+    def _nested(self, text: str, node: _Node) -> Any:
+        try:
+            return json_in(text)
+        except TooDeeply:
+            self._report("too_deep", node.path)
+            return None
 
     def _visit_number(self, value: float, node: _Node) -> None:
         if not _NUMBER_FLOOR <= abs(value) < float("inf") or value != int(value):
@@ -240,17 +246,6 @@ def _has_remote_url(value: Any, depth: int = 3) -> bool:
     if isinstance(value, dict) and depth:
         return any(_has_remote_url(child, depth - 1) for key, child in value.items() if key not in ("text", "detail"))
     return False
-
-
-def _nested(text: str) -> Any:
-    """What a string holds when it is itself a JSON object or array; else None."""
-    stripped = text.strip()
-    if stripped[:1] not in ("{", "[") or stripped[-1:] not in ("}", "]"):
-        return None
-    try:
-        return orjson.loads(stripped)
-    except ValueError:
-        return None
 
 
 def pointer_of(path: Path) -> str:
