@@ -69,7 +69,7 @@ def _value_message(error: ErrorDetails, path: Path, name: str) -> str:
     if kind in _BOUNDS:
         words, bound = _BOUNDS[kind]
         later = "; more is not available yet" if path[-2:] == ("escalation", "max_hops") and kind[0] == "l" else ""
-        return f"'{name}' must be {words} {context[bound]:,}{later}"
+        return f"'{name}' must be {words} {_figure(context[bound])}{later}"
     wanted = _KINDS.get(kind, "something else")
     if not path:
         return "the file is empty" if value is None else f"a policy must be {wanted}, not {_kind_of(value)}"
@@ -78,11 +78,15 @@ def _value_message(error: ErrorDetails, path: Path, name: str) -> str:
     return f"'{name}' must be {wanted}, not {_kind_of(value)}{_truth(wanted, value)}"
 
 
+def _figure(bound: float) -> str:
+    return f"{bound:,}" if isinstance(bound, int) else f"{bound:g}"
+
+
 def _not_one_of(path: Path, name: str, value: object, words: list[str]) -> str:
-    if (*path[-2:], value) in LATER_VALUES:
-        return f"'{value}' is not available yet; '{name}' can be {', '.join(words)}"
     if not isinstance(value, str):
         return f"'{name}' must be one of {', '.join(words)}"
+    if (*path[-2:], value) in LATER_VALUES:
+        return f"'{value}' is not available yet; '{name}' can be {', '.join(words)}"
     shown = f"'{value}'" if len(value) <= 40 else "this"
     return f"{shown} is not one of {', '.join(words)}{suggest(value, words)}"
 

@@ -174,6 +174,8 @@ class _Composer:
                 self._refuse(event, "merge keys (<<) are not allowed, write the values out")
             self.document.keys.setdefault(member, _place(event))
             members[key] = self._node(next(self._events), member, depth + 1)
+            if members[key] is None:  # an empty value has no place: it would be that of the next key
+                self.document.values[member] = _place(event)
         return members
 
     def _key(self, event: Event, path: Path, depth: int) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import re2
 
@@ -147,6 +147,15 @@ def _scan_rules(part: SensitivityPart) -> ScanRules:
         ),
         countries=tuple(part.countries),
     )
-    content = part.model_dump(mode="json", include={"dictionaries", "patterns", "exceptions", "countries"})
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-    return ScanRules(rules.dictionaries, rules.patterns, rules.exemptions, rules.countries, digest)
+    return replace(rules, digest=_digest(rules))
+
+
+def _digest(rules: ScanRules) -> str:
+    """SHA-256 of what changes what is found: levels and reasons do not."""
+    content = [
+        [[each.name, each.terms] for each in rules.dictionaries],
+        [[each.name, each.regex] for each in rules.patterns],
+        [[each.entity, sorted(each.terms), sorted(each.domains)] for each in rules.exemptions],
+        rules.countries,
+    ]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

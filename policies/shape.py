@@ -137,7 +137,9 @@ class DictionaryPart(Part):
 
     name: Entity = Field(description="What a hit is called: an entity type of its own.")
     level: LevelWord = Field(description="The level of a hit.")
-    terms: list[Annotated[str, Field(min_length=2, max_length=500)]] = Field(min_length=1, max_length=20_000)
+    terms: list[Annotated[str, Field(min_length=2, max_length=500)]] = Field(
+        min_length=1, max_length=20_000, description="Whole words, in any case."
+    )
 
 
 class PatternPart(Part):

@@ -129,7 +129,11 @@ def test_503_may_be_retried() -> None:
 def test_nothing_of_the_caller_stands_in_reasons_or_messages() -> None:
     """A key of `metadata`, a numeric key, a model's name and a field's value are content; none is repeated."""
     canary = "bluebird4929"
-    pointers = [f"/metadata/{canary}", "/metadata/4929000011112222", f"/tools/0/function/parameters/properties/{canary}"]
+    pointers = [
+        f"/metadata/{canary}",
+        "/metadata/4929000011112222",
+        f"/tools/0/function/parameters/properties/{canary}",
+    ]
     seen = Scan(tuple(finding("SECRET", pointer=pointer) for pointer in pointers))
     for requested in ("auto", "eu", canary):
         for tokens in (20, 99_999):

@@ -56,7 +56,10 @@ VARIANTS: dict[str, Sequence[tuple[str, str]]] = {
     "shadow-fallback": (("version: 3\n", "version: 3\nmode: shadow\nfallback: {local_unavailable: cloud}\n"),),
     "before": (("stream: hold", "stream: before"),),
     "no-cache": (("mode: exact", "mode: off"),),
-    "pseudonymized": (("confidential: {payload: full", "confidential: {payload: pseudonymized"), ("restricted: {payload: full, localities: [lan]", "restricted: {payload: none, localities: [lan]")),
+    "pseudonymized": (
+        ("confidential: {payload: full", "confidential: {payload: pseudonymized"),
+        ("restricted: {payload: full, localities: [lan]", "restricted: {payload: none, localities: [lan]"),
+    ),
     "no-escalation": (("threshold: 0.55", "threshold: 0.0"),),
 }
 
@@ -104,7 +107,7 @@ EASY: Mapping[str, object] = {
 
 
 def signals(values: Mapping[str, object] | None = None, seen: Scan | None = None) -> Signals:
-    """Signals of an easy request but for `values`; a text `error:NAME` is a signal that failed, None one that is absent."""
+    """Signals of an easy request but for `values`: `error:NAME` is a signal that failed, None one that is absent."""
     merged = {**EASY, **(values or {})}
     made = {}
     for name, value in merged.items():
