@@ -151,7 +151,11 @@ class Answering:
 
     async def _permitted(self, exchange: Exchange, grant: Grant) -> Outgoing:
         policy = exchange.running.policy
-        outgoing = await self._egress.prepare(exchange.request, exchange.planned, policy, exchange.measured, grant)
+        try:
+            outgoing = await self._egress.prepare(exchange.request, exchange.planned, policy, exchange.measured, grant)
+        except Denied as error:
+            self._telemetry.permit_refused(error.code)
+            raise
         if outgoing.permit is None:
             raise Denied("No permit was given.", code="policy_denied")
         if policy.audit == "required" and not await self._accounts.intend(exchange, outgoing.permit):

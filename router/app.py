@@ -79,6 +79,7 @@ class Worker:
         self.telemetry.start()
         keys = load_keys(settings.state_dir)
         self.running = RunningPolicy(policy, self._backend)
+        self.telemetry.policy_in_force(policy.label)
         self.pipeline = Pipeline(budget_ms=settings.scan_budget_ms, per_kb_ms=settings.scan_budget_ms_per_kb)
         self.cache, self._cache_state = _make_cache(settings, keys)
         accounts = Accounts(
@@ -105,6 +106,7 @@ class Worker:
         """What the parent tells: a new policy, or the state of policy file and engine."""
         if message["t"] == "policy":
             self.running.swap(effective_policy(message, self.settings))
+            self.telemetry.policy_in_force(self.running.current.policy.label)
         elif message["t"] == "status":
             self.status.policy, self.status.engine = message["policy"], message["engine"]
             self.status.records_failing = message["records_failing"]

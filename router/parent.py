@@ -16,7 +16,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from policies.store import PolicyStore
-
 from policies.types import Policy
 from router.control import ControlServer
 from router.identity import ensure_start_key
@@ -62,7 +61,7 @@ class Parent:
         self._supervisors: list[Supervisor] = []
         self._engine: Supervisor | None = None
         self._ready = asyncio.Event()
-        self._counted_drops = 0
+        self._counted_drops = self._counted_written = 0
         self._records_failing: str | None = None
 
     @property
@@ -90,6 +89,7 @@ class Parent:
         self._control = ControlServer(settings.control_socket, writer, self._take)
         await self._control.start()
         await self._control.publish({"t": "settings", "settings": settings.model_dump(mode="json")})
+        self._telemetry.policy_loaded(True)
         await self._publish_policy()
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -132,6 +132,7 @@ class Parent:
                 ],
                 pass_fds=[self.listener.fileno()],
                 on_exit=lambda pid: forget_process(metrics, pid),
+                on_change=self._worker_changed,
                 grace_s=self.settings.grace_s + 2,
             )
             self._supervisors.append(worker)
@@ -167,6 +168,10 @@ class Parent:
         if state in ("restarting", "crash_loop"):
             self._telemetry.engine_restarted()
         asyncio.get_running_loop().create_task(self._publish_status())
+
+    def _worker_changed(self, state: State) -> None:
+        if state in ("restarting", "crash_loop"):
+            self._telemetry.worker_restarted()
 
     # -- policy ----------------------------------------------------------------------------------------------------
 
@@ -218,9 +223,9 @@ class Parent:
     async def _housekeep(self, writer: RecordWriter) -> None:
         while True:
             await asyncio.sleep(_HOUSEKEEPING_SECONDS)
-            if writer.drops > self._counted_drops:
-                self._telemetry.records_dropped(writer.drops - self._counted_drops)
-                self._counted_drops = writer.drops
+            self._telemetry.records_written(writer.written - self._counted_written)
+            self._telemetry.records_dropped(writer.drops - self._counted_drops)
+            self._counted_written, self._counted_drops = writer.written, writer.drops
             if writer.failing != self._records_failing:
                 self._records_failing = writer.failing
                 await self._publish_status()

@@ -67,7 +67,7 @@ class ChatEndpoint:
         exchange: Exchange | None = None
         watch: DisconnectWatch | None = None
         started = Started(send)
-        self._in_flight += 1
+        self._count(1)
         try:
             request = await self._read(scope, receive, request_id, received)
             watch = DisconnectWatch(receive)
@@ -77,6 +77,10 @@ class ChatEndpoint:
             )
             await self._serve(exchange, started)
         except GatehouseError as error:
+            if exchange is None:  # refused before there was anything to decide
+                refused = Outcome(error_code=error.code)
+                seconds = time.perf_counter() - received
+                self._telemetry.request_finished(refused, status=error.status, seconds=seconds)
             await started.fail(error, request_id, exchange)
         except CallerGone:
             return
@@ -88,11 +92,15 @@ class ChatEndpoint:
             log.error("unforeseen %s while serving %s", type(error).__name__, request_id, extra=_where(error))
             await started.fail(GatehouseError("The gateway met an internal error."), request_id, exchange)
         finally:
-            self._in_flight -= 1
+            self._count(-1)
             if watch is not None:
                 await watch.stop()
             if exchange is not None:
                 exchange.finish("internal_error", 500)  # unless it has ended already
+
+    def _count(self, change: int) -> None:
+        self._in_flight += change
+        self._telemetry.in_flight(self._in_flight)
 
     async def _read(self, scope: Scope, receive: Receive, request_id: str, received: float) -> ChatRequest:
         if scope["method"] != "POST":
