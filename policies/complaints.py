@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, cast, get_args, get_origin
+from typing import Any, Union, cast, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -20,7 +20,6 @@ _KINDS = {
     "string_type": "text",
     "int_type": "a whole number",
     "float_type": "a number",
-    "bool_type": "true or false",
     "list_type": "a list",
     "dict_type": "a mapping",
     "model_type": "a mapping",
@@ -75,7 +74,7 @@ def _value_message(error: ErrorDetails, path: Path, name: str) -> str:
         return "the file is empty" if value is None else f"a policy must be {wanted}, not {_kind_of(value)}"
     if value is None:
         return f"'{name}' has no value: it must be {wanted}"
-    return f"'{name}' must be {wanted}, not {_kind_of(value)}{_truth(wanted, value)}"
+    return f"'{name}' must be {wanted}, not {_kind_of(value)}"
 
 
 def _figure(bound: float) -> str:
@@ -124,13 +123,6 @@ def _kind_of(value: object) -> str:
     return "a list" if isinstance(value, list) else "a mapping"
 
 
-def _truth(wanted: str, value: object) -> str:
-    if wanted != "true or false" or not isinstance(value, str):
-        return ""
-    word = {"yes": "true", "on": "true", "no": "false", "off": "false"}.get(value.casefold())
-    return f"; did you mean {word}?" if word else ""
-
-
 def _part_at(path: Path) -> type[Part]:
     """The part of the shape that stands at a path: where its keys come from."""
     here: Any = PolicyFile
@@ -141,9 +133,7 @@ def _part_at(path: Path) -> type[Part]:
 
 
 def _bare(kind: Any) -> Any:
-    """A type without `Annotated` and without `| None`."""
-    if get_origin(kind) is Annotated:
-        return _bare(get_args(kind)[0])
+    """A type without `| None`."""
     if get_origin(kind) in (Union, UnionType):
-        return _bare(next(each for each in get_args(kind) if each is not NoneType))
+        return next(each for each in get_args(kind) if each is not NoneType)
     return kind

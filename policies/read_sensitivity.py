@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import re2
 
-from classifiers.detectors.terms import TermDetector, pattern_error
+from classifiers.detectors.terms import pattern_error
 from classifiers.types import Dictionary, Exemption, Pattern, ScanRules
 from policies.document import Path
 from policies.errors import suggest
@@ -52,13 +52,11 @@ def read_sensitivity(part: SensitivityPart, entities: Collection[str], notes: No
         for position, term in enumerate(dictionary.terms):
             if len(term.strip()) < 2:
                 notes.problem(("sensitivity", "dictionaries", index, "terms", position), "a term of blanks")
-    rules = _scan_rules(part)
-    _check_size(rules, notes)
     return Sensitivity(
         levels=levels,
         min_score={entity: float(score) for entity, score in part.min_score.items()},
         on_unknown={kind: _level(entry.counts_as) for kind, entry in part.on_unknown.items()},
-        rules=rules,
+        rules=_scan_rules(part),
     )
 
 
@@ -126,15 +124,6 @@ def _re2_words(error: str) -> str:
     if cause == "invalid escape sequence":
         return f"{what} is not available (RE2 has no back-references)"
     return cause
-
-
-def _check_size(rules: ScanRules, notes: Notes) -> None:
-    """RE2 bounds what one dictionary may need."""
-    for index, dictionary in enumerate(rules.dictionaries):
-        try:
-            TermDetector(ScanRules(dictionaries=(dictionary,)))
-        except re2.error:
-            notes.problem(("sensitivity", "dictionaries", index, "terms"), "more terms than one dictionary may hold")
 
 
 def _scan_rules(part: SensitivityPart) -> ScanRules:

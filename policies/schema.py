@@ -86,10 +86,15 @@ def _assemble(file: PolicyFile, source: str, digest: str, entities: Collection[s
         fallback_local_unavailable=file.fallback.local_unavailable,
         headers_after_seconds=float(file.headers_after),
     )
-    for message in violations(policy):  # the checks above should have said so, with a nearer place
+    check_proof(policy, notes)
+    return policy
+
+
+def check_proof(policy: Policy, notes: Notes) -> None:
+    """The last check: raises `PolicyError` for what must never be, should an earlier one have let it pass."""
+    for message in violations(policy):
         notes.problem(("egress",), message, at_key=True)
     notes.raise_problems()
-    return policy
 
 
 def _digest(value: object) -> str:

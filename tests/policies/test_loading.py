@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from importlib.resources import files
 from pathlib import Path
 
@@ -106,6 +108,11 @@ def test_cost_first_lets_out_exactly_what_default_lets_out() -> None:
 def test_the_schema_for_editors_is_current() -> None:
     """`python -m policies.schema > policies/policy.schema.json` makes it."""
     assert files("policies").joinpath("policy.schema.json").read_text("utf-8") == json_schema()
+
+
+def test_the_schema_for_editors_is_printed_by_its_command() -> None:
+    printed = subprocess.run([sys.executable, "-m", "policies.schema"], capture_output=True, text=True, check=True)
+    assert printed.stdout == json_schema()
 
 
 def test_the_schema_for_editors_explains_every_key() -> None:

@@ -76,12 +76,6 @@ def test_no_message_repeats_a_term_an_address_or_a_key() -> None:
         assert hidden not in told
 
 
-def test_a_dictionary_may_hold_no_more_than_re2_can() -> None:
-    terms = ", ".join(f"'{'é' * 300}{index}'" for index in range(300))
-    text = edited("terms: [Bluebird]", f"terms: [{terms}]")
-    compile_policy(text, "p.yaml", ENTITIES)  # large, and fine
-
-
 @settings(max_examples=80, deadline=None)
 @given(
     position=st.integers(0, len(BASE) - 1),

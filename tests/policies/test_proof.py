@@ -7,15 +7,19 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classifiers.types import Scan
 from policies.decide import decide, permit
+from policies.document import parse
 from policies.errors import PolicyError
+from policies.notes import Notes
 from policies.proof import Reach, reachable, violations
+from policies.schema import check_proof
 from policies.types import EgressPermit, EgressRule, Facts, Level, Policy
-from tests.policies.worlds import base, load, scan, signals
+from tests.policies.worlds import BASE, base, load, scan, signals
 
 SMALL = """\
 version: 1
@@ -231,6 +235,12 @@ def test_the_proof_finds_what_the_loader_would_have_refused() -> None:
     upside_down = replace(policy, egress={Level.INTERNAL: EgressRule("full")})
     assert any("internal can reach 'cloud' although a lower level cannot" in each for each in violations(upside_down))
     assert violations(policy) == ()
+
+
+def test_a_policy_that_the_proof_refuses_is_refused_at_load() -> None:
+    policy = replace(base(), egress={Level.RESTRICTED: EgressRule("full", frozenset({"cloud"}))})
+    with pytest.raises(PolicyError, match=r"policy.yaml:21:1: restricted can reach the cloud model 'eu'"):
+        check_proof(policy, Notes(parse(BASE, "policy.yaml"), "policy.yaml"))
 
 
 def test_restricted_reaches_no_cloud_even_under_a_policy_that_says_so() -> None:

@@ -1,0 +1,50 @@
+"""The level of a request: the gravest of what was found, what could not be read, and what was inherited."""
+
+from __future__ import annotations
+
+import pytest
+
+from classifiers.types import Scan
+from policies.levels import place, request_level, scan_level
+from policies.types import Level
+from tests.policies.worlds import base, scan, signals
+
+
+def test_what_was_inherited_counts_as_if_it_stood_in_the_body() -> None:
+    level, reasons = request_level(base(), signals(seen=scan(["ORGANIZATION"])), taint=Level.RESTRICTED)
+    assert level is Level.RESTRICTED
+    assert reasons[0].why == "restricted: inherited from earlier turns"
+    assert request_level(base(), signals(seen=scan(["SECRET"])), taint=Level.INTERNAL)[0] is Level.RESTRICTED
+
+
+@pytest.mark.parametrize(
+    ("found", "unread", "level"),
+    [
+        ([], [], Level.PUBLIC),
+        (["LOCATION"], [], Level.PUBLIC),
+        (["ORGANIZATION"], [], Level.INTERNAL),
+        (["NEVER_HEARD_OF"], [], Level.CONFIDENTIAL),
+        (["ORGANIZATION"], ["image"], Level.INTERNAL),
+        ([], ["truncated"], Level.RESTRICTED),
+        (["project-names"], [], Level.RESTRICTED),
+    ],
+)
+def test_the_level_of_a_scan(found: list[str], unread: list[str], level: Level) -> None:
+    seen: Scan = scan(found, unread)
+    assert scan_level(base(), seen) is level
+    assert request_level(base(), signals(seen=seen))[0] is level
+
+
+@pytest.mark.parametrize(
+    ("pointer", "shown"),
+    [
+        ("", ""),
+        ("/messages/12/content/0/text", "/messages/12/content/0/text"),
+        ("/metadata/jane.doe@example.com", "/metadata/*"),
+        ("/tools/0/function/parameters/properties/ssn", "/tools/0/function/parameters/properties/*"),
+        ("/metadata/4111111111111111", "/metadata/*"),
+        ("/messages/0/tool_calls/0/function/arguments", "/messages/0/tool_calls/0/function/arguments"),
+    ],
+)
+def test_a_place_shows_words_of_the_api_and_no_key_of_the_caller(pointer: str, shown: str) -> None:
+    assert place(pointer) == shown
