@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 import aiohttp
 
@@ -13,18 +14,24 @@ from router.backends.sse import EventReader
 from router.errors import GatehouseError
 from router.types import JsonObject
 
-_GRACE = 0.25  # seconds for the end of the body to follow `[DONE]`, so that the connection can be kept
-
 
 class ChatStream:
     """The chunks of one streamed answer. Whoever stops early must `aclose` it, which closes the connection at once."""
 
-    def __init__(self, model: Model, response: aiohttp.ClientResponse, deadline: float, between_chunks: float) -> None:
+    def __init__(
+        self,
+        model: Model,
+        response: aiohttp.ClientResponse,
+        deadline: float,
+        between_chunks: float,
+        on_whole: Callable[[aiohttp.ClientResponse], None],
+    ) -> None:
         self._model = model
         self._response = response
         self._content = response.content
         self._deadline = deadline
         self._between = between_chunks
+        self._on_whole = on_whole
         self._events = EventReader()
         self._size = 0
         self._ready: deque[JsonObject] = deque()
@@ -84,14 +91,9 @@ class ChatStream:
             raise reading.too_large(self._model)
         for event in self._events.feed(data) if data else self._events.finish():
             if event == b"[DONE]":
-                self._finish()
+                self._is_done = self._is_whole = True
+                self._on_whole(self._response)
                 return
             self._ready.append(reading.chunk(self._model, event))
         if not data:
             raise failures.broken_off(self._model)
-
-    def _finish(self) -> None:
-        """After `[DONE]` the connection is kept if the body's end follows at once, else closed."""
-        self._is_done = self._is_whole = True
-        if not self._content.is_eof():
-            asyncio.get_running_loop().call_later(_GRACE, self._response.close)

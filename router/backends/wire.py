@@ -20,6 +20,7 @@ from router.backends import failures, reading
 from router.backends.stream import ChatStream
 from router.types import JsonObject, Outgoing
 
+_GRACE = 0.25  # seconds for the end of the body to follow `[DONE]`
 _MAX_ERROR_BYTES = 64 * 1024
 _USER_AGENT = f"gatehouse/{__version__}"
 _SSE, _JSON = "text/event-stream", "application/json"
@@ -63,6 +64,7 @@ class ChatWire:
             total=None, connect=timeouts.connect, sock_connect=timeouts.connect
         )
         self._session: aiohttp.ClientSession | None = None
+        self._ending: set[aiohttp.ClientResponse] = set()  # answers that are whole, their connections not yet free
 
     async def complete(self, outgoing: Outgoing) -> JsonObject:
         """Send and return the whole `chat.completion` object."""
@@ -96,15 +98,27 @@ class ChatWire:
                     raise
         except (aiohttp.ClientError, OSError) as error:
             raise reading.translate(self._model, error, "no first chunk within its time limit") from None
-        stream = ChatStream(self._model, response, deadline, self._timeouts.between_chunks)
+        stream = ChatStream(self._model, response, deadline, self._timeouts.between_chunks, self._end)
         await stream.wait_for_first(first)
         return stream
 
     async def close(self) -> None:
         """Close every connection. Idempotent."""
         session, self._session = self._session, None
+        for response in tuple(self._ending):
+            self._drop(response)
         if session is not None:
             await session.close()
+
+    def _end(self, response: aiohttp.ClientResponse) -> None:
+        """Keep the connection of a whole answer if the body's end follows at once, else close it."""
+        if not response.content.is_eof():
+            self._ending.add(response)
+            asyncio.get_running_loop().call_later(_GRACE, self._drop, response)
+
+    def _drop(self, response: aiohttp.ClientResponse) -> None:
+        self._ending.discard(response)
+        response.close()
 
     async def _post(self, body: bytes, accept: str) -> aiohttp.ClientResponse:
         session = self._session or self._open_session()

@@ -398,6 +398,18 @@ async def test_closing_a_backend_closes_its_connections_and_may_be_repeated(
     assert await gone(upstream)
 
 
+async def test_an_upstream_that_keeps_talking_after_the_end_loses_its_connection(
+    home: LocalBackend, upstream: Recorder
+) -> None:
+    upstream.script = Script(raw_events=(EVENT + b"\n\ndata: [DONE]\n\n", b": ping\n\n"), fault="stall_after")
+    assert text_of(await collect(home, outgoing(stream=True))) == "hi"
+    assert upstream.open_connections == 1
+    assert await gone(upstream, within=1.0)
+    assert text_of(await collect(home, outgoing(stream=True))) == "hi"
+    await home.close()
+    assert await gone(upstream)
+
+
 async def test_many_answers_at_once_do_not_mix(home: LocalBackend, upstream: Recorder) -> None:
     def echo(exchange: Exchange) -> Script:
         return Script(answer=exchange.json["messages"][0]["content"], chunk_delay=0.001)
