@@ -17,7 +17,7 @@ from typing import cast
 
 import uvicorn
 from fastapi import FastAPI
-from starlette.routing import Route
+from starlette.routing import Route, request_response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from classifiers.pipeline import Pipeline
@@ -156,7 +156,14 @@ def _make_cache(settings: Settings, keys: Keys) -> tuple[Cache, Callable[[], str
 
 def _application(worker: Worker, gateway: Gateway, identity: Identity) -> Application:
     service = Service(worker.running, identity, worker.status, worker.telemetry)
-    rest = FastAPI(title="Gatehouse", docs_url=None, redoc_url=None, openapi_url=None)
+    rest = FastAPI(
+        title="Gatehouse",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        exception_handlers={405: service.wrong_method},
+    )
     rest.router.routes.extend(
         [
             Route("/healthz", service.healthz),
@@ -164,9 +171,9 @@ def _application(worker: Worker, gateway: Gateway, identity: Identity) -> Applic
             Route("/metrics", service.metrics),
             Route("/v1/models", service.models),
             Route("/v1/models/{model:path}", service.model),
-            Route("/{path:path}", service.unknown, methods=["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]),
         ]
     )
+    rest.router.default = request_response(service.unknown)
     chat = ChatEndpoint(gateway, identity, worker.settings, worker.telemetry)
     route = ChatEndpoint(gateway, identity, worker.settings, worker.telemetry, planning=True)
     return Application({"/v1/chat/completions": cast(ASGIApp, chat), "/v1/route": cast(ASGIApp, route)}, rest)

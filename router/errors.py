@@ -37,6 +37,17 @@ class InvalidRequest(GatehouseError):
     type = "invalid_request_error"
 
 
+class MethodNotAllowed(InvalidRequest):
+    """The path does not take that method; `allow` lists those that it takes."""
+
+    status = 405
+    code = "method_not_allowed"
+
+    def __init__(self, allow: str) -> None:
+        super().__init__(f"This path takes {allow}.")
+        self.allow = allow
+
+
 class Unauthenticated(GatehouseError):
     """A key is needed and none, or a wrong one, came."""
 

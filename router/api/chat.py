@@ -27,7 +27,7 @@ from router.api.http import (
     respond_error,
 )
 from router.api.parse import parse_json_object
-from router.errors import GatehouseError, InvalidRequest, Unavailable
+from router.errors import GatehouseError, InvalidRequest, MethodNotAllowed, Unavailable
 from router.exchange import Exchange
 from router.gateway import Gateway
 from router.identity import Identity
@@ -66,7 +66,7 @@ class ChatEndpoint:
         request_id = new_request_id()
         exchange: Exchange | None = None
         watch: DisconnectWatch | None = None
-        started = Started(send)
+        started = Started(send, receive)
         self._count(1)
         try:
             request = await self._read(scope, receive, request_id, received)
@@ -104,7 +104,7 @@ class ChatEndpoint:
 
     async def _read(self, scope: Scope, receive: Receive, request_id: str, received: float) -> ChatRequest:
         if scope["method"] != "POST":
-            raise InvalidRequest("Use POST.", status=405, code="method_not_allowed")
+            raise MethodNotAllowed("POST")
         principal = self._identity.authenticate(scope["headers"])
         if self._in_flight > self._settings.max_concurrent:
             self._telemetry.request_shed("concurrency")
@@ -193,8 +193,9 @@ class ChatEndpoint:
 class Started:
     """The response as far as it has gone: before it has begun an error has its status, afterwards it is an event."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, receive: Receive) -> None:
         self.send = send
+        self._receive = receive
         self.yes = False
 
     async def start(self, headers: Headers) -> None:
@@ -211,7 +212,7 @@ class Started:
             return
         outcome = exchange.outcome if exchange is not None else Outcome()
         outcome.route = "refused"
-        await respond_error(self.send, error, outcome_headers(request_id, outcome))
+        await respond_error(self.send, error, outcome_headers(request_id, outcome), self._receive)
 
 
 def _local_only(scope: Scope) -> bool:

@@ -6,7 +6,7 @@ import math
 
 import orjson
 
-from router.errors import GatehouseError
+from router.errors import GatehouseError, MethodNotAllowed
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -18,8 +18,8 @@ def openai_envelope(error: GatehouseError) -> bytes:
     )
 
 
-def retry_headers(error: GatehouseError) -> Headers:
-    """`retry-after` (whole seconds, at least 1) and `x-should-retry`, as the official clients read them."""
+def error_headers(error: GatehouseError) -> Headers:
+    """`retry-after` (whole seconds, at least 1) and `x-should-retry`, as the official clients read them; `allow`."""
     headers: Headers = []
     retry_after = error.retry_after
     if retry_after is None and error.status in (429, 503):
@@ -28,4 +28,6 @@ def retry_headers(error: GatehouseError) -> Headers:
         headers.append((b"retry-after", str(max(1, math.ceil(retry_after))).encode()))
     if error.should_retry is not None:
         headers.append((b"x-should-retry", b"true" if error.should_retry else b"false"))
+    if isinstance(error, MethodNotAllowed):
+        headers.append((b"allow", error.allow.encode()))
     return headers

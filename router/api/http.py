@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from router.api.errors import Headers, openai_envelope, retry_headers
+from router.api.errors import Headers, error_headers, openai_envelope
 from router.errors import GatehouseError, InvalidRequest
 
 Scope = MutableMapping[str, Any]
@@ -19,10 +19,12 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+_DRAINED_BYTES = 64 * 1024 * 1024  # of a body that is refused for its size
+_DRAINED_SECONDS = 5.0
 _WATCH_AFTER_SECONDS = 0.05  # answers that are quicker need nobody to watch for the caller's going
 
 
-class CallerGone(Exception):  # noqa: N818 - an event, not a fault
+class CallerGone(Exception):
     """The caller closed the connection before the body was in."""
 
 
@@ -77,8 +79,8 @@ def _too_large(limit: int) -> InvalidRequest:
     )
 
 
-async def respond(send: Send, status: int, headers: Headers, body: bytes) -> None:
-    """One whole JSON response."""
+async def respond(send: Send, status: int, headers: Headers, body: bytes, *, more: bool = False) -> None:
+    """One whole JSON response; with `more`, its end is still to be sent."""
     await send(
         {
             "type": "http.response.start",
@@ -90,14 +92,31 @@ async def respond(send: Send, status: int, headers: Headers, body: bytes) -> Non
             ],
         }
     )
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": body, "more_body": more})
 
 
-async def respond_error(send: Send, error: GatehouseError, headers: Headers) -> None:
-    """An error in OpenAI's envelope."""
-    if error.status == 413 or error.status == 408:
-        headers = [*headers, (b"connection", b"close")]  # what is still to come would be read as a request
-    await respond(send, error.status, [*headers, *retry_headers(error)], openai_envelope(error))
+async def respond_error(send: Send, error: GatehouseError, headers: Headers, receive: Receive | None = None) -> None:
+    """An error in OpenAI's envelope. Given `receive`, the caller of a 413 may end its sending before it is cut off."""
+    headers = [*headers, *error_headers(error)]
+    if error.status not in (408, 413):
+        await respond(send, error.status, headers, openai_envelope(error))
+        return
+    await respond(send, error.status, [*headers, (b"connection", b"close")], openai_envelope(error), more=True)
+    if error.status == 413 and receive is not None:
+        await _drain(receive)
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _drain(receive: Receive) -> None:
+    """Throw away what still comes, within bounds: a caller that is cut off in the middle may never see its answer."""
+    size = 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_DRAINED_SECONDS):
+            while size < _DRAINED_BYTES:
+                message = await receive()
+                size += len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return
 
 
 class DisconnectWatch:

@@ -9,10 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policies.types import Model
-from router.api.errors import openai_envelope, retry_headers
+from router.api.errors import error_headers, openai_envelope
 from router.api.headers import outcome_headers
 from router.api.http import new_request_id
-from router.errors import GatehouseError, InvalidRequest, NotFound
+from router.errors import GatehouseError, MethodNotAllowed, NotFound
 from router.identity import Identity
 from router.running import Running, RunningPolicy
 from router.status import Status
@@ -46,7 +46,7 @@ class Service:
         except GatehouseError as error:
             return error_response(error)
         page = await asyncio.to_thread(self._telemetry.render)  # it reads the files of every process
-        return Response(page, media_type="text/plain; version=0.0.4; charset=utf-8")
+        return Response(page, headers=_identified(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def models(self, request: Request) -> Response:
         """OpenAI's list of models: `auto`, `local`, `cloud` and those of the policy."""
@@ -73,8 +73,9 @@ class Service:
             NotFound("There is no such path here. See /v1/chat/completions and /v1/models.", code="unknown_path")
         )
 
-    async def wrong_method(self, request: Request) -> Response:
-        return error_response(InvalidRequest("This path does not take that method.", status=405, code="method"))
+    async def wrong_method(self, request: Request, error: Exception) -> Response:
+        """These paths are only read."""
+        return error_response(MethodNotAllowed("GET, HEAD"))
 
 
 def _entries(running: Running) -> dict[str, JsonObject]:
@@ -107,12 +108,16 @@ def _facts(model: Model, why: str | None) -> JsonObject:
 
 
 def _json(payload: JsonObject, status: int = 200) -> Response:
-    return Response(orjson.dumps(payload), status, media_type="application/json")
+    return Response(orjson.dumps(payload), status, _identified(), media_type="application/json")
+
+
+def _identified() -> dict[str, str]:
+    return {"x-gatehouse-request-id": new_request_id()}
 
 
 def error_response(error: GatehouseError) -> Response:
     """An error in OpenAI's envelope, with the headers that every answer carries."""
-    headers = [*outcome_headers(new_request_id(), Outcome()), *retry_headers(error)]
+    headers = [*outcome_headers(new_request_id(), Outcome()), *error_headers(error)]
     response = Response(openai_envelope(error), error.status, media_type="application/json")
     for name, value in headers:
         response.headers[name.decode()] = value.decode()
