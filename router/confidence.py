@@ -14,16 +14,10 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, Final
 
-FEATURES: Final = (
-    "sum_logprob",
-    "mean_logprob",
-    "min_logprob",
-    "log_tokens",
-    "repetition",
-    "cut_short",
-)
+FEATURES: Final = ("log_of_sum",)
 _LEAST_LOGPROB: Final = -20.0  # servers send -inf or -9999 for a token that their sampler had cut off
 _GRAM: Final = 4  # tokens in a row that count as repeated
+_LOOP: Final = 0.5  # a share of repeated runs above this is a loop
 _CARD_PREFIX: Final = "confidence-"
 
 
@@ -86,15 +80,8 @@ class TokenTrace:
         return self._repeated / self._runs if self._runs else 0.0
 
     def features(self) -> tuple[float, ...]:
-        """Values in the order of `FEATURES`."""
-        return (
-            self.total,
-            self.mean,
-            self.least,
-            math.log1p(self.count),
-            self.repetition,
-            1.0 if self.finish_reason == "length" else 0.0,
-        )
+        """Values in the order of `FEATURES`: log(1 - sum of log-probabilities)."""
+        return (math.log1p(-self.total),)
 
     def _repeat(self, token: str) -> None:
         self._recent = (*self._recent, token)[-_GRAM:]
@@ -138,14 +125,15 @@ class Confidence:
         """The chance in [0, 1] that the answer is good enough, to four digits; None where it was not measured.
 
         Not measured: content that came without log-probabilities. 0.0 for an empty answer. Without a calibration of
-        `model`: the least of e^(sum) and e^(2 mean) of the log-probabilities, halved for a loop or an answer cut short.
+        `model`: the least of e^(sum) and e^(2 mean) of the log-probabilities, halved when cut short. Halved for a loop.
         """
         if not trace.complete:
             return None
         if trace.count == 0:
             return 0.0
         calibration = self._calibrations.get(model)
-        return round(_uncalibrated(trace) if calibration is None else calibration.chance(trace), 4)
+        chance = _uncalibrated(trace) if calibration is None else calibration.chance(trace)
+        return round(chance / 2 if trace.repetition > _LOOP else chance, 4)
 
 
 def _read_all(folder: Traversable) -> dict[str, Calibration]:
@@ -173,9 +161,7 @@ def _parse(name: str, data: bytes) -> tuple[str, Calibration]:
 
 def _uncalibrated(trace: TokenTrace) -> float:
     chance = min(math.exp(trace.total), math.exp(2 * trace.mean))
-    if trace.finish_reason == "length" or trace.repetition > 0.5:
-        chance /= 2
-    return chance
+    return chance / 2 if trace.finish_reason == "length" else chance
 
 
 def _sigmoid(logit: float) -> float:

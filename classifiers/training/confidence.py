@@ -42,16 +42,19 @@ class Answered:
 
     task: str
     features: tuple[float, ...]
+    total: float  # of log-probabilities: the baselines
+    mean: float
     good: bool
 
 
 def grade(question: Question, choice: JsonObject) -> Answered:
-    """One entry of `choices`, graded by the question's rule."""
+    """One entry of `choices`, graded by the question's rule. One that did not end within 96 tokens is not good."""
     trace = TokenTrace()
     trace.add_choice(choice)
     if not trace.complete:
         raise SystemExit("this server gives no log-probabilities: nothing to calibrate on")
-    return Answered(question.task, trace.features(), is_right(question, choice["message"]["content"] or ""))
+    good = choice["finish_reason"] == "stop" and is_right(question, choice["message"]["content"] or "")
+    return Answered(question.task, trace.features(), trace.total, trace.mean, good)
 
 
 async def ask(backend: LocalBackend, question: Question) -> JsonObject:
@@ -131,8 +134,9 @@ def figures(answers: Sequence[Answered]) -> dict[str, Any]:
         }
         for name, chance in columns.items()
     }
-    for name, column in (("sum_logprob", 0), ("mean_logprob", 1)):
-        score = inputs[:, column]
+    baselines = {"sum_logprob": [each.total for each in answers], "mean_logprob": [each.mean for each in answers]}
+    for name, column in baselines.items():
+        score = np.array(column)
         rows[name] = {"auroc": round(float(roc_auc_score(good, score)), 3), "interval_95": _interval(score, good)}
     rows["right_by_task"] = {task: round(float(good[tasks == task].mean()), 3) for task in sorted(set(tasks.tolist()))}
     rows["answers"] = len(answers)
@@ -153,6 +157,8 @@ def card(model: str, answers: Sequence[Answered]) -> dict[str, Any]:
         "data": "classifiers/training/everyday.jsonl (this project), graded by rule",
         "languages": ["en"],
         "metric": figures(answers),
+        "method": "logistic regression; of 12 sets of features none beat the sum of log-probabilities by more than the "
+        "interval, so the calibrated sum it is",
         "limits": "short everyday questions; on a task unlike them, promised and observed chance can differ much",
         "features": list(FEATURES),
         "weights": [round(float(weight), 6) for weight in weights],

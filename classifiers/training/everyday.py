@@ -23,7 +23,7 @@ _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question: `truth` is what a right answer holds, `wrong` what it must not mention.
+    """One question: `truth` is what a right answer holds (spellings parted by `|`), `wrong` what it must not mention.
 
     `wrong` are the other labels, or what else stands in the text that was given: to repeat all of it is no answer.
     """
@@ -41,7 +41,7 @@ def is_right(question: Question, answer: str) -> bool:
 
     `mention`: the truth stands as whole words in its first sentence, and none of `wrong` does. `label`: the same of
     the whole answer. `number`: the last number in it is the truth. `exact`: equal but for surrounding space, quotes and
-    a final full stop. `json`: the first JSON value in it equals the truth.
+    full stops. `json`: the first JSON value in it equals the truth.
     """
     return _GRADERS[question.grader](question, answer)
 
@@ -71,7 +71,8 @@ def _words(text: str) -> str:
 
 
 def _mentions(answer: str, term: str) -> bool:
-    return _words(term) in _words(answer)
+    words = _words(answer)
+    return any(_words(spelling) in words for spelling in term.split("|"))
 
 
 def _grade_mention(question: Question, answer: str) -> bool:
@@ -88,7 +89,7 @@ def _grade_number(question: Question, answer: str) -> bool:
 
 
 def _grade_exact(question: Question, answer: str) -> bool:
-    return answer.strip().strip("\"'`").rstrip(".").strip() == question.truth
+    return answer.strip(" \t\r\n\"'`.") == question.truth
 
 
 def _grade_json(question: Question, answer: str) -> bool:
@@ -117,7 +118,7 @@ _CAPITALS = (
     "Hungary:Budapest Sweden:Stockholm Norway:Oslo Finland:Helsinki Denmark:Copenhagen Ireland:Dublin Belgium:Brussels "
     "Japan:Tokyo China:Beijing Thailand:Bangkok Vietnam:Hanoi Egypt:Cairo Kenya:Nairobi Nigeria:Abuja Ghana:Accra "
     "Canada:Ottawa Cuba:Havana Peru:Lima Chile:Santiago Ecuador:Quito Uruguay:Montevideo Turkey:Ankara Iran:Tehran "
-    "Iraq:Baghdad Nepal:Kathmandu Ukraine:Kyiv Latvia:Riga Estonia:Tallinn Bulgaria:Sofia Croatia:Zagreb "
+    "Iraq:Baghdad Nepal:Kathmandu Ukraine:Kyiv|Kiev Latvia:Riga Estonia:Tallinn Bulgaria:Sofia Croatia:Zagreb "
     "Serbia:Belgrade"
 )
 _OPPOSITES = (
@@ -157,7 +158,7 @@ def _facts(_: random.Random) -> Iterable[_Row]:
     for word, opposite in _pairs(_OPPOSITES):
         yield f'What is the opposite of "{word}"? Answer with one word.', opposite, "mention", ()
     for element, symbol in _pairs(_SYMBOLS):
-        yield f"What is the chemical symbol of {element}? Answer with the symbol only.", symbol, "exact", ()
+        yield f"What is the chemical symbol of {element}? Answer with the symbol only.", symbol, "mention", ()
     for prompt, truth, grader in _FACTS:
         yield prompt, truth, "number" if grader == "number" else "mention", ()
 
@@ -189,9 +190,14 @@ def _extraction(draw: random.Random) -> Iterable[_Row]:
     for _ in range(16):
         person, city, day = draw.choice(_PEOPLE), draw.choice(_CITIES), draw.choice(_WEEK)
         text = f"{person} is flying to {city} on {day} to meet a customer."
-        yield f"Which city is named in this sentence? {text}", city, "label", (person, day)
-        yield f'Text: "{text}"\nOn which day does the flight leave?', day, "label", (person, city)
-        yield f"Who travels? Answer with the name only. {text}", person, "label", (city, day)
+        yield f"Which city is named in this sentence? {text}", city, "label", (day,)
+        yield (
+            f'Text: "{text}"\nOn which day does the flight leave?',
+            day,
+            "label",
+            tuple(other for other in _WEEK if other != day),
+        )
+        yield f"Who travels? Answer with the name only. {text}", person, "label", (day,)
     for _ in range(16):
         number, goods, price = draw.randint(1000, 99999), draw.choice(_GOODS), draw.randint(5, 400)
         text = f"Order {number}: {goods}, delivered on {draw.choice(_WEEK)}, total {price} dollars."

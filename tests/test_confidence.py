@@ -1,0 +1,172 @@
+"""Confidence: read from whole answers and from chunks alike, calibrated by model, unmeasured rather than guessed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from router.confidence import FEATURES, CalibrationError, Confidence, TokenTrace
+
+SLM = "smollm2-135m-instruct"
+ROOT = Path(__file__).parents[1]
+
+
+def entries(*logprobs: float, words: str = "abcdefghijklmnopqrstuvwxyz") -> list[dict[str, Any]]:
+    return [
+        {"token": words[place % len(words)], "bytes": None, "logprob": logprob, "top_logprobs": []}
+        for place, logprob in enumerate(logprobs)
+    ]
+
+
+def trace_of(*logprobs: float, reason: str | None = "stop") -> TokenTrace:
+    trace = TokenTrace()
+    trace.add(entries(*logprobs))
+    trace.finish_reason = reason
+    return trace
+
+
+def test_a_whole_answer_and_its_chunks_give_the_same_trace() -> None:
+    content = entries(-0.1, -0.5, -2.0, -0.01)
+    whole, chunked = TokenTrace(), TokenTrace()
+    message = {"role": "assistant", "content": "abcd"}
+    whole.add_choice({"index": 0, "message": message, "logprobs": {"content": content}, "finish_reason": "stop"})
+    chunked.add_choice({"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None})
+    for entry in content:
+        chunked.add_choice({"delta": {"content": entry["token"]}, "logprobs": {"content": [entry]}})
+    chunked.add_choice({"index": 0, "delta": {}, "logprobs": None, "finish_reason": "stop"})
+    assert whole == chunked
+    assert (whole.count, whole.finish_reason, whole.complete) == (4, "stop", True)
+    assert [whole.total, whole.least, whole.mean] == pytest.approx([-2.61, -2.0, -0.6525])
+
+
+def test_a_surer_answer_scores_higher_under_calibration_and_without_one() -> None:
+    confidence = Confidence()
+    sure, doubtful = trace_of(-0.01, -0.02, -0.01), trace_of(-1.0, -2.0, -1.5)
+    for model in (SLM, "unknown"):
+        high, low = confidence.score(sure, model), confidence.score(doubtful, model)
+        assert high is not None
+        assert low is not None
+        assert 0.0 <= low < high <= 1.0
+
+
+def test_the_embedded_model_is_calibrated_and_one_without_a_card_says_that_it_is_not() -> None:
+    confidence = Confidence()
+    calibration = confidence.calibration(SLM)
+    assert confidence.is_calibrated(SLM)
+    assert calibration is not None
+    assert len(calibration.digest) == 64
+    assert not confidence.is_calibrated("llama3.2:3b")
+    assert confidence.calibration("llama3.2:3b") is None
+
+
+@pytest.mark.parametrize("logprobs", [(-0.001,), (-0.2, -0.3), (-1.0,) * 30, (-0.02,) * 80])
+def test_without_a_calibration_the_default_is_below_the_plain_mean(logprobs: tuple[float, ...]) -> None:
+    trace = trace_of(*logprobs)
+    score = Confidence().score(trace)
+    assert score is not None
+    assert score <= 2.718281828**trace.mean
+
+
+def test_an_answer_with_content_but_no_log_probabilities_is_not_measured() -> None:
+    trace = TokenTrace()
+    trace.add_choice({"message": {"role": "assistant", "content": "Paris"}, "logprobs": None, "finish_reason": "stop"})
+    assert Confidence().score(trace, SLM) is None
+
+
+def test_an_answer_of_which_a_part_came_without_log_probabilities_is_not_measured() -> None:
+    trace = trace_of(-0.1)
+    trace.add_choice({"delta": {"content": "and more"}})
+    assert Confidence().score(trace, SLM) is None
+
+
+def test_tool_calls_without_log_probabilities_are_not_measured() -> None:
+    trace = TokenTrace()
+    trace.add_choice({"message": {"content": None, "tool_calls": [{"id": "1"}]}, "finish_reason": "tool_calls"})
+    assert Confidence().score(trace, SLM) is None
+
+
+def test_an_empty_answer_has_no_confidence() -> None:
+    trace = TokenTrace()
+    trace.add_choice({"message": {"role": "assistant", "content": ""}, "logprobs": None, "finish_reason": "stop"})
+    assert Confidence().score(trace, SLM) == 0.0
+
+
+@pytest.mark.parametrize(
+    "broken", [None, "text", {}, {"logprob": None}, {"logprob": "x"}, {"logprob": True}, {"logprob": float("nan")}]
+)
+def test_a_broken_entry_makes_the_answer_unmeasured_and_never_raises(broken: Any) -> None:
+    trace = trace_of(-0.1)
+    trace.add([broken])
+    assert Confidence().score(trace, SLM) is None
+
+
+@pytest.mark.parametrize("choice", [{}, {"logprobs": 3}, {"delta": None}, {"delta": [], "logprobs": {"content": "x"}}])
+def test_a_choice_of_a_strange_shape_adds_nothing_and_never_raises(choice: dict[str, Any]) -> None:
+    trace = trace_of(-0.1)
+    trace.add_choice(choice)
+    assert (trace.count, trace.complete) == (1, True)
+
+
+def test_log_probabilities_that_cannot_be_are_bounded() -> None:
+    """Servers send -inf or -9999 for tokens outside their sampler's cut, and rounding can give a little above 0."""
+    trace = trace_of(float("-inf"), -9999.0, 0.0001)
+    assert (trace.total, trace.least) == (-40.0, -20.0)
+    assert Confidence().score(trace, SLM) is not None
+
+
+@pytest.mark.parametrize("model", [SLM, "unknown"])
+def test_a_loop_that_looks_sure_scores_less_than_the_same_log_probabilities_without_one(model: str) -> None:
+    loop, prose = TokenTrace(), TokenTrace()
+    loop.add(entries(*(-0.01,) * 40, words="ab"))
+    prose.add(entries(*(-0.01,) * 40, words="".join(chr(97 + place) for place in range(40))))
+    assert loop.repetition > 0.5 > prose.repetition
+    looped, plain = Confidence().score(loop, model), Confidence().score(prose, model)
+    assert looped is not None
+    assert plain is not None
+    assert looped < plain
+
+
+def test_the_shipped_card_says_how_it_was_made_and_what_it_is_worth() -> None:
+    card = json.loads((files("router") / "artifacts" / f"confidence-{SLM}.json").read_text("utf-8"))
+    assert {"model", "date", "data", "languages", "metric", "command", "limits", "weights", "bias"} <= card.keys()
+    assert card["metric"]["answers"] >= 300
+    assert {"trained_by_question", "trained_task_left_out", "sum_logprob"} <= card["metric"].keys()
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        "",
+        "[]",
+        "{}",
+        json.dumps({"model": "m", "features": ["other"], "weights": [1.0], "bias": 0.0}),
+        json.dumps({"model": "m", "features": list(FEATURES), "weights": [], "bias": 0.0}),
+        json.dumps({"model": "m", "features": list(FEATURES), "weights": ["x"] * len(FEATURES), "bias": 0.0}),
+        json.dumps({"model": 3, "features": list(FEATURES), "weights": [1.0] * len(FEATURES), "bias": 0.0}),
+        json.dumps({"model": "m", "features": list(FEATURES), "weights": [1.0] * len(FEATURES), "bias": float("inf")}),
+    ],
+)
+def test_an_altered_calibration_is_an_error_that_names_its_file(tmp_path: Path, card: str) -> None:
+    (tmp_path / "confidence-m.json").write_text(card)
+    with pytest.raises(CalibrationError, match=r"confidence-m\.json"):
+        Confidence(tmp_path)
+
+
+def test_a_folder_without_calibrations_leaves_every_model_uncalibrated(tmp_path: Path) -> None:
+    assert not Confidence(tmp_path).is_calibrated(SLM)
+    assert not Confidence(tmp_path / "absent").is_calibrated(SLM)
+
+
+def test_serving_confidence_imports_no_scikit_learn() -> None:
+    program = (
+        "import sys\nfrom router.confidence import Confidence\nConfidence()\n"
+        "assert not [name for name in sys.modules if name.split('.')[0] in ('sklearn', 'scipy', 'numpy')]"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
