@@ -104,10 +104,11 @@ class Setup:
 
     def image(self) -> None:
         """Everything for a container image: a build that runs on other processors, nothing editable."""
+        self.environment.byte_compile = True  # its file system will be read-only
         self.packages(dev=False)
-        self.projects(dev=False, editable=False)
         self.model()
         self.wheel().install_portable()
+        self.projects(dev=False, editable=False)
 
 
 def check(environment: Environment) -> int:

@@ -21,6 +21,7 @@ from deploy.environment import Environment, digest, lock_entries
 from deploy.processor import Build, Processor, detect, ladder, portable
 
 PACKAGE = "llama-cpp-python"
+_CMAKE_HOOK = Path(__file__).with_name("llama_cpp.cmake")
 _PROGRESS = re.compile(r"^\s*\[\s*(\d+)(?:/(\d+)\]|%\])")
 
 
@@ -37,7 +38,7 @@ def wheel_key(entry: str, build: Build) -> str:
     """
     version = entry.split("==", 1)[1].split()[0]
     libc = "-".join(platform.libc_ver()) if sys.platform.startswith("linux") else platform.mac_ver()[0].split(".")[0]
-    return f"{version}-{digest(entry, *build.cmake, sys.platform, platform.machine(), libc)}"
+    return f"{version}-{digest(entry, *build.cmake, _CMAKE_HOOK.read_bytes(), sys.platform, platform.machine(), libc)}"
 
 
 def percent(line: str) -> str | None:
@@ -133,7 +134,7 @@ class EngineWheel:
         with tempfile.TemporaryDirectory(prefix="gatehouse-build-") as name:
             work = Path(name)
             source = self._source(work, variables)
-            title = f"Compiling llama.cpp ({build.name}) on {jobs} cores; about 5 minutes of one core's time"
+            title = f"Compiling llama.cpp ({build.name}) on {jobs} cores; about 3 minutes of one core's time"
             with self._console.step(title) as step:
                 command = [
                     *self._environment.pip("wheel"),
@@ -143,7 +144,8 @@ class EngineWheel:
                     "--no-cache-dir",
                     "--no-build-isolation",
                 ]
-                options = {"CMAKE_ARGS": " ".join(build.cmake), "CMAKE_BUILD_PARALLEL_LEVEL": str(jobs)}
+                hook = f"-DCMAKE_PROJECT_llama.cpp_INCLUDE={shutil.copy(_CMAKE_HOOK, work)}"  # a path without spaces
+                options = {"CMAKE_ARGS": " ".join([*build.cmake, hook]), "CMAKE_BUILD_PARALLEL_LEVEL": str(jobs)}
                 self._console.run(step, [*command, "-w", work, source], {**variables, **options}, percent)
             made = next(work.glob("*.whl"))
             return self._keep(made, folder, build)

@@ -51,6 +51,8 @@ def project_digest(folder: Path, *, editable: bool) -> str:
 class Environment:
     """A virtual environment and the stamp that says which layers stand in it."""
 
+    byte_compile = False  # it takes half of the time, and Python does it for what is imported; an image wants it all
+
     def __init__(self, root: Path, path: Path, console: Console) -> None:
         self.root, self.path, self.console = root, path, console
         self.python = path / "bin" / "python"
@@ -136,9 +138,8 @@ class Environment:
                     return f"{len(seen)} of {count}"
                 return "writing them to disk" if line.startswith("Installing collected") else None
 
-            self.console.run(
-                step, [*self.pip("install"), "--require-hashes", *options, "-r", lock], self.variables, watch
-            )
+            command = [*self.pip("install"), *([] if self.byte_compile else ["--no-compile"]), "--require-hashes"]
+            self.console.run(step, [*command, *options, "-r", lock], self.variables, watch)
         self.remember(**{layer: value})
 
     def install_project(self, layer: str, folder: Path, title: str, *, editable: bool = True) -> None:
