@@ -23,6 +23,7 @@ def test_reasons_name_every_rule_that_was_asked_with_what_was_measured() -> None
     assert lines == [
         ("no-injections-out", None, "unknown, so it forbids: injection unavailable (timeout); forbids cloud"),
         ("no-us-tools", False, "needs has_tools is true"),
+        ("long-stays-off-eu", False, "needs context_length at least 4000"),
         ("long-to-lan", False, "needs context_length at least 5000"),
         ("pictures-home", False, "needs modality in [image]"),
         (

@@ -146,7 +146,7 @@ async def test_a_file_in_the_middle_of_being_written_is_not_taken(file: Path) ->
     async with watching(file, settle_seconds=0.5) as watched:
         written = ""
         with file.open("w") as target:
-            for line in [*SECOND.splitlines(keepends=True), *(f"# {number}\n" for number in range(20))]:
+            for line in [*SECOND.splitlines(keepends=True), *(f"# {number}\n" for number in range(60))]:
                 target.write(line)
                 target.flush()
                 written += line

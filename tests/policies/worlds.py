@@ -43,6 +43,7 @@ decisions:
   - {name: long-to-lan, priority: 70, when: {all: [{context_length: {at_least: 5000}}]}, route: lan}
   - {name: pictures-home, priority: 60, when: {any: [{modality: {in: [image]}}]}, route: local}
   - {name: hard, priority: 50, when: {all: [{complexity: {at_least: 0.7}}]}, route: cloud}
+  - {name: long-stays-off-eu, priority: 45, when: {all: [{context_length: {at_least: 4000}}]}, forbid: [eu]}
   - {name: hard-eu, priority: 40, when: {all: [{complexity: {at_least: 0.6}}]}, route: eu}
 escalation: {threshold: 0.55, max_hops: 1, stream: hold}
 cache: {mode: exact}
