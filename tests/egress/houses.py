@@ -47,6 +47,7 @@ decisions:
 """
     + LATER_WAYS
 )
+SHADOW = BY_RULE + "mode: shadow\non_pinned_denied: local\n"
 PATIENT = {"GATEHOUSE_SCAN_BUDGET_MS": "5000"}  # on a busy machine the scan may be slow: its verdict is what is tested
 
 
@@ -77,6 +78,7 @@ FAULTS = {
         Fault("local down", home_is_down=True, sensitive=_AT_HOME_DOWN),
         Fault("escalating", LATER_WAYS, held=None, reason="escalation"),
         Fault("falling back", LATER_WAYS, home_is_down=True, sensitive=_AT_HOME_DOWN, held=None, reason="fallback"),
+        Fault("shadow", SHADOW, model="cloud", held=None, reason="pinned"),
         Fault("detectors raising", raising=True, public_leaves=False),
     )
 }

@@ -33,7 +33,9 @@ def real(guard: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tupl
     with RecorderThread() as cloud:
         text = policy_text(ENGINE, cloud.url, BY_RULE, terms)
         folder = tmp_path_factory.mktemp("engine")
-        with Gateway(folder, text, environment=PATIENT, start_seconds=180) as gateway:
+        with Gateway(
+            folder, text, environment={**PATIENT, "GATEHOUSE_LOG_LEVEL": "debug"}, start_seconds=180
+        ) as gateway:
             yield gateway, cloud
 
 
@@ -53,6 +55,9 @@ async def test_nothing_sensitive_leaves_from_beside_the_engine(real: tuple[Gatew
     assert [(answer.status, answer.code) for answer in answers] == [EXPECTED[position]] * 2, [*map(str, answers)]
     assert len(cloud.received) == received
     assert not cloud.saw_which(value.needle for value in values)
+    kept = [gateway.log_file, *gateway.state_dir.rglob("*"), *(gateway.folder / "run").rglob("*")]
+    for path in filter(Path.is_file, kept):
+        assert not [value for value in values if value.needle.encode() in path.read_bytes()], path
 
 
 async def test_the_same_requests_leave_when_they_are_public(real: tuple[Gateway, Recorder]) -> None:

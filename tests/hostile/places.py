@@ -124,6 +124,7 @@ def place(folder: Path) -> Iterator[Place]:
         environment = {
             **PATIENT,
             "GATEHOUSE_LOG_LEVEL": "debug",
+            "GATEHOUSE_BODY_TIMEOUT_S": "3",
             "GATEHOUSE_REDIS_URL": redis.url,
             "GATEHOUSE_REDIS_TIMEOUT_MS": "2000",
             "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
