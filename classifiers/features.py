@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -101,6 +102,7 @@ def clip(text: str) -> str:
     return text[:HEAD_CHARACTERS] + "\n" + text[-TAIL_CHARACTERS:]
 
 
+@lru_cache(maxsize=1)  # the signals of one request mostly read the same text
 def extract(text: str) -> Features:
     """The features of one text, in time linear in the part that is read; equal texts give equal features anywhere."""
     data = b" " + clip(text).lower().encode("utf-8", "replace")[: _MAX_BYTES - 2] + b" "

@@ -1,4 +1,4 @@
-"""The nouns of classification: segments in, findings, unknowns and signals out. Findings never hold the matched text."""
+"""The nouns of classification: segments in; findings, unknowns and signals out. No finding holds matched text."""
 
 from __future__ import annotations
 

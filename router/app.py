@@ -126,6 +126,8 @@ class Worker:
         try:
             await running.backends[name].self_test()
         except GatehouseError as error:
+            if self.status.failing.get(name) != error.code and self.settings.local_url is not None:
+                log.warning("model %s does not answer yet: %s", name, error.message)
             self.status.failing[name] = error.code
         else:
             self.status.failing.pop(name, None)
@@ -190,6 +192,7 @@ async def serve(control: Path, listener: socket.socket) -> None:
     configure_logging(settings.log_level)
     worker = Worker(settings, effective_policy(await told.get(), settings), client)
     client.on_drop = worker.telemetry.records_dropped
+    await worker.pipeline.warm()
     server = uvicorn.Server(
         uvicorn.Config(
             cast(ASGIApp, worker.app),

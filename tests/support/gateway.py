@@ -96,7 +96,9 @@ class Gateway:
             if line.lstrip().startswith("try"):
                 break
         deadline.cancel()
-        if self.process.poll() is not None or "http" not in self.announced:
+        if "  try" not in self.announced:
+            self.process.wait(10)
+            self.process.stdout.close()
             raise RuntimeError(f"the gateway did not start:\n{self.log()[-4000:]}")
         self.url = next(word for word in self.announced.split() if word.startswith("http"))
         self.root = self.url.removesuffix("/v1")

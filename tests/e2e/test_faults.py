@@ -1,0 +1,348 @@
+"""What happens when a part dies, hangs, or is told something wrong: a clear answer, and never less private."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import openai
+import pytest
+from openai import OpenAI
+
+from router.backends.scripted import Exchange
+from router.backends.scripted_replies import Script
+from tests.e2e.conftest import HARD
+from tests.support.gateway import ENGINE, POLICY, Gateway, local_server
+from tests.support.recorder import Recorder, RecorderThread
+
+ESCALATION = "escalation: {{threshold: 0.5, max_hops: 1, stream: {stream}}}\n"
+
+
+def say(client: OpenAI, text: str = "Say hello.", model: str = "auto", **options: object) -> str:
+    answer = client.chat.completions.create(
+        model=model,
+        messages=[{"role": "user", "content": text}],
+        **{"max_tokens": 8, **options},  # type: ignore[arg-type]
+    )
+    return str(answer.choices[0].message.content)
+
+
+def until(happens: Callable[[], bool], seconds: float = 10.0) -> float:
+    """Wait; returns how long it took."""
+    began = time.monotonic()
+    while not happens():
+        assert time.monotonic() - began < seconds, "it did not happen in time"
+        time.sleep(0.02)
+    return time.monotonic() - began
+
+
+def test_an_engine_killed_in_mid_answer_costs_that_request_and_comes_back(
+    cloud: Recorder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The request gets a 503, the gateway goes on, and the engine answers again (the time is printed, not asserted)."""
+    with Gateway(tmp_path, POLICY.format(home=ENGINE, cloud=cloud.url)) as house:
+        client = OpenAI(base_url=house.url, api_key="none", max_retries=0)
+        before = house.children()
+        failures: list[openai.APIStatusError] = []
+
+        def long_answer() -> None:
+            try:
+                say(client, "Tell me a very long story.", max_tokens=2000)
+            except openai.APIStatusError as error:
+                failures.append(error)
+
+        asking = threading.Thread(target=long_answer)
+        asking.start()
+        time.sleep(1.0)
+        os.kill(before["router.engine"], signal.SIGKILL)
+        asking.join(20)
+        assert failures[0].status_code == 503
+        assert failures[0].code == "local_unavailable"
+        with pytest.raises(openai.InternalServerError) as held:
+            say(client, "Write to bob@corp-mail.com.")
+        assert held.value.code == "sensitive_data_local_unavailable"
+
+        def answers() -> bool:
+            try:
+                return bool(say(client))
+            except openai.InternalServerError:
+                return False
+
+        took = until(answers, 30)
+        with capsys.disabled():
+            print(f"\n  the engine answered again {took:.1f} s after SIGKILL (target: 5 s on an idle machine)")
+        after = house.children()
+        assert after["router.app"] == before["router.app"]
+        assert after["router.engine"] != before["router.engine"]
+        assert not cloud.exchanges
+        client.close()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_doubtful_local_answer_goes_out_once_and_usage_counts_both(
+    cloud: Recorder, tmp_path: Path, stream: bool
+) -> None:
+    doubtful = Script(answer="maybe perhaps", confidence=0.05, prompt_tokens=5)
+    with RecorderThread(doubtful) as home:
+        policy = POLICY.format(home=local_server(home.url), cloud=cloud.url) + ESCALATION.format(stream="hold")
+        with Gateway(tmp_path, policy) as house, httpx.Client(trust_env=False) as http:
+            body = {"messages": [{"role": "user", "content": "Say hello."}]}
+            if not stream:
+                answer = http.post(f"{house.url}/chat/completions", json=body)
+                usage = answer.json()["usage"]
+                assert usage["prompt_tokens"] == 5 + 7
+                assert "The cloud answers." in answer.text
+            else:
+                answer = http.post(f"{house.url}/chat/completions", json={**body, "stream": True})
+                assert " answers." in answer.text
+                assert "maybe" not in answer.text
+            assert answer.headers["x-gatehouse-route"] == "cloud"
+            assert answer.headers["x-gatehouse-reason"] == "escalation"
+            assert len(cloud.exchanges) == 1
+            sensitive = {"messages": [{"role": "user", "content": "Write to bob@corp-mail.com."}], "stream": stream}
+            kept = http.post(f"{house.url}/chat/completions", json=sensitive)
+            assert kept.headers["x-gatehouse-route"] == "local"
+            assert "perhaps" in kept.text
+            assert len(cloud.exchanges) == 1
+
+
+def test_a_stream_decided_from_signals_alone_is_not_held(cloud: Recorder, tmp_path: Path) -> None:
+    with RecorderThread(Script(answer="maybe perhaps", confidence=0.05)) as home:
+        policy = POLICY.format(home=local_server(home.url), cloud=cloud.url) + ESCALATION.format(stream="before")
+        with Gateway(tmp_path, policy) as house, OpenAI(base_url=house.url, api_key="x") as client:
+            chunks = client.chat.completions.create(
+                model="auto", messages=[{"role": "user", "content": "Say hello."}], stream=True
+            )
+            assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "maybe perhaps"
+            assert not cloud.exchanges
+
+
+def test_a_held_stream_sends_headers_and_heartbeats_and_the_route_at_the_end(cloud: Recorder, tmp_path: Path) -> None:
+    with RecorderThread(Script(answer="slow and sure", confidence=0.99, first_delay=1.5)) as home:
+        policy = POLICY.format(home=local_server(home.url), cloud=cloud.url) + ESCALATION.format(stream="hold")
+        with Gateway(tmp_path, policy + "headers_after: 0.3\n") as house:
+            body = {"messages": [{"role": "user", "content": "Say hello."}], "stream": True}
+            answer = httpx.post(f"{house.url}/chat/completions", json=body, trust_env=False)
+            assert answer.headers["x-gatehouse-route"] == "pending"
+            events = [line for line in answer.text.splitlines() if line]
+            assert events[0].startswith(":")
+            assert events[-1] == "data: [DONE]"
+            assert '"gatehouse":{' in events[-2]
+            assert '"route":"local"' in events[-2]
+            with OpenAI(base_url=house.url, api_key="x") as client:
+                chunks = client.chat.completions.create(
+                    model="auto", messages=[{"role": "user", "content": "Say hi."}], stream=True
+                )
+                assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "slow and sure"
+
+
+@pytest.mark.parametrize(
+    ("script", "status", "code"),
+    [
+        (Script(fault="stall_before"), 504, "upstream_timeout"),
+        (Script(status=500), 502, "upstream_error"),
+        (Script(status=429, headers=(("Retry-After", "7"),)), 429, None),
+        (Script(fault="close_before"), 502, "upstream_error"),
+        (Script(fault="not_http"), 502, "upstream_error"),
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_cloud_that_fails_before_its_answer_is_an_error_with_its_status(
+    tmp_path: Path, script: Script, status: int, code: str | None, stream: bool
+) -> None:
+    with RecorderThread(Script()) as home, RecorderThread(script) as cloud:
+        policy = POLICY.format(home=local_server(home.url), cloud=cloud.url)
+        limits = {"GATEHOUSE_FIRST_CHUNK_TIMEOUT_S": "0.5", "GATEHOUSE_IDLE_CHUNK_TIMEOUT_S": "0.5"}
+        with Gateway(
+            tmp_path, policy.replace("region: us", "region: us, timeout_seconds: 1"), environment=limits
+        ) as house:
+            body = {"model": "cloud", "messages": [{"role": "user", "content": "Say hello."}], "stream": stream}
+            answer = httpx.post(f"{house.url}/chat/completions", json=body, trust_env=False)
+            assert answer.status_code == status, answer.text
+            if code is not None:
+                assert answer.json()["error"]["code"] == code
+            if status == 429:
+                assert answer.headers["retry-after"] == "7"
+
+
+@pytest.mark.parametrize("fault", ["close_after", "error_event", "half_json", "no_done", "stall_after"])
+def test_a_stream_that_breaks_ends_with_an_error_that_the_client_raises(tmp_path: Path, fault: str) -> None:
+    """Never a silent end, and never a second model."""
+    broken = Script(answer="one two three four", fault=fault)  # type: ignore[arg-type]
+    with (
+        RecorderThread(lambda exchange: broken if exchange.json.get("stream") else Script()) as home,
+        RecorderThread(Script()) as cloud,
+    ):
+        policy = POLICY.format(home=local_server(home.url), cloud=cloud.url)
+        limits = {"GATEHOUSE_IDLE_CHUNK_TIMEOUT_S": "0.5"}
+        with (
+            Gateway(tmp_path, policy, environment=limits) as house,
+            OpenAI(base_url=house.url, api_key="x", max_retries=0) as client,
+        ):
+            chunks = client.chat.completions.create(
+                model="auto", messages=[{"role": "user", "content": "Say hello."}], stream=True
+            )
+            with pytest.raises(openai.APIError):
+                list(chunks)
+            assert not cloud.exchanges
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_local_model_that_is_down_is_a_503_unless_the_policy_names_a_fallback(
+    cloud: Recorder, tmp_path: Path, stream: bool
+) -> None:
+    home = RecorderThread(Script())
+    with home as recorder:
+        policy = POLICY.format(home=local_server(recorder.url), cloud=cloud.url)
+        with Gateway(tmp_path, policy) as house, httpx.Client(trust_env=False) as http:
+
+            def post(text: str) -> httpx.Response:
+                body = {"messages": [{"role": "user", "content": text}], "stream": stream}
+                return http.post(f"{house.url}/chat/completions", json=body)
+
+            assert post("Say hello.").status_code == 200
+            home.down()
+            down = post("Say hello.")
+            assert (down.status_code, down.json()["error"]["code"]) == (503, "local_unavailable")
+            assert "retry-after" in down.headers
+            held = post("Write to bob@corp-mail.com.")
+            assert (held.status_code, held.json()["error"]["code"]) == (503, "sensitive_data_local_unavailable")
+            assert not cloud.exchanges
+            house.policy_file.write_text(policy + "fallback: {local_unavailable: cloud}\n")
+            until(lambda: post("Say hello.").status_code == 200)
+            fallen = post("Say hello again.")
+            assert fallen.headers["x-gatehouse-route"] == "cloud"
+            assert fallen.headers["x-gatehouse-reason"] == "fallback"
+            sent = len(cloud.exchanges)
+            held = post("Write to bob@corp-mail.com.")
+            assert (held.status_code, held.json()["error"]["code"]) == (503, "sensitive_data_local_unavailable")
+            assert len(cloud.exchanges) == sent
+        home.up()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_when_the_caller_goes_away_the_upstream_call_is_closed(tmp_path: Path, stream: bool) -> None:
+    slow = Script(answer="a b c d e f g h i j k l m n o p", first_delay=0.0 if stream else 20.0, chunk_delay=1.0)
+
+    def script(exchange: Exchange) -> Script:
+        return slow if "linger" in str(exchange.json) else Script()
+
+    with (
+        RecorderThread(script) as home,
+        RecorderThread(Script()) as cloud,
+        Gateway(tmp_path, POLICY.format(home=local_server(home.url), cloud=cloud.url)) as house,
+        httpx.Client(trust_env=False, timeout=5.0 if stream else 1.0) as http,
+    ):
+        body = {"messages": [{"role": "user", "content": "Say hello, and linger."}], "stream": stream}
+        if stream:
+            with http.stream("POST", f"{house.url}/chat/completions", json=body) as answer:
+                assert answer.headers["x-gatehouse-route"] == "local"
+                assert home.open_connections == 1
+        else:
+            with pytest.raises(httpx.ReadTimeout):
+                http.post(f"{house.url}/chat/completions", json=body)
+        until(lambda: home.open_connections == 0, 3)
+
+
+def test_a_policy_is_reloaded_and_a_bad_one_keeps_the_last_good_in_force(tmp_path: Path) -> None:
+    with RecorderThread(Script()) as home, RecorderThread(Script()) as cloud:
+        policy = POLICY.format(home=local_server(home.url), cloud=cloud.url)
+        with Gateway(tmp_path, policy) as house:
+            first = httpx.get(f"{house.root}/readyz", trust_env=False).json()["policy"]["running_digest"]
+            house.policy_file.write_text(policy.replace("version: 1", "version: 1\nmodee: enforce"))
+            seen = house.wait_for("/readyz", "policy_reload_failed")
+            assert "policy.yaml:2:1" in seen
+            assert first in seen
+            assert "gatehouse_policy_last_reload_success" in httpx.get(f"{house.root}/metrics", trust_env=False).text
+            house.policy_file.write_text(policy.replace("0.7", "0.0001"))
+            until(lambda: first not in httpx.get(f"{house.root}/readyz", trust_env=False).text)
+            with OpenAI(base_url=house.url, api_key="x", max_retries=0) as client:
+                until(lambda: _route(client) == "cloud")
+            house.policy_file.write_text(policy)
+            house.process.send_signal(signal.SIGHUP)
+            house.wait_for("/readyz", first)
+
+
+def _route(client: OpenAI) -> str:
+    raw = client.chat.completions.with_raw_response.create(
+        model="auto", messages=[{"role": "user", "content": "Say hello."}]
+    )
+    return raw.headers["x-gatehouse-route"]
+
+
+def test_the_policy_watcher_survives_the_swap_of_a_symbolic_link(tmp_path: Path) -> None:
+    """As Kubernetes publishes a ConfigMap: the file is a link into a folder that is itself a link."""
+    with RecorderThread(Script()) as home, RecorderThread(Script()) as cloud:
+        policy = POLICY.format(home=local_server(home.url), cloud=cloud.url)
+        mount = tmp_path / "mount"
+        for number, text in enumerate((policy, policy.replace("0.7", "0.0001"))):
+            (mount / f"..{number}").mkdir(parents=True)
+            (mount / f"..{number}" / "policy.yaml").write_text(text)
+        (mount / "..data").symlink_to("..0")
+        (mount / "policy.yaml").symlink_to("..data/policy.yaml")
+        with (
+            Gateway(tmp_path, str(mount / "policy.yaml")) as house,
+            OpenAI(base_url=house.url, api_key="x", max_retries=0) as client,
+        ):
+            assert _route(client) == "local"
+            (mount / "..new").symlink_to("..1")
+            (mount / "..new").rename(mount / "..data")
+            until(lambda: _route(client) == "cloud")
+
+
+def test_a_wrong_policy_at_the_start_is_no_start(tmp_path: Path) -> None:
+    house = Gateway(tmp_path, "version: 1\nmodels: {}\nescallation: {}\n")
+    with pytest.raises(RuntimeError, match=r"policy\.yaml:3:1.*escalation"):
+        house.start()
+    assert house.process.wait(10) == 1
+
+
+def test_on_an_open_address_the_first_start_makes_a_key_and_asks_for_it(tmp_path: Path) -> None:
+    with RecorderThread(Script()) as home, RecorderThread(Script()) as cloud:
+        policy = POLICY.format(home=local_server(home.url), cloud=cloud.url)
+        with Gateway(tmp_path, policy, "--host", "0.0.0.0") as house:
+            address = house.root.replace("0.0.0.0", "127.0.0.1")
+            assert "cat " in house.announced
+            (key_file,) = [path for path in house.state_dir.iterdir() if str(path) in house.announced]
+            assert key_file.stat().st_mode & 0o777 == 0o600
+            assert key_file.read_text().strip() not in house.announced + house.log()
+            body = {"messages": [{"role": "user", "content": "Say hello."}]}
+            for path in ("/v1/chat/completions", "/v1/route"):
+                assert httpx.post(address + path, json=body, trust_env=False).status_code == 401
+            assert httpx.get(f"{address}/v1/models", trust_env=False).status_code == 401
+            assert httpx.get(f"{address}/healthz", trust_env=False).status_code == 200
+            key = {"authorization": f"Bearer {key_file.read_text().strip()}"}
+            answer = httpx.post(f"{address}/v1/chat/completions", json=body, headers=key, trust_env=False)
+            assert answer.status_code == 200
+
+
+def test_two_workers_answer_and_their_metrics_add_up(tmp_path: Path) -> None:
+    with RecorderThread(Script()) as home, RecorderThread(Script()) as cloud:
+        policy = POLICY.format(home=local_server(home.url), cloud=cloud.url)
+        with Gateway(tmp_path, policy, "--workers", "2") as house:
+            for number in range(40):
+                body = {"messages": [{"role": "user", "content": f"Say {number}."}]}
+                assert httpx.post(f"{house.url}/chat/completions", json=body, trust_env=False).status_code == 200
+            text = httpx.get(f"{house.root}/metrics", trust_env=False).text
+            counted = [line for line in text.splitlines() if line.startswith("gatehouse_requests_total{")]
+            assert sum(float(line.split()[-1]) for line in counted) == 40
+
+
+def test_a_hard_question_stays_home_when_the_cloud_has_no_key(tmp_path: Path) -> None:
+    with RecorderThread(Script()) as home, RecorderThread(Script()) as cloud:
+        policy = POLICY.format(home=local_server(home.url), cloud=cloud.url)
+        policy = policy.replace("region: us,", "region: us, api_key_env: GATEHOUSE_TEST_ABSENT_KEY,")
+        with Gateway(tmp_path, policy) as house:
+            body = {"messages": [{"role": "user", "content": HARD}]}
+            answer = httpx.post(f"{house.url}/chat/completions", json=body, trust_env=False)
+            assert answer.headers["x-gatehouse-route"] == "local"
+            listed = {m["id"]: m for m in httpx.get(f"{house.url}/models", trust_env=False).json()["data"]}
+            assert listed["cloud"]["gatehouse"]["available"] is False
+            assert "GATEHOUSE_TEST_ABSENT_KEY" in listed["cloud"]["gatehouse"]["why"]
+            assert house.log().count("GATEHOUSE_TEST_ABSENT_KEY") == 1
+            assert not cloud.exchanges
