@@ -38,7 +38,7 @@ def test_the_wheel_is_typed_small_and_asks_for_openai_only(wheel: Path) -> None:
         metadata = next(archive.read(name).decode() for name in names if name.endswith("METADATA"))
     assert "gatehouse/py.typed" in names
     assert [line for line in metadata.splitlines() if line.startswith("Requires-Dist")] == [
-        "Requires-Dist: openai>=2.0"
+        "Requires-Dist: openai<4,>=2.0"
     ]
     assert {name.split("/")[0] for name in names} == {"gatehouse", "gatehouse-0.1.0.dist-info"}
 
