@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from policies.proof import reachable
-from policies.schema import PolicyError, load_policy
 from rich.console import Console
 from rich.table import Table
 
+from policies.proof import reachable
+from policies.schema import PolicyError, load_policy
 from policies.types import Policy
 
 policy = typer.Typer(help="Check policy files.", no_args_is_help=True)

@@ -7,9 +7,9 @@ import sys
 from typing import Annotated
 
 import typer
-from policies.schema import PolicyError
 from pydantic import ValidationError
 
+from policies.schema import PolicyError
 from router.keys import StateFolderError
 from router.logs import configure_logging
 from router.loop import loop_factory
