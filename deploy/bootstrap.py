@@ -113,7 +113,7 @@ class Setup:
 
 def check(environment: Environment) -> int:
     """Format, lint and types, each shown; the status of the first that fails."""
-    for line in ("ruff format --check .", "ruff check .", "mypy"):
+    for line in ("ruff format --check .", "ruff check --no-cache .", "mypy"):
         environment.console.say(f"$ {line}")
         program, *arguments = line.split()
         command = [str(environment.bin(program)), *arguments]
