@@ -171,7 +171,7 @@ class Answering:
         if decision.fallback is not None:
             return await self._outside(exchange, decision.fallback, reason="fallback")
         models = exchange.running.policy.models
-        if any(seen.lawful and models[seen.model].locality != "local" for seen in decision.candidates):
+        if any(seen.lawful and models[seen.model].locality == "cloud" for seen in decision.candidates):
             raise error
         raise Unavailable(
             "The local model is not available, and the policy keeps this request at home. Retry in a few seconds.",

@@ -179,7 +179,7 @@ class Parent:
         """A new version of the file has been read: in force when it is good, reported when it is not."""
         self._telemetry.policy_loaded(policy is not None)
         if policy is not None:
-            self.policy = with_local_server(policy, self.settings)
+            self.policy = with_local_server(policy, self.settings)  # has succeeded at the start with these settings
             if self.needs_engine and self._engine is None:
                 self._engine = self._make_engine()
                 await self._engine.start()

@@ -9,8 +9,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
+from policies.override import with_local_model
 from policies.types import Model, Policy
 from router.backends.base import Backend
 from router.settings import Settings, secret
@@ -22,15 +22,10 @@ _KEY_CHECK_SECONDS = 1.0
 
 
 def with_local_server(policy: Policy, settings: Settings) -> Policy:
-    """The policy with its default local model served by `--local-url` in place of the embedded engine."""
+    """The policy as this process serves it: `--local-url` takes the place of its default local model."""
     if settings.local_url is None:
         return policy
-    home = policy.models[policy.default_local]
-    name = settings.local_model or home.model
-    served = replace(
-        home, backend="openai", base_url=settings.local_url, model=name, api_key_env=None, api_key_file=None
-    )
-    return replace(policy, models={**policy.models, home.name: served})
+    return with_local_model(policy, settings.local_url, settings.local_model)
 
 
 class Running:

@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import typer
-from policies.schema import PolicyError, load_policy
 from rich.console import Console
 
 from classifiers.registry import producible_entities
+from policies.schema import PolicyError, load_policy
 from policies.types import Policy
 from router.backends.local import LocalBackend
 from router.errors import GatehouseError

@@ -9,11 +9,11 @@ from typing import Annotated
 
 import orjson
 import typer
-from policies.schema import PolicyError, load_policy
 from rich.console import Console
 from rich.table import Table
 
 from classifiers.pipeline import Pipeline
+from policies.schema import PolicyError, load_policy
 from policies.types import Policy
 from router.api.explain import explanation
 from router.api.parse import parse_json_object
@@ -100,7 +100,9 @@ def _show(answer: JsonObject) -> None:
         console.print(table)
     signals = Table("signal", "value", box=None)
     for name, signal in answer["signals"].items():
-        signals.add_row(name, str(signal.get("error") or signal["value"]))
+        value = signal.get("error", signal.get("value"))
+        shown = ", ".join(value) if isinstance(value, list) else str(value).replace("_", " ")
+        signals.add_row(name, shown + (f" ({signal['band']})" if "band" in signal else ""))
     console.print(signals)
     reasons = Table("rule", "matched", "why", box=None)
     for reason in answer["reasons"]:

@@ -25,6 +25,9 @@ _StateDir = Annotated[
 ]
 
 
+_LEAST_WIDTH = 132
+
+
 def _open(state_dir: Path | None) -> RecordReader:
     folder = from_environment(state_dir=state_dir).state_dir
     try:
@@ -50,10 +53,12 @@ def list_records(
         for record in found:
             typer.echo(orjson.dumps(record))
         return
-    table = Table("time", "id", "route", "model", "rule or reason", "sensitivity", "status", box=None)
+    table = Table("time", "id", "route", "model", "reason", "sensitivity", "status", box=None)
+    for column in table.columns:
+        column.no_wrap = True
     for record in found:
         table.add_row(*_columns(record))
-    Console().print(table)
+    Console(width=max(Console().width, _LEAST_WIDTH)).print(table)  # an id that is cut short shows nothing
 
 
 def _columns(record: JsonObject) -> list[str]:
@@ -62,9 +67,7 @@ def _columns(record: JsonObject) -> list[str]:
     return [
         str(record.get("time", ""))[:19],
         str(record.get("id", "")),
-        str(outcome.get("route", "-")),
-        str(outcome.get("model", "-")),
-        str(outcome.get("reason", "-")),
+        *(str(outcome.get(name) or "-") for name in ("route", "model", "reason")),
         str(decision.get("sensitivity", outcome.get("sensitivity", "-"))),
         str(outcome.get("error") or "ok") if record.get("kind") == "decision" else "intent",
     ]

@@ -1,0 +1,67 @@
+"""The SDK against the real gateway: the official client, tightened, explained, with the route of each reply."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from gatehouse import Gatehouse, GatewayUnreachable
+
+from tests.e2e.conftest import HARD
+from tests.support.gateway import Gateway
+from tests.support.recorder import Recorder
+
+
+@pytest.fixture
+def sdk(house: Gateway) -> Iterator[Gatehouse]:
+    with Gatehouse(base_url=house.url) as client:
+        yield client
+
+
+def test_a_reply_carries_its_route_as_typed_fields(sdk: Gatehouse) -> None:
+    reply = sdk.chat.completions.create(
+        model="auto", messages=[{"role": "user", "content": "What is the capital of Spain?"}], max_tokens=8
+    )
+    assert reply.gatehouse.route == "local"
+    assert reply.gatehouse.sensitivity == "public"
+    assert reply.gatehouse.policy.startswith("1-")
+    assert reply.gatehouse.confidence is not None
+    assert reply.choices[0].message.content
+
+
+def test_local_only_keeps_a_hard_question_at_home(sdk: Gatehouse, cloud: Recorder) -> None:
+    messages = [{"role": "user", "content": f"{HARD} Answer for the SDK."}]
+    out = sdk.chat.completions.create(model="auto", messages=messages, max_tokens=8)  # type: ignore[arg-type]
+    assert out.gatehouse.route == "cloud"
+    kept = sdk.chat.completions.create(
+        model="auto",
+        messages=messages,  # type: ignore[arg-type]
+        max_tokens=8,
+        privacy="local-only",
+    )
+    assert kept.gatehouse.route == "local"
+    assert len(cloud.exchanges) == 1
+
+
+def test_explain_says_where_a_request_would_go(sdk: Gatehouse, cloud: Recorder) -> None:
+    plan = sdk.explain(messages=[{"role": "user", "content": f"{HARD} Ask bob@corp-mail.com."}])
+    assert plan.route == "local"
+    assert plan.sensitivity == "confidential"
+    assert [finding.entity_type for finding in plan.findings] == ["EMAIL_ADDRESS"]
+    assert not cloud.exchanges
+
+
+def test_a_stream_has_its_route_too(sdk: Gatehouse) -> None:
+    stream = sdk.chat.completions.create(
+        model="local", messages=[{"role": "user", "content": "Say hi."}], max_tokens=4, stream=True
+    )
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in stream)
+    assert stream.gatehouse.route == "local"
+
+
+def test_no_gateway_is_an_error_that_names_the_address() -> None:
+    with (
+        Gatehouse(base_url="http://127.0.0.1:9/v1") as client,
+        pytest.raises(GatewayUnreachable, match=r"127\.0\.0\.1:9"),
+    ):
+        client.chat.completions.create(model="auto", messages=[{"role": "user", "content": "hi"}])
