@@ -36,6 +36,14 @@ def quiet_house(houses: Houses) -> House:
     return quiet
 
 
+@pytest.fixture(scope="module")
+def hasty_house(guard: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A gateway that gives its detectors no time."""
+    no_time = {"GATEHOUSE_SCAN_BUDGET_MS": "0.001", "GATEHOUSE_SCAN_BUDGET_MS_PER_KB": "0"}
+    with house(tmp_path_factory.mktemp("hasty"), settings=no_time) as hasty:
+        yield hasty
+
+
 @pytest.fixture(scope="module", params=list(FAULTS))
 def fault(request: pytest.FixtureRequest) -> Fault:
     """Each state in turn."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ models:
   cloud: {{locality: cloud, backend: openai, base_url: "{cloud}", model: scripted-cloud, region: us,
           capabilities: {capabilities}}}
 defaults: {{local: home, cloud: cloud}}
+aliases: {{"gpt-*": auto}}
 sensitivity:
   levels:
     restricted: [CREDIT_CARD, IBAN_CODE, US_SSN, SECRET]
@@ -48,6 +49,8 @@ decisions:
     + LATER_WAYS
 )
 SHADOW = BY_RULE + "mode: shadow\non_pinned_denied: local\n"
+# Proxies of the environment are to be ignored: whatever went to this one would be lost.
+NO_PROXY_WORKS = dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"), "http://127.0.0.1:9")
 PATIENT = {"GATEHOUSE_SCAN_BUDGET_MS": "5000"}  # on a busy machine the scan may be slow: its verdict is what is tested
 
 
@@ -139,7 +142,9 @@ class House:
 
 
 @contextmanager
-def house(folder: Path, ways: str = BY_RULE, *, raising: bool = False) -> Iterator[House]:
+def house(
+    folder: Path, ways: str = BY_RULE, *, raising: bool = False, settings: Mapping[str, str] = PATIENT
+) -> Iterator[House]:
     """The gateway with this policy, ready to be asked."""
     with ExitStack() as stack:
         home = RecorderThread(Script(answer="At home.", confidence=0.2))  # an answer that escalates where it may
@@ -149,7 +154,7 @@ def house(folder: Path, ways: str = BY_RULE, *, raising: bool = False) -> Iterat
         redis = RedisServer(folder)
         redis.start()
         stack.callback(redis.stop)
-        environment = {**PATIENT, "GATEHOUSE_REDIS_URL": redis.url}
+        environment = {**NO_PROXY_WORKS, **settings, "GATEHOUSE_REDIS_URL": redis.url}
         if raising:
             environment["PYTHONPATH"] = os.pathsep.join(map(str, (FAULTY, GUARD, ROOT)))
         text = policy_text(home_server(home_url), cloud.url, ways, _terms())

@@ -91,6 +91,12 @@ def _split_parts(body: Body, text: str) -> None:
     )
 
 
+def _split_messages(body: Body, text: str) -> None:
+    cut = len(text) - 5
+    _user(body, f"{QUESTION} {text[:cut]}")
+    body["messages"].append({"role": "user", "content": f"{text[cut:]} it is."})
+
+
 def _assistant(body: Body, text: str) -> None:
     _before_user(body, {"role": "user", "content": "Hello."}, {"role": "assistant", "content": f"You said {text}."})
 
@@ -123,6 +129,8 @@ POSITIONS: dict[str, Plant] = {
     "user content": lambda body, text: _user(body, f"{QUESTION} By the way: {text}."),
     "user content part": _user_parts,
     "split over two parts": _split_parts,
+    "split over two messages": _split_messages,
+    "split over two stop strings": lambda body, text: body.update(stop=[text[:-5], text[-5:]]),
     "system": lambda body, text: body["messages"][0].update(content=f"Keep in mind: {text}."),
     "developer": _developer,
     "assistant history": _assistant,

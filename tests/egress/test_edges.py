@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.egress.houses import House
+from tests.egress.conftest import Houses
+from tests.egress.houses import BY_RULE, House
 from tests.egress.positions import PUBLIC, filled
 from tests.egress.values import value_of
 
@@ -122,3 +123,73 @@ def test_a_card_number_written_as_a_number_stays(quiet_house: House, place: str)
     rest = '"model": "cloud", "messages": [{"role": "user", "content": "hello"}]'
     status, _ = post(quiet_house, f"{{{rest}, {place % NUMBER}}}".encode())
     assert (status, len(quiet_house.cloud.received) - before) == (403, 0)
+
+
+def test_the_model_that_the_caller_names_does_not_leave(quiet_house: House) -> None:
+    cloud, before = quiet_house.cloud, len(quiet_house.cloud.exchanges)
+    body = filled("user", f"{PUBLIC} model", stream=False)
+    assert post(quiet_house, json.dumps({**body, "model": f"gpt-{CANARY}"}).encode())[0] == 200
+    assert [exchange.json["model"] for exchange in cloud.exchanges[before:]] == ["scripted-cloud"]
+    assert not cloud.saw(CANARY)
+
+
+PROSE = "The interval is compact, so a finite subcover exists and the least of its radii will do. " * 500  # 44 KB
+
+
+def test_a_field_that_the_gateway_rewrites_carries_nothing_out(quiet_house: House) -> None:
+    received = len(quiet_house.cloud.received)
+    body = filled("user", PUBLIC, stream=True, model="cloud")
+    body["stream_options"]["note"] = NUMBER
+    assert post(quiet_house, json.dumps(body).encode())[0] == 403
+    assert len(quiet_house.cloud.received) == received
+
+
+def test_the_privacy_header_keeps_a_public_request_at_home(quiet_house: House) -> None:
+    received = len(quiet_house.cloud.received)
+    header = {"X-Gatehouse-Privacy": "local-only"}
+    for model, expected in (("auto", 200), ("cloud", 403)):
+        for stream in (False, True):
+            body = filled("user", f"{PUBLIC} kept", stream=stream, model=model)
+            assert post(quiet_house, json.dumps(body).encode(), **header)[0] == expected
+    assert len(quiet_house.cloud.received) == received
+
+
+DIGITS = "31 41 59 26 53 58 97 93 23 84 62 64 33 83 27 95 02 88 41 97 16 93 99 37 51 05 82 09 " * 500  # slow to judge
+
+
+@pytest.mark.parametrize("at", ["begin", "middle", "end"])
+@pytest.mark.parametrize("entity", ["card", "github_token", "email"])
+def test_a_large_body_is_scanned_to_its_end(quiet_house: House, entity: str, at: str) -> None:
+    value = value_of(entity, f"large body, {at}")
+    cut = {"begin": 0, "middle": len(PROSE) // 2, "end": len(PROSE)}[at]
+    received = len(quiet_house.cloud.received)
+    body = filled("user content", f"{PROSE[:cut]} {value.text} {PROSE[cut:]}", stream=False, model="cloud")
+    status, _ = post(quiet_house, json.dumps(body).encode())
+    assert (status, len(quiet_house.cloud.received) - received) == (403, 0)
+
+
+def test_a_large_public_body_leaves_unchanged(quiet_house: House) -> None:
+    before = len(quiet_house.cloud.exchanges)
+    body = filled("user content", PROSE, stream=False, model="cloud")
+    assert post(quiet_house, json.dumps(body).encode())[0] == 200
+    (exchange,) = quiet_house.cloud.exchanges[before:]
+    assert {**exchange.json, "model": "cloud"} == body
+
+
+def test_a_large_body_stays_when_its_detectors_raise(houses: Houses) -> None:
+    troubled = houses(BY_RULE, True)
+    body = filled("user content", PROSE, stream=False, model="cloud")
+    assert post(troubled, json.dumps(body).encode())[0] == 403
+    assert not troubled.cloud.received
+
+
+@pytest.mark.parametrize(("text", "at_home"), [(PUBLIC, 200), (DIGITS, 400)], ids=["small", "large"])
+def test_what_could_not_be_scanned_in_time_stays(hasty_house: House, text: str, at_home: int) -> None:
+    """The large text fits no window at home, and so has nowhere to go."""
+    for model, expected in (("cloud", 403), ("auto", at_home)):
+        for stream in (False, True):
+            raw = json.dumps(filled("user content", text, stream=stream, model=model)).encode()
+            _, explanation = post(hasty_house, raw, "/v1/route")
+            assert "timeout" in [unknown["kind"] for unknown in json.loads(explanation)["unknowns"]]
+            assert post(hasty_house, raw)[0] == expected
+    assert not hasty_house.cloud.received
