@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from classifiers.pipeline import Pipeline
-from policies.decide import decide
-
 from classifiers.types import Signals
+from policies.decide import decide
 from policies.types import Decision, Facts, Policy
 from router import fields
 from router.types import ChatRequest

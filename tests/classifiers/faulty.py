@@ -1,4 +1,4 @@
-"""Detectors and signals that break in each of the ways that the pipeline has an answer to. No shipped table names them."""
+"""Detectors that raise, wait, hang, die or cannot be built: the faults that the pipeline must turn into values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every string of a body is reached, with the pointer of its place; a part that is no text is an Unknown of its kind."""
+"""Every string of a body is reached, with the pointer of its place; what is no text is an Unknown of its kind."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def test_the_default_local_model_is_served_elsewhere_and_the_digest_says_so() ->
     [
         ("http://10.0.0.5:11434/v1", "llama3.2", "loopback"),
         ("http://example.com/v1", "llama3.2", "loopback"),
-        ("ftp://127.0.0.1/v1", "llama3.2", ""),
+        ("ftp://127.0.0.1/v1", "llama3.2", "http"),
         ("http://127.0.0.1:11434/v1", "gpt-oss:120b-cloud", "cloud"),
         ("http://127.0.0.1:11434/v1", None, "name the model"),
         ("unix:relative.sock", "m", "absolute"),
