@@ -17,6 +17,7 @@ from typing import cast
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route, request_response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -26,6 +27,7 @@ from policies.types import Model, Policy
 from router.accounting import Accounts
 from router.answering import Answering
 from router.api.chat import ChatEndpoint
+from router.api.headers import EXPOSED
 from router.api.service import Service
 from router.backends.base import Backend
 from router.backends.table import make_backend
@@ -156,7 +158,7 @@ def _make_cache(settings: Settings, keys: Keys) -> tuple[Cache, Callable[[], str
     return SealedCache(Sealer(keys), redis), lambda: redis.state
 
 
-def _application(worker: Worker, gateway: Gateway, identity: Identity) -> Application:
+def _application(worker: Worker, gateway: Gateway, identity: Identity) -> ASGIApp:
     service = Service(worker.running, identity, worker.status, worker.telemetry)
     rest = FastAPI(
         title="Gatehouse",
@@ -178,7 +180,17 @@ def _application(worker: Worker, gateway: Gateway, identity: Identity) -> Applic
     rest.router.default = request_response(service.unknown)
     chat = ChatEndpoint(gateway, identity, worker.settings, worker.telemetry)
     route = ChatEndpoint(gateway, identity, worker.settings, worker.telemetry, planning=True)
-    return Application({"/v1/chat/completions": cast(ASGIApp, chat), "/v1/route": cast(ASGIApp, route)}, rest)
+    whole = Application({"/v1/chat/completions": cast(ASGIApp, chat), "/v1/route": cast(ASGIApp, route)}, rest)
+    origins = worker.settings.allowed_origins
+    if not origins:
+        return whole  # any web page could otherwise spend the user's money
+    return CORSMiddleware(
+        whole,
+        allow_origins=origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["authorization", "content-type", "x-api-key", "x-gatehouse-privacy", "cache-control"],
+        expose_headers=EXPOSED,
+    )
 
 
 async def serve(control: Path, listener: socket.socket) -> None:
@@ -195,7 +207,7 @@ async def serve(control: Path, listener: socket.socket) -> None:
     await worker.pipeline.warm()
     server = uvicorn.Server(
         uvicorn.Config(
-            cast(ASGIApp, worker.app),
+            worker.app,
             lifespan="off",
             log_config=None,
             access_log=False,

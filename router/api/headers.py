@@ -7,9 +7,20 @@ from router.types import Outcome
 Headers = list[tuple[bytes, bytes]]
 
 # What a page may read where cross-origin requests are switched on.
-EXPOSED = (
-    "x-gatehouse-request-id, x-gatehouse-route, x-gatehouse-model, x-gatehouse-reason, x-gatehouse-sensitivity, "
-    "x-gatehouse-policy, x-gatehouse-held, x-gatehouse-complexity, x-gatehouse-confidence, x-gatehouse-ignored"
+EXPOSED = tuple(
+    f"x-gatehouse-{name}"
+    for name in (
+        "request-id",
+        "route",
+        "model",
+        "reason",
+        "sensitivity",
+        "policy",
+        "held",
+        "complexity",
+        "confidence",
+        "ignored",
+    )
 )
 
 

@@ -128,6 +128,7 @@ class DisconnectWatch:
         self._watching: asyncio.Task[None] | None = None
         self._timer = asyncio.get_running_loop().call_later(_WATCH_AFTER_SECONDS, self._start)
         self.gone = False
+        self._over = False
 
     def _start(self) -> None:
         self._watching = asyncio.get_running_loop().create_task(self._watch())
@@ -135,12 +136,17 @@ class DisconnectWatch:
     async def _watch(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self.gone = True
-        if self._task is not None:
+        if self._task is not None and not self._over:
+            self.gone = True
             self._task.cancel()
 
-    async def stop(self) -> None:
+    def over(self) -> None:
+        """The answer is out: what the server says of the connection from now on is not news."""
+        self._over = True
         self._timer.cancel()
+
+    async def stop(self) -> None:
+        self.over()
         if self._watching is not None and not self._watching.done():
             self._watching.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -346,3 +346,22 @@ def test_a_hard_question_stays_home_when_the_cloud_has_no_key(tmp_path: Path) ->
             assert "GATEHOUSE_TEST_ABSENT_KEY" in listed["cloud"]["gatehouse"]["why"]
             assert house.log().count("GATEHOUSE_TEST_ABSENT_KEY") == 1
             assert not cloud.exchanges
+
+
+def test_a_web_page_may_ask_only_from_an_origin_that_is_listed(tmp_path: Path) -> None:
+    with RecorderThread(Script()) as home, RecorderThread(Script()) as cloud:
+        policy = POLICY.format(home=local_server(home.url), cloud=cloud.url)
+        listed = {"GATEHOUSE_ALLOWED_ORIGINS": "https://chat.example"}
+        body = {"messages": [{"role": "user", "content": "Say hello."}]}
+        with Gateway(tmp_path, policy, environment=listed) as house, httpx.Client(trust_env=False) as http:
+            url = f"{house.url}/chat/completions"
+            allowed = http.post(url, json=body, headers={"origin": "https://chat.example"})
+            assert allowed.status_code == 200
+            assert allowed.headers["access-control-allow-origin"] == "https://chat.example"
+            assert "x-gatehouse-route" in allowed.headers["access-control-expose-headers"]
+            ask = {"origin": "https://chat.example", "access-control-request-method": "POST"}
+            assert http.options(url, headers=ask).status_code == 200
+            foreign = http.post(url, json=body, headers={"origin": "https://evil.example"})
+            assert (foreign.status_code, foreign.json()["error"]["code"]) == (403, "origin_not_allowed")
+            assert "access-control-allow-origin" not in foreign.headers
+            assert len(home.exchanges) == 2  # the self-test, and the request that was allowed
