@@ -108,11 +108,11 @@ def extract(text: str) -> Features:
     data = b" " + clip(text).lower().encode("utf-8", "replace")[: _MAX_BYTES - 2] + b" "
     raw = np.frombuffer(data, dtype=np.uint8)
     in_word = _IS_WORD[raw]
-    edges = np.flatnonzero(in_word[1:] != in_word[:-1]) + 1
+    edges = (in_word[1:] != in_word[:-1]).nonzero()[0] + 1
     starts, ends = edges[0::2], edges[1::2]
     prefix = np.empty(len(raw) + 1, dtype=np.uint64)
     prefix[0] = 0
-    np.cumsum(_CODE_OF[raw] * _POWERS[: len(raw)], out=prefix[1:])
+    (_CODE_OF[raw] * _POWERS[: len(raw)]).cumsum(out=prefix[1:])
     words = (prefix[ends] - prefix[starts]) * _INVERSES[starts]
     grams = (prefix[_GRAM:] - prefix[:-_GRAM]) * _INVERSES[: max(len(prefix) - _GRAM, 0)]
     pairs = words[:-1] * _PAIR + words[1:]
@@ -145,7 +145,7 @@ def _surface(raw: npt.NDArray[np.uint8], starts: npt.NDArray[Any], ends: npt.NDA
             max(log_size - 5.48, 0.0),
             max(log_size - 6.91, 0.0),
             log(words),
-            float(lengths.mean()) if words else 0.0,
+            int(lengths.sum()) / words if words else 0.0,
             long_words / max(words, 1),
             counts[_DIGIT] / size,
             counts[_MATHS] / size,

@@ -53,7 +53,7 @@ class LinearModel:
         count = len(features.buckets)
         hashed = int(self.grams[features.buckets].sum(dtype=np.int64)) if count else 0
         standard = (features.surface - self.mean) / self.deviation
-        np.clip(standard, -_FAR, _FAR, out=standard)
+        np.minimum(np.maximum(standard, -_FAR, out=standard), _FAR, out=standard)
         return self.bias + self.step * hashed / math.sqrt(max(count, 1)) + float(standard @ self.surface)
 
     def score(self, text: str) -> float:

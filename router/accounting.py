@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 from policies.types import EgressPermit
 from router.exchange import Exchange
@@ -11,24 +14,52 @@ from router.records import RecordSink, build_record
 from router.telemetry import Telemetry
 from router.types import JsonObject, Outcome
 
+_SETTLE_SECONDS = 0.02
+_AT_ONCE = 64  # records made in one turn of the loop: about a millisecond
+
 
 class Accounts:
-    """Writes down what was decided and what became of it; `artifacts` names the digests of what classified."""
+    """Writes down what was decided and what became of it; `artifacts` names the digests of what classified.
+
+    Exchanges that have ended wait for a moment and are settled together: that costs a fraction of settling each in the
+    middle of others' requests. They wait in the order in which they ended; `close` settles what still waits.
+    """
 
     def __init__(self, *, sink: RecordSink, keys: Keys, telemetry: Telemetry, artifacts: Mapping[str, str]) -> None:
         self._sink = sink
         self._keys = keys
         self._telemetry = telemetry
         self._artifacts = dict(artifacts)
+        self._ended: deque[tuple[Exchange, float, datetime]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
 
     async def intend(self, exchange: Exchange, permit: EgressPermit) -> bool:
         """True once the intent to let these bytes leave is durable."""
-        return await self._sink.intend(self._record(exchange, [permit], None, None))
+        return await self._sink.intend(self._record(exchange, [permit], None, None, datetime.now(UTC)))
 
     def settle(self, exchange: Exchange) -> None:
-        """The record and the metrics of an exchange that has ended; `Exchange.finish` calls it once."""
-        elapsed, outcome = exchange.elapsed(), exchange.outcome
-        self._sink.offer(self._record(exchange, exchange.permits, outcome, elapsed * 1000))
+        """Account for an exchange that has ended, within 20 ms; `Exchange.finish` calls it once."""
+        exchange.span.request_finished(exchange.outcome, exchange.status)
+        exchange.span.end()
+        self._ended.append((exchange, exchange.elapsed(), datetime.now(UTC)))
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_SETTLE_SECONDS, self._settle_some)
+
+    def close(self) -> None:
+        """Settle everything that waits."""
+        while self._ended:
+            self._settle_one(*self._ended.popleft())
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _settle_some(self) -> None:
+        for _ in range(min(_AT_ONCE, len(self._ended))):
+            self._settle_one(*self._ended.popleft())
+        self._timer = asyncio.get_running_loop().call_later(0, self._settle_some) if self._ended else None
+
+    def _settle_one(self, exchange: Exchange, elapsed: float, ended: datetime) -> None:
+        outcome = exchange.outcome
+        self._sink.offer(self._record(exchange, exchange.permits, outcome, elapsed * 1000, ended))
         self._telemetry.request_finished(
             outcome,
             status=exchange.status,
@@ -37,8 +68,6 @@ class Accounts:
             first_chunk=exchange.first_chunk,
             signals=exchange.plan.signals if exchange.plan is not None else None,
         )
-        exchange.span.request_finished(outcome, exchange.status)
-        exchange.span.end()
 
     def _record(
         self,
@@ -46,10 +75,12 @@ class Accounts:
         permits: Sequence[EgressPermit],
         outcome: Outcome | None,
         latency_ms: float | None,
+        time: datetime,
     ) -> JsonObject:
         plan = exchange.plan
         return build_record(
             keys=self._keys,
+            time=time,
             request_id=exchange.request.id,
             principal=exchange.request.principal,
             policy=exchange.running.policy,

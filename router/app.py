@@ -85,7 +85,7 @@ class Worker:
         self.telemetry.policy_in_force(policy.label)
         self.pipeline = Pipeline(budget_ms=settings.scan_budget_ms, per_kb_ms=settings.scan_budget_ms_per_kb)
         self.cache, self._cache_state = _make_cache(settings, keys)
-        accounts = Accounts(
+        self._accounts = accounts = Accounts(
             sink=sink, keys=keys, telemetry=self.telemetry, artifacts={"classifiers": self.pipeline.digest}
         )
         replies = ReplyCache(self.cache, CacheKeys(keys), self.pipeline.digest, self.telemetry)
@@ -138,6 +138,7 @@ class Worker:
             self.ready.set()
 
     async def close(self) -> None:
+        self._accounts.close()
         await self.running.close()
         await self.cache.close()
         await self.pipeline.close()
@@ -213,6 +214,7 @@ async def serve(control: Path, listener: socket.socket) -> None:
             lifespan="off",
             log_config=None,
             access_log=False,
+            proxy_headers=False,  # nothing of a caller's headers says who it is
             server_header=False,
             date_header=False,
             timeout_graceful_shutdown=int(settings.grace_s),

@@ -42,6 +42,7 @@ def build_record(
     keys: Keys,
     request_id: str,
     principal: Principal,
+    time: datetime | None = None,
     policy: Policy | None = None,
     facts: Facts | None = None,
     signals: Signals | None = None,
@@ -53,7 +54,7 @@ def build_record(
     artifacts: Mapping[str, str] | None = None,
     model_digests: Mapping[str, str] | None = None,
 ) -> JsonObject:
-    """The record of one request, as plain JSON values.
+    """The record of one request, as plain JSON values. `time` is when it ended; None: now.
 
     Without `outcome` it is an intent: what is about to leave, to be made durable first. What is None was not reached (a
     request refused before it was parsed has neither facts, nor signals, nor a decision). `artifacts` names the digests
@@ -63,7 +64,7 @@ def build_record(
         "schema_version": SCHEMA_VERSION,
         "kind": "intent" if outcome is None else "decision",
         "id": request_id,
-        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "time": (time or datetime.now(UTC)).isoformat(timespec="milliseconds"),
         "principal": {"tenant": principal.tenant, "key_id": principal.key_id},
         "artifacts": dict(artifacts or {}),
         "permits": [_permit(permit, keys) for permit in permits],
