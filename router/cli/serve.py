@@ -98,5 +98,5 @@ def _curl(parent: Parent) -> str:
         key = f' -H "Authorization: Bearer $({parent.start_key.how_to_read})"'
     elif parent.settings.api_key:
         key = ' -H "Authorization: Bearer $GATEHOUSE_API_KEY"'
-    body = '{"model":"auto","messages":[{"role":"user","content":"What is the capital of France?"}]}'
+    body = '{"model":"auto","temperature":0,"messages":[{"role":"user","content":"What is the capital of France?"}]}'
     return f"curl -i {parent.address}/v1/chat/completions -H 'content-type: application/json'{key} -d '{body}'"
