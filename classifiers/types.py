@@ -1,4 +1,4 @@
-"""The nouns of classification: segments in; findings, unknowns and signals out. No finding holds matched text."""
+"""The nouns of classification: findings, unknowns and signals. No finding holds the matched text."""
 
 from __future__ import annotations
 
@@ -24,21 +24,6 @@ UnknownKind = Literal[
     "truncated",
     "unsupported_language",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """One string of a body: where it stands and its text.
-
-    `pointer` is an RFC 6901 JSON pointer into the body (for a key: of its member). `via` names the wrappers that the
-    text was taken out of, outermost first (`("json",)` for a member of JSON inside a string).
-    """
-
-    pointer: str
-    place: Place
-    text: str
-    via: tuple[str, ...] = ()
-    outer_length: int | None = None  # for wrapped text: code points of the outer string, which a finding then spans
 
 
 @dataclass(frozen=True, slots=True)

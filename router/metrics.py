@@ -41,7 +41,7 @@ def prepare_metrics_folder(runtime_dir: Path) -> Path:
     parent = runtime_dir / "metrics"
     parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     for old in parent.iterdir():
-        if not old.name.isdecimal() or int(old.name) == os.getpid() or not _is_running(int(old.name)):
+        if not old.name.isdecimal() or int(old.name) == os.getpid() or not is_running(int(old.name)):
             shutil.rmtree(old, ignore_errors=True)
     folder = parent / str(os.getpid())
     folder.mkdir(mode=0o700)
@@ -92,7 +92,8 @@ def _written(*paths: Path) -> list[str]:
     return [str(path) for path in paths if path.exists() and path.stat().st_size > 0]
 
 
-def _is_running(pid: int) -> bool:
+def is_running(pid: int) -> bool:
+    """Whether a process with this id lives, whoever owns it."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

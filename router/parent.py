@@ -20,7 +20,7 @@ from policies.types import Policy
 from router.control import ControlServer
 from router.identity import ensure_start_key
 from router.keys import ensure_private_folder, load_keys
-from router.metrics import forget_process, prepare_metrics_folder, remove_metrics_folder
+from router.metrics import forget_process, is_running, prepare_metrics_folder, remove_metrics_folder
 from router.models.catalogue import embedded_model
 from router.record_writer import RecordWriter
 from router.recorder import EngineState
@@ -249,15 +249,5 @@ def _url(listener: socket.socket) -> str:
 def _sweep(folder: Path) -> None:
     """Remove what gateways that were killed have left behind."""
     for left in folder.iterdir():
-        if left.name.isdecimal() and not Path(f"/proc/{left.name}").exists() and not _runs(int(left.name)):
+        if left.name.isdecimal() and not is_running(int(left.name)):
             shutil.rmtree(left, ignore_errors=True)
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import AsyncIterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,4 +83,3 @@ class Reply:
     outcome: Outcome
     body: JsonObject | None = None
     chunks: AsyncIterable[JsonObject] | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)

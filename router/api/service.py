@@ -14,6 +14,7 @@ from router.api.headers import outcome_headers
 from router.api.http import new_request_id
 from router.errors import GatehouseError, MethodNotAllowed, NotFound
 from router.identity import Identity
+from router.metrics import CONTENT_TYPE
 from router.running import Running, RunningPolicy
 from router.status import Status
 from router.telemetry import Telemetry
@@ -46,7 +47,7 @@ class Service:
         except GatehouseError as error:
             return error_response(error)
         page = await asyncio.to_thread(self._telemetry.render)  # it reads the files of every process
-        return Response(page, headers=_identified(), media_type="text/plain; version=0.0.4; charset=utf-8")
+        return Response(page, headers=_identified(), media_type=CONTENT_TYPE)
 
     async def models(self, request: Request) -> Response:
         """OpenAI's list of models: `auto`, `local`, `cloud` and those of the policy."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import openai
+import psutil
 import pytest
 from openai import OpenAI
 
@@ -365,3 +366,16 @@ def test_a_web_page_may_ask_only_from_an_origin_that_is_listed(tmp_path: Path) -
             assert (foreign.status_code, foreign.json()["error"]["code"]) == (403, "origin_not_allowed")
             assert "access-control-allow-origin" not in foreign.headers
             assert len(home.exchanges) == 2  # the self-test, and the request that was allowed
+
+
+def test_workers_and_engine_end_when_their_parent_is_killed(cloud: Recorder, tmp_path: Path) -> None:
+    """A gateway without its record writer must not go on answering."""
+    house = Gateway(tmp_path, POLICY.format(home=ENGINE, cloud=cloud.url)).start()
+    children = [psutil.Process(pid) for pid in house.children().values()]
+    assert len(children) == 2
+    house.process.kill()
+    house.stop()
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert not alive
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{house.root}/healthz", trust_env=False)
