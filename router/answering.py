@@ -58,7 +58,7 @@ class Answering:
         decision = exchange.planned
         if decision.route == "local":
             return await self._at_home(exchange, decision.model or exchange.running.policy.default_local)
-        grant = next(grant for grant in decision.grants if grant.purpose == "answer")
+        grant = next(grant for grant in decision.grants if grant.purpose != "escalation")
         try:
             return await self._outside(exchange, grant)
         except IntentNotDurable:

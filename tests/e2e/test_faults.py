@@ -368,6 +368,27 @@ def test_a_web_page_may_ask_only_from_an_origin_that_is_listed(tmp_path: Path) -
             assert len(home.exchanges) == 2  # the self-test, and the request that was allowed
 
 
+def test_a_local_model_without_its_key_is_down_from_the_start_and_falls_back_as_the_policy_says(tmp_path: Path) -> None:
+    with RecorderThread(Script()) as home, RecorderThread(Script()) as cloud:
+        keyed = f"{local_server(home.url)}, api_key_env: GATEHOUSE_TEST_ABSENT_KEY"
+        second = (
+            '\n  spare: {locality: local, backend: openai, base_url: "' + home.url + '", model: spare, context: 256}'
+        )
+        policy = POLICY.format(home=keyed, cloud=cloud.url).replace("\n  cloud: {", second + "\n  cloud: {", 1)
+        long_text = "Say hello. " * 100  # more than the spare model's window
+        with Gateway(tmp_path, policy + "fallback: {local_unavailable: cloud}\n") as house:
+            for stream in (False, True):
+                body = {"messages": [{"role": "user", "content": long_text}], "stream": stream}
+                answer = httpx.post(f"{house.url}/chat/completions", json=body, trust_env=False)
+                assert answer.status_code == 200, answer.text
+                assert answer.headers["x-gatehouse-route"] == "cloud"
+                assert answer.headers["x-gatehouse-reason"] == "fallback"
+            held = {"messages": [{"role": "user", "content": f"bob@corp-mail.com {long_text}"}]}
+            sent = len(cloud.exchanges)
+            assert httpx.post(f"{house.url}/chat/completions", json=held, trust_env=False).status_code in (404, 503)
+            assert len(cloud.exchanges) == sent
+
+
 def test_workers_and_engine_end_when_their_parent_is_killed(cloud: Recorder, tmp_path: Path) -> None:
     """A gateway without its record writer must not go on answering."""
     house = Gateway(tmp_path, POLICY.format(home=ENGINE, cloud=cloud.url)).start()
