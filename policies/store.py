@@ -58,8 +58,10 @@ class PolicyStore:
     Everything in force is one reference, replaced whole: readers in other threads never see half of a change.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, check: Callable[[Policy], None] = lambda policy: None) -> None:
+        """`check` raises `PolicyError` for a policy that is good in itself but cannot be served here."""
         self._name = name
+        self._check = check
         self._loaded: _Loaded | None = None
         self._seen: str | None = None
         self._error: str | None = None
@@ -143,6 +145,7 @@ class PolicyStore:
         self._seen = _digest(data)
         text = decode(data, self._name)
         policy = compile_policy(text, self._name)
+        self._check(policy)
         self._loaded = _Loaded(policy, text, self._seen, datetime.now(UTC).isoformat(timespec="milliseconds"))
         self._error = None
         for warning in policy.warnings:

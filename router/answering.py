@@ -133,7 +133,6 @@ class Answering:
         outgoing = await self._permitted(exchange, grant)
         outcome, decision = exchange.outcome, exchange.planned
         outcome.bytes_left += len(outgoing.body)
-        outcome.ignored = outgoing.ignored
         self._telemetry.bytes_left(grant.model, len(outgoing.body))
         if exchange.request.stream:
             chunks = await self._calls.open_stream(exchange, grant.model, outgoing)
@@ -143,7 +142,7 @@ class Answering:
             completion = await self._calls.complete(exchange, grant.model, outgoing)
             reply = None
         outcome.route, outcome.model = exchange.running.policy.models[grant.model].locality, grant.model
-        outcome.reason = reason or outcome.reason
+        outcome.reason, outcome.ignored = reason or outcome.reason, outgoing.ignored
         if reply is None:
             self._cache.keep(exchange, completion)
             reply = whole(exchange, completion)

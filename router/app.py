@@ -105,10 +105,10 @@ class Worker:
     def _backend(self, model: Model, policy: Policy) -> Backend:
         return make_backend(model, self.settings, policy.lan_networks)
 
-    def take(self, message: JsonObject) -> None:
+    async def take(self, message: JsonObject) -> None:
         """What the parent tells: a new policy, or the state of policy file and engine."""
         if message["t"] == "policy":
-            self.running.swap(effective_policy(message, self.settings))
+            self.running.swap(await asyncio.to_thread(effective_policy, message, self.settings))
             self.telemetry.policy_in_force(self.running.current.policy.label)
         elif message["t"] == "status":
             self.status.policy, self.status.engine = message["policy"], message["engine"]
@@ -249,7 +249,7 @@ def _settle_memory() -> None:
 
 async def _follow(told: asyncio.Queue[JsonObject], worker: Worker) -> None:
     while True:
-        worker.take(await told.get())
+        await worker.take(await told.get())
 
 
 async def _announce(worker: Worker, client: ControlClient) -> None:

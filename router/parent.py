@@ -12,16 +12,18 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
+from policies.errors import PolicyError, Problem
 from policies.store import PolicyStore
 from policies.types import Policy
 from router.control import ControlServer
 from router.identity import ensure_start_key
 from router.keys import ensure_private_folder, load_keys
 from router.metrics import forget_process, is_running, prepare_metrics_folder, remove_metrics_folder
-from router.models.catalogue import embedded_model
+from router.models.catalogue import ModelFileError, embedded_model
 from router.record_writer import RecordWriter
 from router.recorder import EngineState
 from router.running import with_local_server
@@ -51,7 +53,7 @@ class Parent:
     def __init__(self, settings: Settings, say: Callable[[Parent], None]) -> None:
         """`say` is called once, when the first worker is ready. Raises `PolicyError` for a policy that is not good."""
         self._say = say
-        self.store = PolicyStore(settings.policy)
+        self.store = PolicyStore(settings.policy, lambda policy: _check_engine(with_local_server(policy, settings)))
         self.policy: Policy = with_local_server(self.store.load(), settings)
         # A folder of its own for each gateway of this user: two may run side by side.
         run = settings.runtime_dir / str(os.getpid())
@@ -61,6 +63,7 @@ class Parent:
         self._supervisors: list[Supervisor] = []
         self._engine: Supervisor | None = None
         self._ready = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._counted_drops = self._counted_written = 0
         self._records_failing: str | None = None
 
@@ -95,7 +98,7 @@ class Parent:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(self._reload()))
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self._reload()))
         tasks = [
             loop.create_task(self.store.watch(self._changed)),
             loop.create_task(self._housekeep(writer)),
@@ -167,7 +170,12 @@ class Parent:
         self._telemetry.engine_state(_SHOWN_STATES[state])
         if state in ("restarting", "crash_loop"):
             self._telemetry.engine_restarted()
-        asyncio.get_running_loop().create_task(self._publish_status())
+        self._spawn(self._publish_status())
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _worker_changed(self, state: State) -> None:
         if state in ("restarting", "crash_loop"):
@@ -179,7 +187,7 @@ class Parent:
         """A new version of the file has been read: in force when it is good, reported when it is not."""
         self._telemetry.policy_loaded(policy is not None)
         if policy is not None:
-            self.policy = with_local_server(policy, self.settings)  # has succeeded at the start with these settings
+            self.policy = with_local_server(policy, self.settings)
             if self.needs_engine and self._engine is None:
                 self._engine = self._make_engine()
                 await self._engine.start()
@@ -229,6 +237,16 @@ class Parent:
             if writer.failing != self._records_failing:
                 self._records_failing = writer.failing
                 await self._publish_status()
+
+
+def _check_engine(policy: Policy) -> None:
+    """Raise `PolicyError` for a model of the embedded engine that is not on this machine."""
+    for model in policy.models.values():
+        if model.backend == "engine":
+            try:
+                embedded_model(model.model)
+            except ModelFileError as error:
+                raise PolicyError(policy.source, [Problem(0, 0, f"models.{model.name}: {error}")]) from None
 
 
 def _listen(host: str, port: int) -> socket.socket:

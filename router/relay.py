@@ -72,6 +72,8 @@ class Relay:
             self._exchange.outcome.finish_reason = choice.get("finish_reason") or self._exchange.outcome.finish_reason
             if self._hide_logprobs:
                 choice.pop("logprobs", None)
+        if chunk.get("usage") and len(self._exchange.outcome.usage) > 1:  # an escalation used two models
+            chunk["usage"] = self._exchange.total_usage()
         if not self._include_usage and "usage" in chunk:
             if not chunk.get("choices"):
                 return None

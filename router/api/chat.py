@@ -95,8 +95,10 @@ class ChatEndpoint:
             self._count(-1)
             if watch is not None:
                 await watch.stop()
-            if exchange is not None:
-                exchange.finish("internal_error", 500)  # unless it has ended already
+            if exchange is not None:  # each does nothing once it has ended
+                if watch is not None and watch.gone:
+                    exchange.finish("client_closed", 499)
+                exchange.finish("internal_error", 500)
 
     def _count(self, change: int) -> None:
         self._in_flight += change
@@ -162,17 +164,11 @@ class ChatEndpoint:
                 await started.write(sse.HEARTBEAT)
                 await asyncio.wait({answering}, timeout=_HEARTBEAT_SECONDS)
             reply = answering.result()
-        finally:
-            if not answering.done():
-                answering.cancel()
-                await asyncio.wait({answering})
-        try:
             if not pending:
                 await started.start(outcome_headers(exchange.request.id, reply.outcome))
             await self._relay(exchange, reply, started, pending)
         finally:
-            if isinstance(reply.chunks, Relay):
-                await reply.chunks.close()
+            await _let_go(answering)
 
     async def _relay(self, exchange: Exchange, reply: Reply, started: Started, pending: bool) -> None:
         last: dict[str, Any] | None = None
@@ -213,6 +209,16 @@ class Started:
         outcome = exchange.outcome if exchange is not None else Outcome()
         outcome.route = "refused"
         await respond_error(self.send, error, outcome_headers(request_id, outcome), self._receive)
+
+
+async def _let_go(answering: asyncio.Future[Reply]) -> None:
+    """Stop an answer that is still being made; close the upstream of one that nobody reads."""
+    answering.cancel()
+    await asyncio.wait({answering})
+    if not answering.cancelled() and answering.exception() is None:
+        chunks = answering.result().chunks
+        if isinstance(chunks, Relay):
+            await chunks.close()
 
 
 def _local_only(scope: Scope) -> bool:

@@ -140,13 +140,10 @@ class DisconnectWatch:
             self.gone = True
             self._task.cancel()
 
-    def over(self) -> None:
+    async def stop(self) -> None:
         """The answer is out: what the server says of the connection from now on is not news."""
         self._over = True
         self._timer.cancel()
-
-    async def stop(self) -> None:
-        self.over()
         if self._watching is not None and not self._watching.done():
             self._watching.cancel()
             with contextlib.suppress(asyncio.CancelledError):
