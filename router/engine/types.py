@@ -7,40 +7,64 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How the next token is chosen. `temperature` 0 is greedy; `grammar` is GBNF that every answer must follow."""
+    """How the next token is chosen. `temperature` 0 is greedy; `grammar` is GBNF that every answer must follow.
+
+    The defaults of what follows `grammar` change nothing: no cut, no penalty.
+    """
 
     temperature: float
     top_p: float
     seed: int
     grammar: str | None = None
+    top_k: int = 0  # 0: all
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class ChatCall:
-    """One validated chat-completions body. `messages` hold only `role` and `content`, both strings."""
+    """One validated chat-completions body. `messages` hold what a chat template reads, all texts as strings."""
 
-    messages: tuple[dict[str, str], ...] = field(repr=False)
+    messages: tuple[dict[str, Any], ...] = field(repr=False)
     sampling: Sampling = field(repr=False)
+    model: str = ""
     stream: bool = False
     include_usage: bool = False
     max_tokens: int | None = None
     stop: tuple[str, ...] = field(default=(), repr=False)
     top_logprobs: int | None = None  # None: no logprobs; 0: of the chosen token only
+    n: int = 1
+    tools: tuple[dict[str, Any], ...] = field(default=(), repr=False)
+    must_call: str | bool = False  # a tool's name, or whether some tool must be called
+    salt: str | None = field(default=None, repr=False)
+    tenant: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """What the decode loop needs of one request."""
+    """What the decode loop needs of one request.
+
+    `salt` names the partition within which prefixes are reused; None is a partition of its own. `tenant` is whom the
+    queue is fair to. Both are keyed digests. The first `public` tokens of the prompt are the template's own: they
+    hold nothing of any caller's and may be shared by all.
+    """
 
     prompt: tuple[int, ...] = field(repr=False)
     max_tokens: int
     sampling: Sampling = field(repr=False)
     stop: tuple[str, ...] = field(default=(), repr=False)
     top_logprobs: int | None = None
+    salt: str | None = field(default=None, repr=False)
+    tenant: str = field(default="", repr=False)
+    adapter: str | None = None
+    public: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +91,7 @@ class Finished:
     reason: str
     prompt_tokens: int
     completion_tokens: int
+    cached_tokens: int = 0  # of the prompt, reused from the same partition
 
 
 @dataclass(frozen=True, slots=True)
