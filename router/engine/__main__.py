@@ -21,6 +21,8 @@ from router.engine.process import SocketError, die_with_parent, leave_no_core, l
 _UNUSABLE = 3
 _KEEP_ALIVE_S = 120  # longer than a client keeps an idle connection, so that it never writes to a closed one
 _GRACE_S = 5
+# The decode thread takes Python's lock back after each native call; the default of 5 ms is a seventh of a step.
+_SWITCH_S = 0.0005
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -31,6 +33,8 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=0, help="0: the processors that this process may use")
     parser.add_argument("--context", type=int, default=8192, help="tokens, prompt and answer together")
     parser.add_argument("--queue", type=int, default=64, help="requests that may wait")
+    parser.add_argument("--queue-tokens", type=int, default=131_072, help="tokens that they may ask for together")
+    parser.add_argument("--slots", type=int, default=8, help="requests that are answered at the same time")
     parser.add_argument("--log-level", choices=("error", "debug"), default="error", help="debug: llama.cpp's own log")
     return parser.parse_args(argv)
 
@@ -67,6 +71,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _serve(arguments: argparse.Namespace, listener: socket.socket) -> None:
+    sys.setswitchinterval(_SWITCH_S)
     spin_briefly()
     # These import llama_cpp, which reads its environment when it is loaded.
     from router.engine.server import create_app
@@ -78,6 +83,8 @@ def _serve(arguments: argparse.Namespace, listener: socket.socket) -> None:
         threads=arguments.threads or usable_cpus(),
         context=arguments.context,
         queue=arguments.queue,
+        queue_tokens=arguments.queue_tokens,
+        slots=arguments.slots,
         verbose=arguments.log_level == "debug",
     )
     engine = Engine(options, _die)

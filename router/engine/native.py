@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence as Seq
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -16,23 +16,16 @@ import llama_cpp.llama_cpp as llama
 import numpy as np
 import numpy.typing as npt
 
-_FLASH_ATTENTION_OFF = 0  # LLAMA_FLASH_ATTN_TYPE_DISABLED
+_ABORTED = 2  # what llama_decode returns when its abort callback said so
+# llama.cpp asks this callback before each operation whether to go on: a C function of the platform, which reads a byte
+# of ours, so that the question never waits for Python's lock. The length of an empty text is 0, false.
+_ABORT_WHEN_SET = llama.ggml_abort_callback(ctypes.cast(ctypes.CDLL(None).strlen, ctypes.c_void_p).value or 0)
 
 Logits = npt.NDArray[np.float32]
 
 
 class NativeError(Exception):
     """llama.cpp could not load the model, make the context, or decode."""
-
-
-@dataclass(frozen=True, slots=True)
-class BatchToken:
-    """One token of a step: where it stands in which sequence, and whether its logits are wanted."""
-
-    token: int
-    position: int
-    sequence: int
-    wants_logits: bool
 
 
 def _write_log(_level: int, text: bytes, _data: object) -> None:
@@ -50,12 +43,12 @@ _LOGGERS = {True: llama.llama_log_callback(_write_log), False: llama.llama_log_c
 class NativeModel:
     """A GGUF in memory: vocabulary, chat template, metadata. Its read-only calls may be used from any thread."""
 
-    def __init__(self, path: str, *, verbose: bool = False) -> None:
-        """Load `path` on the CPU. Raises NativeError."""
+    def __init__(self, path: str, *, gpu_layers: int = 0, verbose: bool = False) -> None:
+        """Load `path`, `gpu_layers` of it on an accelerator where one is built in. Raises NativeError."""
         llama.llama_log_set(_LOGGERS[verbose], None)
         llama.llama_backend_init()
         params = llama.llama_model_default_params()
-        params.n_gpu_layers = 0
+        params.n_gpu_layers = gpu_layers
         self.handle = llama.llama_model_load_from_file(path.encode(), params)
         if not self.handle:
             raise NativeError("llama.cpp cannot load this file")
@@ -70,6 +63,11 @@ class NativeModel:
         """The chat template of the metadata."""
         raw = llama.llama_model_chat_template(self.handle, None)
         return raw.decode("utf-8") if raw else None
+
+    @cached_property
+    def can_cut(self) -> bool:
+        """Whether a sequence can be cut at any position: not so for a recurrent memory, which has no positions."""
+        return not (llama.llama_model_is_recurrent(self.handle) or llama.llama_model_is_hybrid(self.handle))
 
     @property
     def description(self) -> str:
@@ -120,61 +118,174 @@ class NativeModel:
             known = self._pieces[token] = self._piece(token, special=False)
         return known
 
+    @cached_property
+    def _ends(self) -> frozenset[int]:
+        return frozenset(token for token in range(self.size) if llama.llama_vocab_is_eog(self.vocab, token))
+
     def is_end(self, token: int) -> bool:
         """Whether `token` ends the model's turn."""
-        return bool(llama.llama_vocab_is_eog(self.vocab, token))
+        return token in self._ends
+
+    def close(self) -> None:
+        """Free the model. Idempotent; its contexts must have been closed."""
+        handle, self.handle = self.handle, None
+        if handle:
+            llama.llama_model_free(handle)
+
+
+@dataclass(slots=True)
+class Step:
+    """The tokens of one decode step, in parallel lists: token, position, sequence, and whether its logits are wanted.
+
+    Tokens of one sequence stand in order of their positions. `starts` are the rows of a wanted token's logits.
+    """
+
+    tokens: list[int] = field(default_factory=list)
+    positions: list[int] = field(default_factory=list)
+    sequences: list[int] = field(default_factory=list)
+    wanted: list[bool] = field(default_factory=list)
+
+    def add(self, sequence: int, position: int, tokens: Seq[int], *, wants_all: bool, wants_last: bool) -> None:
+        """Append the next tokens of one sequence, the first of them at `position`."""
+        count = len(tokens)
+        self.tokens += tokens
+        self.positions += range(position, position + count)
+        self.sequences += [sequence] * count
+        self.wanted += [wants_all] * (count - 1) + [wants_all or wants_last]
+
+    def __len__(self) -> int:
+        return len(self.tokens)
 
 
 class NativeContext:
-    """The KV cache and the batch. It belongs to one thread: the decode thread."""
+    """The KV cache and the batch. It belongs to one thread at a time: the decode thread, once it serves.
 
-    def __init__(self, model: NativeModel, *, context: int, batch: int, sequences: int, threads: int) -> None:
-        """`context` tokens for all sequences together, at most `batch` tokens a step. Raises NativeError."""
+    Each sequence has a part of the cache of its own, `context` tokens long: what one holds costs the others nothing.
+    """
+
+    def __init__(
+        self,
+        model: NativeModel,
+        *,
+        context: int,
+        batch: int,
+        sequences: int,
+        threads: int,
+        flash_attention: bool = True,
+    ) -> None:
+        """`context` tokens for each of `sequences`, at most `batch` tokens a step. Raises NativeError."""
         params = llama.llama_context_default_params()
-        params.n_ctx = context
+        params.n_ctx = context * sequences
         params.n_batch = params.n_ubatch = batch
         params.n_seq_max = sequences
-        params.kv_unified = True
+        params.kv_unified = False
         params.n_threads = params.n_threads_batch = threads
         params.no_perf = True
-        # On the CPU flash attention sums values in half precision: 9 of 13 greedy answers came out different from
-        # those of llama-cpp-python's own API, which leaves it off as well; without it all 13 were the same.
-        params.flash_attn_type = _FLASH_ATTENTION_OFF
+        params.flash_attn_type = int(flash_attention)
         self._model = model
         self._handle = llama.llama_init_from_model(model.handle, params)
         if not self._handle:
             raise NativeError("llama.cpp cannot make a context of this size")
         self._memory = llama.llama_get_memory(self._handle)
-        self._batch: Any = llama.llama_batch_init(batch, 0, 1)
+        self._batch = _Batch(batch)
+        self._abort_flag = ctypes.create_string_buffer(2)
+        llama.llama_set_abort_callback(self._handle, _ABORT_WHEN_SET, ctypes.addressof(self._abort_flag))
         self.batch_size = batch
-        self.length: int = llama.llama_n_ctx(self._handle)
+        self.sequences = sequences
+        self.length: int = llama.llama_n_ctx_seq(self._handle)
 
-    def decode(self, tokens: Sequence[BatchToken]) -> None:
-        """Run the model over one step's tokens. Raises NativeError; the caller then forgets the sequences."""
-        batch = self._batch
-        batch.n_tokens = len(tokens)
-        for index, entry in enumerate(tokens):
-            batch.token[index] = entry.token
-            batch.pos[index] = entry.position
-            batch.n_seq_id[index] = 1
-            batch.seq_id[index][0] = entry.sequence
-            batch.logits[index] = entry.wants_logits
-        code = llama.llama_decode(self._handle, batch)
+    @property
+    def handle(self) -> Any:
+        """llama.cpp's own pointer, for the adapters."""
+        return self._handle
+
+    def decode(self, step: Step) -> bool:
+        """Run the model over one step. False: `abort` ended it, and the step's positions must be forgotten.
+
+        Raises NativeError; the caller then forgets the sequences.
+        """
+        self._abort_flag.raw = b"\0\0"
+        code = llama.llama_decode(self._handle, self._batch.fill(step))
+        if code == _ABORTED:
+            return False
         if code != 0:
             raise NativeError(f"llama_decode returned {code}")
+        return True
 
-    def logits(self, index: int) -> Logits:
-        """The logits of the step's entry `index`: a view that the next step overwrites. Waits for the computation."""
-        pointer = llama.llama_get_logits_ith(self._handle, index)
+    def abort(self) -> None:
+        """End the decode that is in progress, at its next operation. May be called from any thread."""
+        self._abort_flag.raw = b"\1\0"
+
+    def logits(self, rows: int) -> Logits:
+        """The logits of the last step's wanted tokens, in their order: shape (rows, vocabulary).
+
+        A view that the next step overwrites. Waits for the computation. Raises NativeError.
+        """
+        pointer = llama.llama_get_logits(self._handle)
         if not pointer:
-            raise NativeError("llama.cpp has no logits for this token")
-        return np.ctypeslib.as_array(pointer, shape=(self._model.size,))
+            raise NativeError("llama.cpp has no logits for this step")
+        return np.ctypeslib.as_array(pointer, shape=(rows, self._model.size))
 
-    def forget(self, sequence: int) -> None:
-        """Drop everything that the KV cache holds of `sequence`: no request sees what another one asked."""
+    def forget(self, sequence: int, start: int = 0) -> bool:
+        """Drop what the cache holds of `sequence` from position `start` on.
+
+        False: this model's memory cannot be cut there (a recurrent one), and all of the sequence has been dropped.
+        """
+        if llama.llama_memory_seq_rm(self._memory, sequence, start, -1):
+            return True
         llama.llama_memory_seq_rm(self._memory, sequence, -1, -1)
+        return start == 0
+
+    def save(self, sequence: int) -> bytes:
+        """What the cache holds of `sequence`, to be loaded into any sequence of a context like this one."""
+        size = llama.llama_state_seq_get_size(self._handle, sequence)
+        buffer = (ctypes.c_uint8 * size)()
+        written = llama.llama_state_seq_get_data(self._handle, buffer, size, sequence)
+        return bytes(memoryview(buffer)[:written])
+
+    def load(self, sequence: int, state: bytes) -> bool:
+        """Put a saved state in the place of what the cache holds of `sequence`. False: it holds nothing now."""
+        buffer = (ctypes.c_uint8 * len(state)).from_buffer_copy(state)
+        if llama.llama_state_seq_set_data(self._handle, buffer, len(state), sequence) > 0:
+            return True
+        llama.llama_memory_seq_rm(self._memory, sequence, -1, -1)
+        return False
 
     def close(self) -> None:
-        """Free the batch and the context."""
-        llama.llama_batch_free(self._batch)
-        llama.llama_free(self._handle)
+        """Free the context. Idempotent."""
+        handle, self._handle = self._handle, None
+        if handle:
+            llama.llama_free(handle)
+
+
+class _Batch:
+    """A `llama_batch` over numpy arrays, so that a step is filled in five assignments."""
+
+    def __init__(self, size: int) -> None:
+        self._tokens = np.zeros(size, np.int32)
+        self._positions = np.zeros(size, np.int32)
+        self._counts = np.ones(size, np.int32)
+        self._sequences = np.zeros(size, np.int32)
+        self._wanted = np.zeros(size, np.int8)
+        # Each token has a list of sequences: here one of length one, an element of the array above.
+        base, width = self._sequences.ctypes.data, self._sequences.itemsize
+        self._pointers = np.arange(base, base + size * width, width, dtype=np.uintp)
+        self._batch = llama.llama_batch()
+        for name, array in (
+            ("token", self._tokens),
+            ("pos", self._positions),
+            ("n_seq_id", self._counts),
+            ("seq_id", self._pointers),
+            ("logits", self._wanted),
+        ):
+            kind = type(getattr(self._batch, name))
+            setattr(self._batch, name, ctypes.cast(array.ctypes.data, kind))
+
+    def fill(self, step: Step) -> Any:
+        count = len(step)
+        self._batch.n_tokens = count
+        self._tokens[:count] = step.tokens
+        self._positions[:count] = step.positions
+        self._sequences[:count] = step.sequences
+        self._wanted[:count] = step.wanted
+        return self._batch

@@ -1,7 +1,7 @@
-"""The decode loop: sequences wait, join, are stepped together, and leave. One thread; no content is printed.
+"""Continuous batching over one context: sequences wait, join, are stepped together, and leave, one step at a time.
 
-The HTTP side reaches it through `submit` and `cancel` alone, which never wait for a step; it answers through each
-sequence's `emit`. With one slot it serves one request at a time; more slots batch them.
+The HTTP side reaches a lane through `submit` and `cancel` alone, which never wait for a step; it answers through each
+sequence's `emit`. No content is printed.
 """
 
 from __future__ import annotations
@@ -9,188 +9,371 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from router.engine.native import BatchToken, Logits, NativeContext, NativeError, NativeModel
-from router.engine.sampling import DeadEndError, Sampler, describe
-from router.engine.text import TextAssembler
-from router.engine.types import Emit, Event, Failed, Finished, Generation
+from router.engine.loop import NativeClock
+from router.engine.native import Logits, NativeContext, NativeError, NativeModel, Step
+from router.engine.pace import Pace, share
+from router.engine.prefix import SlotTable
+from router.engine.queue import FairQueue, QueueFullError, QueueLimits
+from router.engine.sampling import DeadEndError, describe
+from router.engine.sequence import Sequence
+from router.engine.types import Event, Failed, Finished
 
-# A prompt is decoded in pieces of this size, between which a cancellation is seen and another sequence may step.
-# Measured with SmolLM2-135M on 2 cores: pieces of 64 are decoded as fast, a token, as pieces of 512.
-PREFILL_CHUNK = 64
 _FIRST_GUESS_S = 2.0  # of one request's duration, for Retry-After, until one has been measured
+_STOPPING = Failed("local_unavailable", "The local engine is stopping.")
 
 
-class QueueFullError(Exception):
-    """No room to wait. `retry_after` is in seconds."""
+@dataclass(slots=True)
+class LaneFigures:
+    """Counters since the model was loaded (`…_total`) and the present state. Seconds, tokens, requests."""
 
-    def __init__(self, retry_after: int) -> None:
-        super().__init__("the queue is full")
-        self.retry_after = retry_after
+    waiting: int = 0
+    running: int = 0
+    slots: int = 0
+    queue_tokens: int = 0
+    requests_total: int = 0
+    cancelled_total: int = 0
+    refused_total: int = 0
+    wait_seconds_total: float = 0.0
+    first_tokens_total: int = 0
+    first_token_seconds_total: float = 0.0
+    prompt_tokens_total: int = 0  # decoded; reused ones are `prefix_tokens_total`
+    prefill_seconds_total: float = 0.0
+    decoded_tokens_total: int = 0
+    decode_seconds_total: float = 0.0
+    steps_total: int = 0
+    batched_tokens_total: int = 0
+    prefix_hits_total: int = 0
+    prefix_tokens_total: int = 0
+    speculated_total: int = 0
+    accepted_total: int = 0
+    sampling_seconds_total: float = 0.0
 
 
-class StoppedError(Exception):
-    """The loop takes no more requests."""
+@dataclass(slots=True)
+class _Part:
+    """One sequence's part of a step: its tokens from `start` on, and where the rows of their logits begin."""
 
-
-class Sequence:
-    """One request inside the loop. Only the decode thread touches it, but for `is_cancelled`."""
-
-    def __init__(self, generation: Generation, sampler: Sampler, emit: Emit) -> None:
-        self.generation = generation
-        self.sampler = sampler
-        self.emit = emit
-        self.text = TextAssembler(generation.stop)
-        self.slot = -1
-        self.fed = 0  # prompt tokens decoded
-        self.produced = 0  # answer tokens
-        self.next_token = -1
-        self.started = 0.0
-        self.is_cancelled = False
-        self.is_done = False
+    sequence: Sequence
+    start: int
+    tokens: list[int]
+    row: int = -1  # -1: no logits are wanted
 
     @property
-    def is_prefilling(self) -> bool:
-        return self.fed < len(self.generation.prompt)
-
-    def take(self, room: int) -> list[BatchToken]:
-        """The next tokens to decode, at most `room`: a piece of the prompt, or the token chosen last."""
-        prompt = self.generation.prompt
-        if not self.is_prefilling:
-            return [BatchToken(self.next_token, len(prompt) + self.produced - 1, self.slot, True)]
-        end = min(self.fed + min(room, PREFILL_CHUNK), len(prompt))
-        piece = [BatchToken(prompt[at], at, self.slot, at == len(prompt) - 1) for at in range(self.fed, end)]
-        self.fed = end
-        return piece
+    def is_prompt(self) -> bool:
+        return self.start < len(self.sequence.generation.prompt)
 
 
-class Scheduler:
-    """Owns the context, the waiting line and the running sequences."""
+class Lane:
+    """Owns one context, the line in front of it and the sequences in it."""
 
-    def __init__(self, model: NativeModel, context: NativeContext, *, queue_limit: int, slots: int = 1) -> None:
+    def __init__(
+        self,
+        model: NativeModel,
+        context: NativeContext,
+        *,
+        limits: QueueLimits,
+        clock: NativeClock,
+        wake: Callable[[], None],
+        use_adapter: Callable[[str | None], None] | None = None,
+    ) -> None:
+        """`wake` tells the loop that there is work. `use_adapter` is called before a step when the adapter changes."""
         self._model = model
         self._context = context
-        self._queue_limit = queue_limit
-        self._free_slots = list(range(slots))
-        self._slots = slots
-        self._changed = threading.Condition()
-        self._waiting: deque[Sequence] = deque()
+        self._clock = clock
+        self._wake = wake
+        self._use_adapter = use_adapter
+        self._adapter: str | None = None
+        self._lock = threading.Lock()
+        self._queue: FairQueue[Sequence] = FairQueue(limits)
+        self._table = SlotTable(context.sequences)
         self._running: list[Sequence] = []
-        self._is_stopped = False
+        self._alone: Sequence | None = None  # whose prompt is all that the step in progress decodes
+        self._openings: dict[str | None, tuple[list[int], bytes]] = {}  # adapter -> the template's own opening, saved
+        self._pace = Pace()
         self._typical_s = _FIRST_GUESS_S
+        self._figures = LaneFigures(slots=context.sequences)
+        self._outbox: list[tuple[Sequence, Event]] = []
+        self.used = time.monotonic()  # when a request came last
 
     # The HTTP side.
 
     @property
     def depth(self) -> tuple[int, int]:
         """How many wait, how many run."""
-        return len(self._waiting), len(self._running)
+        return len(self._queue), len(self._running)
+
+    def figures(self) -> LaneFigures:
+        """The figures now; the same object each time."""
+        self._figures.waiting, self._figures.running = self.depth
+        self._figures.queue_tokens = self._queue.tokens
+        return self._figures
 
     def submit(self, sequence: Sequence) -> None:
-        """Put `sequence` in line. Raises QueueFullError, StoppedError."""
-        with self._changed:
-            if self._is_stopped:
-                raise StoppedError
-            busy = len(self._running) + len(self._waiting)
-            if busy >= self._slots + self._queue_limit:
-                raise QueueFullError(max(1, math.ceil(self._typical_s * (busy + 1 - self._slots) / self._slots)))
-            self._waiting.append(sequence)
-            self._changed.notify()
+        """Put `sequence` in line. Raises QueueFullError."""
+        tenant = sequence.generation.tenant
+        with self._lock:
+            self.used = time.monotonic()
+            free = max(0, self._context.sequences - len(self._running))
+            scope = self._queue.full_for(tenant, sequence.wanted, free)
+            if scope is not None:
+                self._figures.refused_total += 1
+                ahead = len(self._queue) + len(self._running) + 1 - self._context.sequences
+                raise QueueFullError(max(1, math.ceil(self._typical_s * ahead / self._context.sequences)), scope)
+            self._figures.requests_total += 1
+            self._queue.push(tenant, sequence, sequence.wanted)
+        self._wake()
 
     def cancel(self, sequence: Sequence) -> None:
         """Take `sequence` out: at once while it waits, before the next step while it runs. Idempotent."""
-        with self._changed:
+        with self._lock:
             sequence.is_cancelled = True
-            if sequence in self._waiting:
-                self._waiting.remove(sequence)
-
-    def stop(self) -> None:
-        """Take no more requests, and end the loop at the next step; what is unfinished fails."""
-        with self._changed:
-            self._is_stopped = True
-            self._changed.notify()
+            if self._queue.remove(sequence):
+                sequence.is_done = True
+                self._figures.cancelled_total += 1
+            elif self._alone is sequence:
+                self._context.abort()
+        self._wake()
 
     # The decode thread.
 
-    def run(self) -> None:
-        """The loop itself. Returns after `stop`."""
-        while self._admit():
-            self._step()
-        with self._changed:
-            unfinished = [*self._running, *self._waiting]
-            self._waiting.clear()
-        for sequence in unfinished:
-            self._leave(sequence, Failed("local_unavailable", "The local engine is stopping."))
-
-    def _admit(self) -> bool:
-        """Let cancelled sequences go and waiting ones in; sleep while there is nothing to do. False: stopped."""
+    def step(self) -> bool:
+        """Let cancelled sequences go and waiting ones in, then decode once. False: there was nothing to do."""
         for sequence in [running for running in self._running if running.is_cancelled]:
-            self._leave(sequence, None)
-        with self._changed:
-            while not (self._waiting or self._running or self._is_stopped):
-                self._changed.wait()
-            while self._waiting and self._free_slots and not self._is_stopped:
-                sequence = self._waiting.popleft()
-                sequence.slot = self._free_slots.pop()
-                sequence.started = time.monotonic()
+            self._figures.cancelled_total += 1
+            self._leave(sequence)
+        self._admit()
+        if self._running:
+            self._run_step(self._plan())
+        self._flush()
+        return bool(self._running)
+
+    def end(self) -> None:
+        """Fail what is unfinished: the engine stops."""
+        with self._lock:
+            waiting = self._queue.drain()
+        for sequence in waiting:
+            sequence.is_done = True
+            self._outbox.append((sequence, _STOPPING))
+        for sequence in list(self._running):
+            self._leave(sequence, _STOPPING)
+        self._flush()
+
+    def _flush(self) -> None:
+        """Hand events on when the step's work is done: whoever takes them wants Python's lock."""
+        outbox, self._outbox = self._outbox, []
+        for sequence, event in outbox:
+            sequence.emit(event)
+
+    def _admit(self) -> None:
+        while self._table.has_free:
+            with self._lock:
+                sequence = self._queue.pop(lambda waiting: waiting.may_start)
+                if sequence is None:
+                    return
                 self._running.append(sequence)
-            return not self._is_stopped
+            sequence.started = time.monotonic()
+            self._figures.wait_seconds_total += sequence.started - sequence.submitted
+            self._settle(sequence)
+            self._running.sort(key=_index)  # neighbours in the cache are decoded together
 
-    def _step(self) -> None:
-        """Decode once for every running sequence, and let those with logits choose their next token."""
-        batch: list[BatchToken] = []
-        due: list[tuple[Sequence, int]] = []
-        for sequence in self._running:
-            batch += sequence.take(self._context.batch_size - len(batch))
-            if not sequence.is_prefilling:
-                due.append((sequence, len(batch) - 1))
+    def _settle(self, sequence: Sequence) -> None:
+        """Give `sequence` a slot, with as much of its prompt as the cache may lend it."""
+        generation = sequence.generation
+        place = self._table.place(generation.prompt, sequence.partition)
+        slot, kept = place.slot, place.kept
+        if place.source is not None and not self._context.load(slot.index, self._context.save(place.source.index)):
+            slot.tokens, kept = [], 0
+        if kept:
+            self._figures.prefix_hits_total += 1
+            self._figures.prefix_tokens_total += kept
+        else:
+            kept = self._open(sequence, slot.tokens if slot.adapter == generation.adapter else [], slot.index)
+        if not self._context.forget(slot.index, kept):
+            kept = 0
+        slot.tokens = list(generation.prompt[:kept])
+        self._table.occupy(slot, sequence.partition, generation.adapter)
+        sequence.slot, sequence.fed, sequence.cached = slot, kept, kept
+
+    def _open(self, sequence: Sequence, held: list[int], index: int) -> int:
+        """The template's own opening, which all may share: kept where it stands, or loaded. Its length, or 0."""
+        generation = sequence.generation
+        public = list(generation.prompt[: generation.public])
+        saved, state = self._openings.get(generation.adapter, ([], b""))
+        if not public or saved != public:
+            return 0
+        if held[: len(public)] == public or self._context.load(index, state):
+            return min(len(public), len(generation.prompt) - 1)
+        return 0
+
+    def _plan(self) -> list[_Part]:
+        """What the next step decodes. Adapters apply to a whole step, so one adapter's sequences have their turn."""
+        group = self._turn()
+        parts = [_Part(sequence, 0, []) for sequence in group]
+        taken = 0
+        for part in parts:
+            if not part.sequence.is_prefilling:
+                said, prompt = part.sequence.said, part.sequence.generation.prompt
+                part.start = len(prompt) + len(said) - 1
+                part.tokens = [said[-1], *(part.sequence.guess() if self._may_guess else [])]
+                taken += len(part.tokens)
+        reading = sorted((part for part in parts if not part.tokens), key=lambda part: part.sequence.started)
+        room = self._pace.room(taken, self._context.batch_size)
+        shares = share([len(part.sequence.generation.prompt) - part.sequence.fed for part in reading], room)
+        for part, count in zip(reading, shares, strict=True):
+            part.start = part.sequence.fed
+            part.tokens = list(part.sequence.generation.prompt[part.start : part.start + self._cut(part, count)])
+        return [part for part in parts if part.tokens]
+
+    @property
+    def _may_guess(self) -> bool:
+        """Whether a step has room for guesses: one lone talker, and a cache that can be cut behind a wrong one."""
+        return len(self._running) == 1 and not len(self._queue) and self._model.can_cut
+
+    def _turn(self) -> list[Sequence]:
+        adapters = sorted({sequence.generation.adapter for sequence in self._running}, key=lambda name: name or "")
+        if self._use_adapter is not None and adapters != [self._adapter]:
+            after = [name for name in adapters if (name or "") > (self._adapter or "")]
+            self._adapter = (after or adapters)[0]
+            self._use_adapter(self._adapter)
+        return [sequence for sequence in self._running if sequence.generation.adapter == self._adapter]
+
+    def _cut(self, part: _Part, count: int) -> int:
+        """End a piece of a prompt where the template's own opening ends, while that is still to be saved."""
+        generation = part.sequence.generation
+        left = generation.public - part.start
+        return left if 0 < left < count and generation.adapter not in self._openings else count
+
+    def _run_step(self, parts: list[_Part]) -> None:
+        step = Step()
+        rows = 0
+        for part in parts:
+            slot = part.sequence.slot
+            assert slot is not None
+            ends = part.start + len(part.tokens) >= len(part.sequence.generation.prompt)
+            step.add(slot.index, part.start, part.tokens, wants_all=not part.is_prompt, wants_last=ends)
+            if ends:
+                part.row = rows
+                rows += 1 if part.is_prompt else len(part.tokens)
+        with self._lock:
+            self._alone = parts[0].sequence if len(self._running) == 1 and parts[0].is_prompt else None
+        began = time.monotonic()
         try:
-            self._context.decode(batch)
-            rows = [(sequence, self._context.logits(index)) for sequence, index in due]
+            with self._clock.running():
+                is_whole = self._context.decode(step)
+                logits = self._context.logits(rows) if rows and is_whole else None
         except NativeError:
-            for sequence in list(self._running):
-                self._leave(sequence, Failed("engine_error", "The local engine could not decode this request."))
+            for part in parts:
+                self._leave(part.sequence, Failed("engine_error", "The local engine could not decode this request."))
             return
-        for sequence, logits in rows:
-            self._advance(sequence, logits)
+        finally:
+            with self._lock:
+                self._alone = None
+        decoded = time.monotonic()
+        if not is_whole:
+            for part in parts:
+                self._context.forget(_index(part.sequence), part.start)
+            return
+        self._note(parts, len(step), decoded - began)
+        for part in parts:
+            self._advance(part, logits)
+        self._figures.sampling_seconds_total += time.monotonic() - decoded
 
-    def _advance(self, sequence: Sequence, logits: Logits) -> None:
+    def _note(self, parts: list[_Part], count: int, seconds: float) -> None:
+        self._pace.learn(count, seconds)
+        figures = self._figures
+        read = sum(len(part.tokens) for part in parts if part.is_prompt)
+        figures.steps_total += 1
+        figures.batched_tokens_total += count
+        figures.prompt_tokens_total += read
+        figures.prefill_seconds_total += seconds * read / count
+        figures.decode_seconds_total += seconds * (count - read) / count
+
+    def _advance(self, part: _Part, logits: Logits | None) -> None:
+        sequence, slot = part.sequence, part.sequence.slot
+        assert slot is not None
+        if part.is_prompt:
+            slot.tokens += part.tokens
+            sequence.fed += len(part.tokens)
+            self._save_opening(sequence)
+            if part.row >= 0 and logits is not None:
+                self._choose(sequence, logits[part.row])
+            return
+        assert logits is not None
+        right = 0
+        for offset, token in enumerate(part.tokens):
+            slot.tokens.append(token)
+            is_last = offset + 1 == len(part.tokens)
+            if not self._choose(sequence, logits[part.row + offset]) or is_last:
+                break
+            if sequence.said[-1] != part.tokens[offset + 1]:
+                break
+            right += 1
+        guessed = len(part.tokens) - 1
+        if guessed:
+            self._figures.speculated_total += guessed
+            self._figures.accepted_total += right
+            sequence.learn(guessed, right)
+            if sequence.slot is not None:
+                self._context.forget(slot.index, len(slot.tokens))
+
+    def _save_opening(self, sequence: Sequence) -> None:
+        generation = sequence.generation
+        if generation.public == sequence.fed > 0 and generation.adapter not in self._openings:
+            state = self._context.save(_index(sequence))
+            self._openings[generation.adapter] = (list(generation.prompt[: sequence.fed]), state)
+
+    def _choose(self, sequence: Sequence, logits: Logits) -> bool:
+        """Let `sequence` choose its next token. False: it has left."""
         generation = sequence.generation
         try:
             token = sequence.sampler.pick(logits)
         except DeadEndError:
             self._leave(sequence, Failed("engine_error", "The response format leaves the model nothing to say."))
-            return
+            return False
+        if not sequence.said:
+            self._figures.first_tokens_total += 1
+            self._figures.first_token_seconds_total += time.monotonic() - sequence.submitted
         if self._model.is_end(token):
             self._finish(sequence, "stop")
-            return
-        sequence.next_token = token
-        sequence.produced += 1
+            return False
+        sequence.choose(token)
+        self._figures.decoded_tokens_total += 1
         top = generation.top_logprobs
         logprob = None if top is None else describe(self._model, logits, token, top)
         piece = sequence.text.push(self._model.piece(token), logprob)
         if piece is not None:
-            sequence.emit(piece)
+            self._outbox.append((sequence, piece))
         if sequence.text.is_stopped:
             self._finish(sequence, "stop")
-        elif sequence.produced >= generation.max_tokens:
+            return False
+        if len(sequence.said) >= generation.max_tokens:
             self._finish(sequence, "length")
+            return False
+        return True
 
     def _finish(self, sequence: Sequence, reason: str) -> None:
         piece = sequence.text.finish()
         if piece is not None:
-            sequence.emit(piece)
+            self._outbox.append((sequence, piece))
         self._typical_s += 0.2 * (time.monotonic() - sequence.started - self._typical_s)
-        self._leave(sequence, Finished(reason, len(sequence.generation.prompt), sequence.produced))
+        prompt = len(sequence.generation.prompt)
+        self._leave(sequence, Finished(reason, prompt, len(sequence.said), sequence.cached))
 
-    def _leave(self, sequence: Sequence, last: Event | None) -> None:
-        with self._changed:
-            if sequence in self._running:
-                self._running.remove(sequence)
-                self._free_slots.append(sequence.slot)
-        if sequence.slot >= 0:
-            self._context.forget(sequence.slot)
-        sequence.is_done = True
+    def _leave(self, sequence: Sequence, last: Event | None = None) -> None:
+        slot, sequence.slot = sequence.slot, None
+        with self._lock:
+            self._running.remove(sequence)
+            sequence.is_done = True
+        if slot is not None:
+            self._context.forget(slot.index, len(slot.tokens))
+            self._table.free(slot)
         if last is not None:
-            sequence.emit(last)
+            self._outbox.append((sequence, last))
+
+
+def _index(sequence: Sequence) -> int:
+    assert sequence.slot is not None
+    return sequence.slot.index

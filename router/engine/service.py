@@ -17,13 +17,17 @@ import jinja2
 import llama_cpp
 import numpy as np
 
-from router.engine.native import BatchToken, NativeContext, NativeError, NativeModel
+from router.engine.loop import DecodeLoop
+from router.engine.native import NativeContext, NativeError, NativeModel, Step
+from router.engine.queue import QueueFullError, QueueLimits
 from router.engine.sampling import GrammarError, Sampler
-from router.engine.scheduler import PREFILL_CHUNK, QueueFullError, Scheduler, Sequence, StoppedError
+from router.engine.scheduler import Lane
+from router.engine.sequence import Sequence
 from router.engine.template import ChatTemplate
 from router.engine.types import ChatCall, EngineError, Event, Failed, Finished, Generation, invalid
 
 DEFAULT_MAX_TOKENS = 1024  # of an answer whose caller names no limit, where the context has that much left
+_BATCH = 256  # tokens that one step can hold at most
 _SELF_TEST = ({"role": "user", "content": "Say hello."},)
 # Below this size a prompt is tokenized in well under a millisecond, on the event loop itself.
 _INLINE_CHARACTERS = 8192
@@ -38,6 +42,8 @@ class Options:
     threads: int
     context: int
     queue: int
+    queue_tokens: int = 131_072
+    slots: int = 8
     verbose: bool = False
 
 
@@ -45,7 +51,7 @@ class Options:
 class _Loaded:
     model: NativeModel
     template: ChatTemplate
-    scheduler: Scheduler
+    scheduler: Lane
     context: int
     fingerprint: str
 
@@ -53,7 +59,7 @@ class _Loaded:
 class Answer:
     """The events of one submitted request, in order; `close` cancels what is not finished."""
 
-    def __init__(self, scheduler: Scheduler, generation: Generation, sampler: Sampler) -> None:
+    def __init__(self, scheduler: Lane, generation: Generation, sampler: Sampler) -> None:
         self._loop = asyncio.get_running_loop()
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._scheduler = scheduler
@@ -70,11 +76,10 @@ class Answer:
         try:
             self._scheduler.submit(self._sequence)
         except QueueFullError as full:
+            status = 429 if full.scope == "tenant" else 503
             raise EngineError(
-                503, "local_overloaded", "The local model's queue is full.", retry_after=full.retry_after
+                status, "local_overloaded", "The local model's queue is full.", retry_after=full.retry_after
             ) from None
-        except StoppedError:
-            raise _unavailable("The local engine is stopping.") from None
 
     async def next(self) -> Event:
         """The next event; after Finished or Failed there is none. Raises EngineError for Failed."""
@@ -105,6 +110,7 @@ class Engine:
         self._on_death = on_death
         self._loaded: _Loaded | None = None
         self._is_stopping = False
+        self.loop = DecodeLoop()
         self._thread = threading.Thread(target=self._live, name="decode", daemon=True)
 
     @property
@@ -134,8 +140,7 @@ class Engine:
     def stop(self, timeout: float = 5.0) -> None:
         """End the decode thread at its next step."""
         self._is_stopping = True
-        if self._loaded is not None:
-            self._loaded.scheduler.stop()
+        self.loop.stop()
         if self._thread.is_alive():
             self._thread.join(timeout)
 
@@ -156,9 +161,10 @@ class Engine:
     def _live(self) -> None:
         reason = "the decode thread ended unexpectedly"
         try:
-            loaded = _load(self.options)
+            loaded = _load(self.options, self.loop)
+            self.loop.attach(loaded.scheduler)
             self._loaded = loaded
-            loaded.scheduler.run()
+            self.loop.run()
         except (NativeError, jinja2.TemplateError) as error:
             reason = str(error) if isinstance(error, NativeError) else "the chat template does not compile"
         finally:
@@ -166,16 +172,17 @@ class Engine:
                 self._on_death(reason)
 
 
-def _load(options: Options) -> _Loaded:
+def _load(options: Options, loop: DecodeLoop) -> _Loaded:
     model = NativeModel(options.model, verbose=options.verbose)
     source = model.template
     if source is None:
         raise NativeError("the model file has no chat template")
     length = min(options.context, model.context_trained)
-    context = NativeContext(model, context=length, batch=PREFILL_CHUNK, sequences=1, threads=options.threads)
+    context = NativeContext(model, context=length, batch=_BATCH, sequences=options.slots, threads=options.threads)
     template = ChatTemplate(model, source)
     _self_test(model, context, template)
-    scheduler = Scheduler(model, context, queue_limit=options.queue)
+    limits = QueueLimits(options.queue, options.queue_tokens)
+    scheduler = Lane(model, context, limits=limits, clock=loop.clock, wake=loop.wake)
     known = f"{options.alias} {model.description} {llama_cpp.__version__} {source}"
     fingerprint = "fp_" + hashlib.sha256(known.encode()).hexdigest()[:10]
     return _Loaded(model, template, scheduler, min(length, context.length), fingerprint)
@@ -183,16 +190,19 @@ def _load(options: Options) -> _Loaded:
 
 def _self_test(model: NativeModel, context: NativeContext, template: ChatTemplate) -> None:
     """Decode a prompt and two tokens; numbers that are not finite mean a broken build. Raises NativeError."""
-    tokens = template.encode(_SELF_TEST)[-PREFILL_CHUNK:]
-    batch = [BatchToken(token, at, 0, at == len(tokens) - 1) for at, token in enumerate(tokens)]
+    step = Step()
+    tokens = template.encode(_SELF_TEST)[-_BATCH:]
+    step.add(0, 0, tokens, wants_all=False, wants_last=True)
     for _ in range(3):
-        context.decode(batch)
-        logits = context.logits(len(batch) - 1)
+        context.decode(step)
+        logits = context.logits(1)[0]
         if not np.isfinite(logits).all() or float(np.ptp(logits)) == 0.0:
             raise NativeError(
                 "the self-test prompt gave numbers that make no sense: this build does not suit this machine"
             )
-        batch = [BatchToken(int(logits.argmax()), batch[-1].position + 1, 0, True)]
+        position = step.positions[-1] + 1
+        step = Step()
+        step.add(0, position, [int(logits.argmax())], wants_all=False, wants_last=True)
     context.forget(0)
 
 
@@ -207,7 +217,10 @@ def _prepare(loaded: _Loaded, call: ChatCall) -> tuple[Generation, Sampler]:
     except GrammarError:
         message = "This JSON schema cannot be turned into a grammar."
         raise invalid(message, "response_format", "unsupported_schema") from None
-    return Generation(tuple(prompt), wanted, call.sampling, call.stop, call.top_logprobs), sampler
+    generation = Generation(
+        tuple(prompt), wanted, call.sampling, call.stop, call.top_logprobs, salt=call.salt, tenant=call.tenant
+    )
+    return generation, sampler
 
 
 def _encode(loaded: _Loaded, call: ChatCall) -> list[int]:

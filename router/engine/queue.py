@@ -1,0 +1,127 @@
+"""The line in front of one model: bounded by count and tokens, fair between tenants. Pure bookkeeping, no threads."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+Scope = Literal["tenant", "system"]
+_TENANT_SHARE = 0.75  # of the line that one named tenant may fill: the rest stays open to others
+
+T = TypeVar("T")
+
+
+class QueueFullError(Exception):
+    """No room to wait. `retry_after` is in seconds; `scope` says whose share is full."""
+
+    def __init__(self, retry_after: int, scope: Scope = "system") -> None:
+        super().__init__("the queue is full")
+        self.retry_after = retry_after
+        self.scope = scope
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLimits:
+    """How many requests may wait, and how many tokens they may ask for together (prompt and answer)."""
+
+    count: int = 64
+    tokens: int = 131_072
+
+
+@dataclass(slots=True)
+class _Waiting(Generic[T]):
+    item: T
+    tokens: int
+
+
+class FairQueue(Generic[T]):
+    """First come, first served within a tenant; between tenants, whoever was given the fewest tokens so far.
+
+    That is start-time fair queueing: each tenant has a virtual time, which its requests' tokens move on. A tenant that
+    comes back starts at the present, so that a pause earns no credit.
+    """
+
+    def __init__(self, limits: QueueLimits) -> None:
+        self._limits = limits
+        self._lines: dict[str, deque[_Waiting[T]]] = {}
+        self._virtual: dict[str, int] = {}
+        self._now = 0
+        self._tokens = 0
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that those who wait ask for."""
+        return self._tokens
+
+    def full_for(self, tenant: str, tokens: int, free: int = 0) -> Scope | None:
+        """Whose share would be exceeded by one more request of `tokens`; None when there is room.
+
+        `free` more may wait than the limit says, because that many can be served at once.
+
+        A request larger than the whole line may wait alone.
+        """
+        limits = self._limits
+        if self._count >= limits.count + free or (self._count > free and self._tokens + tokens > limits.tokens):
+            return "system"
+        if not tenant:
+            return None
+        line = self._lines.get(tenant, ())
+        share = sum(waiting.tokens for waiting in line) + tokens
+        if len(line) >= free + max(1, math.floor(limits.count * _TENANT_SHARE)):
+            return "tenant"
+        return "tenant" if len(line) > free and share > limits.tokens * _TENANT_SHARE else None
+
+    def push(self, tenant: str, item: T, tokens: int) -> None:
+        """Put `item` at the end of its tenant's line. Room is the caller's to check, with `full_for`."""
+        line = self._lines.get(tenant)
+        if line is None:
+            line = self._lines[tenant] = deque()
+            self._virtual[tenant] = max(self._virtual.get(tenant, 0), self._now)
+        line.append(_Waiting(item, tokens))
+        self._tokens += tokens
+        self._count += 1
+
+    def pop(self, may_go: Callable[[T], bool]) -> T | None:
+        """The next item of those whose line's head `may_go`; None when there is none."""
+        ready = [tenant for tenant, line in self._lines.items() if may_go(line[0].item)]
+        if not ready:
+            return None
+        tenant = min(ready, key=lambda name: self._virtual[name])
+        waiting = self._lines[tenant].popleft()
+        self._now = self._virtual[tenant]
+        self._virtual[tenant] += waiting.tokens
+        self._taken(tenant, waiting)
+        return waiting.item
+
+    def remove(self, item: T) -> bool:
+        """Take `item` out of its line. False when it does not wait."""
+        for tenant, line in self._lines.items():
+            for waiting in line:
+                if waiting.item is item:
+                    line.remove(waiting)
+                    self._taken(tenant, waiting)
+                    return True
+        return False
+
+    def drain(self) -> list[T]:
+        """Take everything out."""
+        items = [waiting.item for line in self._lines.values() for waiting in line]
+        self._lines.clear()
+        self._tokens = self._count = 0
+        return items
+
+    def _taken(self, tenant: str, waiting: _Waiting[T]) -> None:
+        self._tokens -= waiting.tokens
+        self._count -= 1
+        if not self._lines[tenant]:
+            del self._lines[tenant]
+        if not self._lines:
+            self._virtual.clear()  # nobody waits: all are equal again
+            self._now = 0
