@@ -13,10 +13,11 @@ from router.accounting import Accounts
 from router.caching import ReplyCache
 from router.calling import Calls
 from router.chunks import replay
-from router.confidence import Confidence, TokenTrace
+from router.confidence import AnswerTrace, Confidence
 from router.egress import Egress
 from router.errors import Denied, GatehouseError, Unavailable, UpstreamError
 from router.exchange import Exchange
+from router.partitions import Partitions
 from router.relay import Relay
 from router.telemetry import Telemetry
 from router.types import JsonObject, Outgoing, Reply
@@ -45,6 +46,7 @@ class Answering:
         confidence: Confidence,
         accounts: Accounts,
         telemetry: Telemetry,
+        partitions: Partitions,
     ) -> None:
         self._egress = egress
         self._calls = calls
@@ -52,6 +54,7 @@ class Answering:
         self._confidence = confidence
         self._accounts = accounts
         self._telemetry = telemetry
+        self._partitions = partitions
 
     async def answer(self, exchange: Exchange) -> Reply:
         """The reply of the model that the decision names, or of what the policy puts in its place."""
@@ -76,6 +79,7 @@ class Answering:
         body, outcome.ignored = fields.local_body(
             request.body, model, stream=streamed, want_logprobs=fields.gives_logprobs(model)
         )
+        body |= self._partitions.fields(model, request.principal.tenant, decision.sensitivity)
         outgoing = Outgoing(orjson.dumps(body), streamed, request_id=request.id)
         try:
             if streamed:
@@ -109,11 +113,11 @@ class Answering:
 
     def _judge(self, exchange: Exchange, name: str, completion: JsonObject) -> None:
         """Measure the answer, where the model gave log-probabilities; what was not measured stays None."""
-        trace = TokenTrace()
+        trace = AnswerTrace()
         for choice in completion.get("choices", []):
             trace.add_choice(choice)
         model = exchange.running.policy.models[name].model
-        exchange.outcome.confidence = self._confidence.score(trace, model)
+        exchange.outcome.confidence = self._confidence.of_answer(trace, model)
         if not exchange.request.body.get("logprobs"):
             for choice in completion.get("choices", []):
                 choice["logprobs"] = None

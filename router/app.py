@@ -47,6 +47,7 @@ from router.identity import Identity
 from router.keys import Keys, load_keys
 from router.logs import configure_logging
 from router.loop import loop_factory
+from router.partitions import Partitions
 from router.records import RecordSink
 from router.running import Running, RunningPolicy, with_local_server
 from router.settings import Settings
@@ -96,6 +97,7 @@ class Worker:
             confidence=Confidence(),
             accounts=accounts,
             telemetry=self.telemetry,
+            partitions=Partitions(keys),
         )
         gateway = Gateway(
             running=self.running, pipeline=self.pipeline, answering=answering, cache=replies, accounts=accounts

@@ -93,6 +93,24 @@ class TokenTrace:
                 self._grams.add(self._recent)
 
 
+class AnswerTrace:
+    """The traces of one answer's choices, each by its index: with `n` above 1 their tokens come interleaved."""
+
+    __slots__ = ("choices",)
+
+    def __init__(self) -> None:
+        self.choices: dict[int, TokenTrace] = {}
+
+    def add_choice(self, choice: Mapping[str, Any]) -> None:
+        """Take one entry of `choices`, of a whole `chat.completion` or of a chunk."""
+        index = choice.get("index")
+        key = index if isinstance(index, int) else 0
+        trace = self.choices.get(key)
+        if trace is None:
+            trace = self.choices[key] = TokenTrace()
+        trace.add_choice(choice)
+
+
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """What was fitted on graded answers of one model: `sigmoid(bias + weights . features)`."""
@@ -120,6 +138,14 @@ class Confidence:
     def is_calibrated(self, model: str) -> bool:
         """Whether `score` for this model means what it says."""
         return model in self._calibrations
+
+    def of_answer(self, trace: AnswerTrace, model: str = "") -> float | None:
+        """The score of the choice that is the least likely to be good enough; None if any was not measured."""
+        least: float | None = 0.0 if not trace.choices else 1.0
+        for choice in trace.choices.values():
+            score = self.score(choice, model)
+            least = None if score is None or least is None else min(least, score)
+        return least
 
     def score(self, trace: TokenTrace, model: str = "") -> float | None:
         """The chance in [0, 1] that the answer is good enough, to four digits; None where it was not measured.

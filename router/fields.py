@@ -14,12 +14,14 @@ from router.errors import InvalidRequest
 from router.messages import check_messages, home_messages
 from router.types import JsonObject
 
-# core: every backend takes it. capability: filters candidates, unless it holds a default. hint: a backend may lack it
-# without harm. forbidden: would steer the gateway's own connections. Whatever is not in the table is unknown.
-FieldClass = Literal["core", "capability", "hint", "forbidden"]
+# core: every backend takes it. sampling: every local one does, clouds differ. capability: filters candidates, unless it
+# holds a default. hint: a backend may lack it without harm. forbidden: would steer what is the gateway's own, its
+# connections and its partitions. Whatever is not in the table is unknown.
+FieldClass = Literal["core", "sampling", "capability", "hint", "forbidden"]
 Check = Callable[[str, Any], None]
 
 OTHER = "other"  # stands for an unknown field whose name is the caller's own text
+ENGINE_MOST_CHOICES = 8  # `n` of the embedded engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +135,12 @@ FIELDS: dict[str, Field] = {
     "audio": Field("capability", _OBJECT, "audio"),
     "prediction": Field("capability", _OBJECT, "prediction"),
     "web_search_options": Field("capability", _OBJECT, "web_search"),
-    "frequency_penalty": Field("hint", _number(-2, 2), idle=(None, 0)),
-    "presence_penalty": Field("hint", _number(-2, 2), idle=(None, 0)),
+    "frequency_penalty": Field("sampling", _number(-2, 2), idle=(None, 0, 0.0)),
+    "presence_penalty": Field("sampling", _number(-2, 2), idle=(None, 0, 0.0)),
+    "top_k": Field("sampling", _integer(-1, (1 << 31) - 1), idle=(None, 0, -1)),
+    "min_p": Field("sampling", _number(0, 1), idle=(None, 0, 0.0)),
+    "repetition_penalty": Field("sampling", _number(0.01, 10), idle=(None, 1, 1.0)),  # vLLM's name …
+    "repeat_penalty": Field("sampling", _number(0.01, 10), idle=(None, 1, 1.0)),  # … and llama.cpp's
     "user": Field("hint", _STRING),
     "metadata": Field("hint", _OBJECT),
     "store": Field("hint", _BOOL),
@@ -149,7 +155,8 @@ FIELDS: dict[str, Field] = {
             headers default_headers custom_llm_provider client http_client proxy proxies deployment_id model_list
             mock_response mock_tool_calls fallbacks context_window_fallbacks callbacks success_callback
             failure_callback guardrails litellm_params litellm_metadata azure_ad_token vertex_credentials
-            vertex_project aws_access_key_id aws_secret_access_key aws_session_token aws_region_name"""
+            vertex_project aws_access_key_id aws_secret_access_key aws_session_token aws_region_name
+            cache_salt tenant"""
         ),
         _FORBIDDEN,
     ),
@@ -157,12 +164,13 @@ FIELDS: dict[str, Field] = {
 
 # Fields of other servers, whose names may be said aloud; they are unknown all the same.
 _KNOWN_ELSEWHERE = _words(
-    """top_k min_p typical_p repetition_penalty repeat_penalty mirostat grammar guided_json guided_regex guided_choice
+    """typical_p mirostat grammar guided_json guided_regex guided_choice
     thinking enable_thinking chat_template_kwargs ignore_eos min_tokens best_of echo suffix prompt input instructions
     system top_a tfs_z cache_prompt id_slot keep_alive options format think reasoning plugins provider transforms
     timeout"""
 )
-_SAMPLING_HINTS = frozenset({"frequency_penalty", "presence_penalty"})
+_BESIDE_TOOLS = frozenset({"tool_choice", "parallel_tool_calls"})  # they say something even at their defaults
+_NOT_FOR_ENGINE = frozenset({"functions", "function_call"})  # what came before `tools`
 
 LITELLM_ARGUMENTS = frozenset(
     name for name, field in FIELDS.items() if field.kind in ("core", "capability")
@@ -184,13 +192,13 @@ def read_fields(body: JsonObject) -> tuple[frozenset[str], frozenset[str], froze
             continue
         if field.kind == "forbidden":
             raise InvalidRequest(
-                f"`{name}` may not stand in a request: addresses, keys and headers come from the policy.",
+                f"`{name}` may not stand in a request: addresses, keys, headers and partitions are the gateway's own.",
                 param=name,
                 code="forbidden_field",
             )
         if value is not None and field.check is not None:
             field.check(name, value)
-        if field.kind == "hint":
+        if field.kind in ("hint", "sampling"):
             hints.add(name)
         elif field.kind == "capability":
             if _is_idle(field, value):
@@ -250,25 +258,43 @@ def local_body(
         if field.kind == "core":
             if value is not None:
                 home["max_tokens" if name == "max_completion_tokens" else name] = value
-        elif _is_dropped(model, name, field, value):
+        elif _is_dropped(body, model, name, field):
             ignored.append(name)
         elif field.kind == "capability" and not _has(model, name, field, value):
             raise _not_at_home(name, model)
         else:
-            home[name] = value
+            home[_home_name(model, name)] = value
     if want_logprobs:
         home["logprobs"] = True
     return home, tuple(sorted(ignored))
 
 
-def _is_dropped(model: Model, name: str, field: Field, value: Any) -> bool:
-    if field.kind == "hint":
-        return value is None or name not in _SAMPLING_HINTS or model.backend != "openai"
-    return field.kind == "capability" and _is_idle(field, value)
+def _is_dropped(body: JsonObject, model: Model, name: str, field: Field) -> bool:
+    value = body[name]
+    if value is not None and name in _BESIDE_TOOLS and body.get("tools"):
+        return "tools" not in model.capabilities and field.kind == "hint"
+    if field.kind == "sampling":
+        if model.backend != "engine":
+            return value is None
+        return _is_idle(field, value) or (name == "repeat_penalty" and body.get("repetition_penalty") is not None)
+    return field.kind == "hint" or (field.kind == "capability" and _is_idle(field, value))
+
+
+def _home_name(model: Model, name: str) -> str:
+    return "repetition_penalty" if name == "repeat_penalty" and model.backend == "engine" else name
 
 
 def _has(model: Model, name: str, field: Field, value: Any) -> bool:
     capabilities = model.capabilities
+    if model.backend == "engine":
+        if name in _NOT_FOR_ENGINE:
+            return False
+        if name == "n" and value > ENGINE_MOST_CHOICES:
+            raise InvalidRequest(
+                f"The local model `{model.name}` gives at most {ENGINE_MOST_CHOICES} choices (`n`).",
+                param="n",
+                code="invalid_value",
+            )
     if name == "response_format":
         has_schema = "json_schema" in capabilities
         return has_schema or (value["type"] == "json_object" and "json_mode" in capabilities)
@@ -301,7 +327,7 @@ def exit_body(body: JsonObject, model: Model, *, stream: bool) -> tuple[JsonObje
     for name in body:
         if name in LITELLM_ARGUMENTS and body[name] is not None:
             continue
-        if name not in FIELDS:
+        if name not in FIELDS or (FIELDS[name].kind == "sampling" and name not in LITELLM_ARGUMENTS):
             raise InvalidRequest(
                 f"Model `{model.name}` does not take a field of this request.", code="unsupported_field"
             )

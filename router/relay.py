@@ -8,7 +8,7 @@ from contextlib import aclosing
 from typing import Any, cast
 
 from router.chunks import Assembler
-from router.confidence import Confidence, TokenTrace
+from router.confidence import AnswerTrace, Confidence
 from router.errors import GatehouseError
 from router.exchange import Exchange
 from router.types import JsonObject
@@ -34,7 +34,7 @@ class Relay:
         self._keep = keep
         self._confidence = confidence
         self._model = model
-        self._trace = TokenTrace() if confidence is not None else None
+        self._trace = AnswerTrace() if confidence is not None else None
         self._hide_logprobs = hide_logprobs
         self._assembler = Assembler() if keep is not None else None
         self._include_usage = exchange.request.include_usage
@@ -82,7 +82,7 @@ class Relay:
 
     def _remember(self) -> None:
         if self._confidence is not None and self._trace is not None:
-            self._exchange.outcome.confidence = self._confidence.score(self._trace, self._model)
+            self._exchange.outcome.confidence = self._confidence.of_answer(self._trace, self._model)
         if self._assembler is not None and self._keep is not None:
             completion = self._assembler.completion()
             if completion is not None:

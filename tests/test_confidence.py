@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from router.confidence import FEATURES, CalibrationError, Confidence, TokenTrace
+from router.confidence import FEATURES, AnswerTrace, CalibrationError, Confidence, TokenTrace
 
 SLM = "smollm2-135m-instruct"
 ROOT = Path(__file__).parents[1]
@@ -170,3 +170,25 @@ def test_serving_confidence_imports_no_scikit_learn() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+def test_of_several_choices_the_least_sure_one_is_scored_however_their_tokens_interleave() -> None:
+    confidence = Confidence()
+    sure, doubtful = entries(-0.01, -0.02, -0.01), entries(-1.0, -2.0, -1.5)
+    both = AnswerTrace()
+    for one, other in zip(sure, doubtful, strict=True):
+        both.add_choice({"index": 0, "delta": {"content": one["token"]}, "logprobs": {"content": [one]}})
+        both.add_choice({"index": 1, "delta": {"content": other["token"]}, "logprobs": {"content": [other]}})
+    for index in (0, 1):
+        both.add_choice({"index": index, "delta": {}, "finish_reason": "stop"})
+    assert confidence.of_answer(both, SLM) == confidence.score(trace_of(-1.0, -2.0, -1.5), SLM)
+    assert [trace.count for trace in both.choices.values()] == [3, 3]
+
+
+def test_an_answer_with_one_unmeasured_choice_is_not_measured_and_one_without_choices_is_worth_nothing() -> None:
+    confidence = Confidence()
+    half = AnswerTrace()
+    half.add_choice({"index": 0, "message": {"content": "a"}, "logprobs": {"content": entries(-0.1)}})
+    half.add_choice({"index": 1, "message": {"content": None, "tool_calls": [{"id": "c"}]}, "logprobs": None})
+    assert confidence.of_answer(half) is None
+    assert confidence.of_answer(AnswerTrace()) == 0.0

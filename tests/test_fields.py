@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from router.types import JsonObject
 
 CANARY = "canary-zanzibar"
 ENGINE = Model("home", "local", "engine", "smollm2", capabilities=frozenset({"json_mode", "json_schema", "logprobs"}))
+TOOLS = replace(ENGINE, capabilities=ENGINE.capabilities | {"tools", "n"})
 SERVER = Model("home", "local", "openai", "llama", "http://127.0.0.1:1/v1", capabilities=frozenset({"tools", "n"}))
 CLOUD = Model("cloud", "cloud", "openai", "gpt-4o-mini", "https://api.example.com/v1")
 CLAUDE = Model("cloud", "cloud", "litellm", "anthropic/claude-x")
@@ -73,7 +75,8 @@ def test_hints_and_defaults_need_nothing() -> None:
 @pytest.mark.parametrize(
     ("fields", "unknown"),
     [
-        ({"top_k": 5}, {"top_k"}),
+        ({"mirostat": 2}, {"mirostat"}),
+        ({"top_k": 5, "min_p": 0.1, "repetition_penalty": 1.1, "repeat_penalty": 1.1}, set()),
         ({CANARY: 1}, {"other"}),
         ({"messages": [{"role": "user", "content": [{"type": CANARY}]}]}, {"content_part"}),
         ({"messages": [{"role": "user", "content": "x", CANARY: 1}]}, {"message_field"}),
@@ -142,6 +145,11 @@ BAD = [
     ("user", 1),
     ("metadata", "x"),
     ("presence_penalty", 3),
+    ("top_k", -2),
+    ("top_k", 1.5),
+    ("min_p", 1.1),
+    ("repetition_penalty", 0),
+    ("repeat_penalty", "1"),
     ("modalities", "text"),
 ]
 
@@ -168,10 +176,13 @@ def test_fields_that_need_another_are_a_400_without_it(fields: JsonObject) -> No
 
 @pytest.mark.parametrize(
     "name",
-    ["api_base", "base_url", "api_key", "extra_headers", "custom_llm_provider", "extra_body", "proxy", "fallbacks"],
+    [
+        *("api_base", "base_url", "api_key", "extra_headers", "custom_llm_provider", "extra_body", "proxy"),
+        *("fallbacks", "cache_salt", "tenant"),
+    ],
 )
 @pytest.mark.parametrize("value", ["http://x", None, {}])
-def test_a_field_that_would_steer_our_connections_is_refused(name: str, value: object) -> None:
+def test_a_field_that_would_steer_our_connections_or_partitions_is_refused(name: str, value: object) -> None:
     with pytest.raises(InvalidRequest) as caught:
         read_fields(body(**{name: value}))
     assert caught.value.param == name
@@ -195,7 +206,7 @@ def test_any_json_is_read_or_refused_and_what_is_read_can_be_mapped(fields: Json
     request = {**fields, "messages": messages}
     try:
         read_fields(request)
-        for model in (ENGINE, SERVER):
+        for model in (ENGINE, TOOLS, SERVER):
             local_body(request, model, stream=False, want_logprobs=True)
     except InvalidRequest:
         return
@@ -224,21 +235,78 @@ def test_the_engine_gets_the_fields_it_knows_and_the_rest_is_named() -> None:
         "temperature": 0.3,
         "max_tokens": 9,
         "stop": "x",
+        "presence_penalty": 0.5,
         "response_format": {"type": "json_object"},
         "logprobs": True,
     }
-    assert ignored == ("metadata", "n", "presence_penalty", "tools", "user")
+    assert ignored == ("metadata", "n", "tools", "user")
 
 
 def test_another_local_server_gets_tools_and_penalties() -> None:
+    sampling = {"presence_penalty": 0.5, "top_k": -1, "min_p": 0.05, "repeat_penalty": 1.1}
     home, ignored = local_body(
-        body(tools=[TOOL], presence_penalty=0.5, n=2, store=True), SERVER, stream=False, want_logprobs=False
+        body(tools=[TOOL], n=2, store=True, **sampling), SERVER, stream=False, want_logprobs=False
     )
-    assert (home["tools"], home["presence_penalty"], home["n"]) == ([TOOL], 0.5, 2)
+    assert (home["tools"], home["n"]) == ([TOOL], 2)
+    assert {name: home[name] for name in sampling} == sampling
     assert ignored == ("store",)
 
 
-@pytest.mark.parametrize("fields", [{"tools": [TOOL]}, {"n": 2}, {"top_k": 3}, {CANARY: 1}])
+def test_the_engine_gets_every_sampling_field_under_its_own_name() -> None:
+    sampling = {"top_k": 40, "min_p": 0.05, "presence_penalty": -1, "frequency_penalty": 0.5}
+    home, ignored = local_body(body(**sampling, repeat_penalty=1.1), ENGINE, stream=False, want_logprobs=False)
+    assert {name: home[name] for name in sampling} == sampling
+    assert home["repetition_penalty"] == 1.1
+    assert "repeat_penalty" not in home
+    assert ignored == ()
+
+
+def test_of_two_names_for_one_penalty_the_engine_gets_one() -> None:
+    given = body(repeat_penalty=1.3, repetition_penalty=1.1)
+    home, ignored = local_body(given, ENGINE, stream=False, want_logprobs=False)
+    assert home["repetition_penalty"] == 1.1
+    assert ignored == ("repeat_penalty",)
+
+
+def test_sampling_fields_that_ask_for_nothing_are_not_sent_to_the_engine() -> None:
+    idle = {"top_k": -1, "min_p": 0, "repetition_penalty": 1.0, "presence_penalty": None, "frequency_penalty": 0.0}
+    home, ignored = local_body(body(**idle), ENGINE, stream=False, want_logprobs=False)
+    assert not set(idle) & set(home)
+    assert ignored == tuple(sorted(idle))
+
+
+@pytest.mark.parametrize("model", [TOOLS, SERVER])
+@pytest.mark.parametrize("choice", ["none", "auto", "required", {"type": "function", "function": {"name": "f"}}])
+def test_tools_go_to_a_model_that_has_them_with_all_that_is_said_about_them(model: Model, choice: object) -> None:
+    fields = {"tools": [TOOL], "tool_choice": choice, "parallel_tool_calls": False}
+    messages = [
+        USER,
+        {"role": "assistant", "content": None, "tool_calls": [CALL]},
+        {"role": "tool", "content": [{"type": "text", "text": "r"}], "tool_call_id": "c", "name": "f"},
+    ]
+    home, ignored = local_body(body(**fields, messages=messages), model, stream=False, want_logprobs=False)
+    assert {name: home[name] for name in fields} == fields
+    assert home["messages"][1:] == [messages[1], {**messages[2], "content": "r"}]
+    assert ignored == ()
+
+
+def test_what_is_said_about_tools_without_any_is_ignored() -> None:
+    fields = {"tools": [], "tool_choice": "none", "parallel_tool_calls": True}
+    home, ignored = local_body(body(**fields), TOOLS, stream=False, want_logprobs=False)
+    assert not set(fields) & set(home)
+    assert ignored == ("parallel_tool_calls", "tool_choice", "tools")
+
+
+def test_the_engine_gives_at_most_eight_choices_and_takes_tools_under_their_present_name_only() -> None:
+    assert local_body(body(n=8), TOOLS, stream=False, want_logprobs=False)[0]["n"] == 8
+    with pytest.raises(InvalidRequest, match="at most 8") as caught:
+        local_body(body(n=9), TOOLS, stream=False, want_logprobs=False)
+    assert caught.value.param == "n"
+    with pytest.raises(InvalidRequest, match="functions"):
+        local_body(body(functions=[{"name": "f"}]), TOOLS, stream=False, want_logprobs=False)
+
+
+@pytest.mark.parametrize("fields", [{"tools": [TOOL]}, {"n": 2}, {"mirostat": 1}, {CANARY: 1}])
 def test_what_the_local_model_cannot_take_is_a_400(fields: JsonObject) -> None:
     with pytest.raises(InvalidRequest) as caught:
         local_body(body(**fields), ENGINE, stream=False, want_logprobs=False)

@@ -21,7 +21,7 @@ DEFAULT_TOP_P = 0.9
 
 _FIELDS = frozenset({
     "model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "temperature", "top_p",
-    "seed", "stop", "n", "logprobs", "top_logprobs", "response_format",
+    "seed", "stop", "n", "logprobs", "top_logprobs", "response_format", "cache_salt", "tenant",
 })  # fmt: skip
 _TOOL_FIELDS = frozenset({"tools", "tool_choice", "functions", "function_call", "parallel_tool_calls"})
 _ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
