@@ -59,8 +59,12 @@ def is_loopback(host: str) -> bool:
 
 
 def is_cloud_name(model: str) -> bool:
-    """Whether Ollama would pass this model on to its own cloud: `…-cloud` or the tag `:cloud`."""
-    return model.casefold().endswith(("-cloud", ":cloud"))
+    """Whether Ollama would pass this model on to its own cloud: `…-cloud` or the tag `:cloud`, in any case.
+
+    A name that ends so before its tag is held to be one as well: nobody should have to know which of the two counts.
+    """
+    name = model.strip().casefold()
+    return any(part.endswith(("-cloud", ":cloud")) for part in (name, name.rpartition(":")[0]))
 
 
 def read_network(text: str) -> tuple[Network | None, str | None]:

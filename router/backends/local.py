@@ -12,6 +12,7 @@ import aiohttp
 import orjson
 from aiohttp.abc import AbstractResolver
 
+from policies.addresses import is_cloud_name
 from policies.types import Model
 from router.backends import failures
 from router.backends.places import checked_connector, is_loopback, socket_path
@@ -62,7 +63,7 @@ class LocalBackend:
     def _check(self, outgoing: Outgoing) -> None:
         if outgoing.permit is not None:
             raise Denied(f"A permit for another model came with a request for the local model `{self.model.name}`.")
-        if self.model.backend == "openai" and self.model.model.endswith("-cloud"):
+        if self.model.backend == "openai" and is_cloud_name(self.model.model):
             # Ollama serves such names from its makers' machines: the address is loopback, the model is not.
             raise failures.unreachable(self.model, "a name that ends in `-cloud` is not served on this host")
 

@@ -102,6 +102,21 @@ class ChatWire:
         await stream.wait_for_first(first)
         return stream
 
+    async def get(self, url: str) -> tuple[int, bytes]:
+        """Status and body of a question without content, over the same checked connections and bounds.
+
+        Redirects are refused; the caller sets the time limit. Raises what `complete` raises.
+        """
+        try:
+            async with self._session_now().get(
+                URL(url), headers=self._headers(_JSON), allow_redirects=False, timeout=self._client_timeout
+            ) as response:
+                if 300 <= response.status < 400:
+                    raise failures.from_status(self._model, response.status, response.headers, b"")
+                return response.status, await self._read_all(response)
+        except (aiohttp.ClientError, OSError) as error:
+            raise reading.translate(self._model, error, "no answer within its time limit") from None
+
     async def close(self) -> None:
         """Close every connection. Idempotent."""
         session, self._session = self._session, None
@@ -121,23 +136,27 @@ class ChatWire:
         response.close()
 
     async def _post(self, body: bytes, accept: str) -> aiohttp.ClientResponse:
-        session = self._session or self._open_session()
-        headers = CIMultiDict(
-            {"content-type": _JSON, "accept": accept, "accept-encoding": "identity", "user-agent": _USER_AGENT}
-        )
-        key = self._endpoint.key()
-        if key:
-            headers["authorization"] = f"Bearer {key}"
-        return await session.post(
+        return await self._session_now().post(
             self._url,
             data=body,
-            headers=headers,
+            headers=self._headers(accept, ("content-type", _JSON)),
             allow_redirects=False,
             proxy=self._endpoint.proxy,
             timeout=self._client_timeout,
         )
 
-    def _open_session(self) -> aiohttp.ClientSession:
+    def _headers(self, accept: str, *first: tuple[str, str]) -> CIMultiDict[str]:
+        headers = CIMultiDict(
+            [*first, ("accept", accept), ("accept-encoding", "identity"), ("user-agent", _USER_AGENT)]
+        )
+        key = self._endpoint.key()
+        if key:
+            headers["authorization"] = f"Bearer {key}"
+        return headers
+
+    def _session_now(self) -> aiohttp.ClientSession:
+        if self._session is not None:
+            return self._session
         try:
             connector = self._endpoint.connector()
         except OSError:  # ssl.SSLError is one

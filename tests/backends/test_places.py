@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from policies.addresses import is_cloud_name
 from router.backends.cloud import CloudBackend
 from router.backends.local import LocalBackend
 from router.backends.places import is_loopback, parse_address, socket_path, within
@@ -175,10 +176,15 @@ def test_only_an_absolute_unix_url_names_a_socket() -> None:
     assert socket_path("unix://relative") is None
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["gpt-oss:120b-cloud", "GPT-OSS:120B-Cloud", "glm-4.6:cloud", "kimi-k2-cloud", "big-cloud:latest", "m-cloud "],
+)
 async def test_a_name_that_ollama_serves_from_elsewhere_is_not_local(
-    local_model: MakeModel, settings: Settings, upstream: Recorder
+    local_model: MakeModel, settings: Settings, upstream: Recorder, name: str
 ) -> None:
-    backend = LocalBackend(local_model(model="gpt-oss:120b-cloud"), settings)
+    assert is_cloud_name(name)
+    backend = LocalBackend(local_model(model=name), settings)
     with pytest.raises(Unavailable, match="-cloud"):
         await backend.complete(outgoing())
     await backend.close()

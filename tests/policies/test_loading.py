@@ -134,7 +134,7 @@ def test_a_small_policy_has_safe_defaults() -> None:
     assert (policy.cache.mode, policy.escalation.max_hops, policy.escalation.threshold) == ("off", 0, 0.0)
     assert (policy.egress, policy.rules, policy.aliases, policy.levels) == ({}, (), (), {})
     assert policy.headers_after_seconds == 10.0
-    assert policy.models["home"].capabilities == {"json_mode", "json_schema", "logprobs"}
+    assert policy.models["home"].capabilities == {"json_mode", "json_schema", "logprobs", "n"}
     assert policy.models["home"].context == 8192
 
 
