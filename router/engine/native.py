@@ -111,20 +111,42 @@ class NativeModel:
             count = llama.llama_token_to_piece(self.vocab, token, buffer, len(buffer), 0, special)
         return buffer.raw[:count]
 
-    def piece(self, token: int) -> bytes:
-        """The bytes that `token` adds to an answer: none for a control token. They may be a part of a character."""
+    def piece(self, token: int, *, special: bool = False) -> bytes:
+        """The bytes that `token` adds to an answer, which may be a part of a character.
+
+        A control token adds none, but with `special` its text.
+        """
+        if special:
+            return self._piece(token, special=True)
         known = self._pieces.get(token)
         if known is None:
             known = self._pieces[token] = self._piece(token, special=False)
         return known
 
     @cached_property
-    def _ends(self) -> frozenset[int]:
+    def ends(self) -> frozenset[int]:
+        """The tokens that end the model's turn."""
         return frozenset(token for token in range(self.size) if llama.llama_vocab_is_eog(self.vocab, token))
+
+    @cached_property
+    def first_bytes(self) -> list[tuple[int, npt.NDArray[np.int32]]]:
+        """The tokens that add something to an answer, by their first byte, each with the token of that byte alone.
+
+        That token is -1 where there is none. Takes about 2 µs a token the first time.
+        """
+        groups: dict[int, list[int]] = {}
+        singles: dict[int, int] = {}
+        for token in range(self.size):
+            piece = self._piece(token, special=False)
+            if piece and token not in self.ends:
+                groups.setdefault(piece[0], []).append(token)
+                if len(piece) == 1:
+                    singles[piece[0]] = token
+        return [(singles.get(byte, -1), np.array(tokens, np.int32)) for byte, tokens in groups.items()]
 
     def is_end(self, token: int) -> bool:
         """Whether `token` ends the model's turn."""
-        return token in self._ends
+        return token in self.ends
 
     def close(self) -> None:
         """Free the model. Idempotent; its contexts must have been closed."""

@@ -26,6 +26,7 @@ class Sampling:
     repetition_penalty: float = 1.0
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
+    shown: frozenset[int] = frozenset()  # control tokens whose text belongs to the answer: those that mark tool calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class ChatCall:
     n: int = 1
     tools: tuple[dict[str, Any], ...] = field(default=(), repr=False)
     must_call: str | bool = False  # a tool's name, or whether some tool must be called
+    parallel_calls: bool = True  # whether one answer may hold several calls
     salt: str | None = field(default=None, repr=False)
     tenant: str = field(default="", repr=False)
 
