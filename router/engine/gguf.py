@@ -80,7 +80,10 @@ def inspect(path: str | Path) -> Header:
     """Read and check the header of the GGUF at `path`. Raises BadModelError."""
     kept = frozenset({*_GENERAL_TEXTS, TEMPLATE_KEY, *(f"{name}.rope.scaling.type" for name in ARCHITECTURES)})
     with open_regular(path) as file:
-        layout = read_layout(file, kept)
+        try:
+            layout = read_layout(file, kept)
+        except OSError as error:
+            raise BadModelError(f"the file cannot be read: {error.strerror}") from None
     facts = Metadata(layout.values)
     if facts.integer("split.count", 0, 65535, 0, kind=UINT16) > 1:
         raise BadModelError("this is one part of a split model: join the parts with llama-gguf-split --merge")

@@ -108,11 +108,10 @@ def open_regular(path: str | Path) -> BinaryIO:
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or "its name is not one"
         raise BadModelError(f"the file cannot be opened: {reason}") from None
-    file = os.fdopen(descriptor, "rb", buffering=1024 * 1024)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        file.close()
+        os.close(descriptor)
         raise BadModelError("this is not a regular file")
-    return file
+    return os.fdopen(descriptor, "rb", buffering=1024 * 1024)
 
 
 def read_layout(file: BinaryIO, kept: frozenset[str]) -> Layout:
