@@ -1,6 +1,7 @@
 """`python -P -m router.engine`: one model behind a unix socket. Ends with 0 when asked to.
 
-It ends with 3 when the model or the socket cannot be used, and never prints a prompt or an answer.
+It ends with 3 when the model or the socket cannot be used, with 4 when a native call hangs, and never prints a prompt
+or an answer.
 """
 
 from __future__ import annotations
@@ -16,7 +17,19 @@ from pathlib import Path
 
 import uvicorn
 
-from router.engine.process import SocketError, die_with_parent, leave_no_core, listen, say, spin_briefly, usable_cpus
+from router.engine.confine import confine, drop_environment
+from router.engine.inspection import Inspect
+from router.engine.process import (
+    SocketError,
+    die_with_parent,
+    leave_no_core,
+    listen,
+    say,
+    spin_briefly,
+    usable_cpus,
+    usable_memory,
+)
+from router.engine.watchdog import Watchdog
 
 _UNUSABLE = 3
 _KEEP_ALIVE_S = 120  # longer than a client keeps an idle connection, so that it never writes to a closed one
@@ -35,7 +48,10 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--queue", type=int, default=64, help="requests that may wait")
     parser.add_argument("--queue-tokens", type=int, default=131_072, help="tokens that they may ask for together")
     parser.add_argument("--slots", type=int, default=8, help="requests that are answered at the same time")
+    parser.add_argument("--memory", type=int, default=0, help="MB for models and caches; 0: half of what may be used")
+    parser.add_argument("--hang-limit", type=float, default=30.0, help="seconds that one decode call may take")
     parser.add_argument("--log-level", choices=("error", "debug"), default="error", help="debug: llama.cpp's own log")
+    parser.add_argument("--inspect", metavar="FILE", action=Inspect, help="only check FILE and say what it is, as JSON")
     return parser.parse_args(argv)
 
 
@@ -56,8 +72,8 @@ def _report(failure: threading.ExceptHookArgs) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT, or until the parent dies."""
     arguments = _arguments(argv)
+    parent = os.getppid()
     leave_no_core()
-    die_with_parent()
     threading.excepthook = _report
     logging.disable()  # uvicorn would log exceptions with their texts; the application names their classes
     try:
@@ -65,18 +81,21 @@ def main(argv: list[str] | None = None) -> int:
     except SocketError as error:
         say(f"cannot listen: {error}")
         return _UNUSABLE
-    _serve(arguments, listener)
+    _serve(arguments, listener, parent)
     arguments.socket.unlink(missing_ok=True)
     return 0
 
 
-def _serve(arguments: argparse.Namespace, listener: socket.socket) -> None:
+def _serve(arguments: argparse.Namespace, listener: socket.socket, parent: int) -> None:
     sys.setswitchinterval(_SWITCH_S)
     spin_briefly()
     # These import llama_cpp, which reads its environment when it is loaded.
     from router.engine.server import create_app
     from router.engine.service import Engine, Options
 
+    memory = arguments.memory * 1_000_000 or usable_memory() // 2
+    confinement = confine(arguments.socket.absolute().parent, memory)  # before the first thread
+    die_with_parent(parent)
     options = Options(
         model=arguments.model,
         alias=arguments.alias,
@@ -86,6 +105,7 @@ def _serve(arguments: argparse.Namespace, listener: socket.socket) -> None:
         queue_tokens=arguments.queue_tokens,
         slots=arguments.slots,
         verbose=arguments.log_level == "debug",
+        confined=confinement.is_complete,
     )
     engine = Engine(options, _die)
     config = uvicorn.Config(
@@ -102,12 +122,14 @@ def _serve(arguments: argparse.Namespace, listener: socket.socket) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn raises the signal again when it has shut down; nothing is left to be done for it then.
         signal.signal(number, lambda _number, _frame: None)
+    Watchdog(lambda: engine.loop.step_started, limit_s=arguments.hang_limit).start()
     engine.start()
     uvicorn.Server(config).run(sockets=[listener])
     engine.stop()
 
 
 if __name__ == "__main__":
+    drop_environment()
     sys.stdout.flush()
     code = main()
     sys.stderr.flush()

@@ -37,18 +37,47 @@ class SocketError(Exception):
 def usable_cpus() -> int:
     """The processors that this process may use: its affinity, and its control groups' limits (cgroup v2, or v1)."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min([affinity, *(int(limit) for limit in _cgroup_limits())]))
+    folders = [_quota(folder / "cpu.max") for folder in _groups("")]
+    quotas = [limit for limit in [*folders, _quota_v1(_CGROUPS / "cpu")] if limit is not None]
+    return max(1, min([affinity, *(int(limit) for limit in quotas)]))
 
 
-def _cgroup_limits() -> list[float]:
+def usable_memory() -> int:
+    """The bytes of memory that this process may use: the machine's, or its control groups' limit (cgroup v2, or v1)."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    files = [folder / "memory.max" for folder in _groups("")]
+    files += [folder / "memory.limit_in_bytes" for folder in _groups("memory")]
+    return min([total, *(limit for limit in map(_bytes, files) if limit is not None)])
+
+
+def _groups(controller: str) -> list[Path]:
+    """The folders of this process's control groups up to the root: the limit of each holds. "" is cgroup v2."""
     try:
         lines = Path("/proc/self/cgroup").read_text("utf-8").splitlines()
     except OSError:
         return []
-    own = next((line.partition("::")[2].strip("/") for line in lines if line.startswith("0::")), "")
-    folders = [_CGROUPS / own, *(_CGROUPS / own).parents]
-    limits = [_quota(folder / "cpu.max") for folder in folders if folder.is_relative_to(_CGROUPS)]
-    return [limit for limit in [*limits, _quota_v1(_CGROUPS / "cpu")] if limit is not None]
+    return group_folders(lines, controller, _CGROUPS)
+
+
+def group_folders(lines: list[str], controller: str, root: Path) -> list[Path]:
+    """The same from the lines of /proc/PID/cgroup (`number:controllers:path`), the groups being mounted at `root`.
+
+    Inside a container the path may be the host's: its own limit then stands at the root of what is mounted.
+    """
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controller in controllers.split(","):
+            own = root / controller / path.strip("/")
+            return [folder for folder in (own, *own.parents) if folder.is_relative_to(root / controller)]
+    return []
+
+
+def _bytes(path: Path) -> int | None:
+    """The limit in a file of a control group. None where there is none; v1 writes a huge number for that."""
+    try:
+        return int(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 def _quota(path: Path) -> float | None:
@@ -69,13 +98,15 @@ def _quota_v1(folder: Path) -> float | None:
 
 
 def spin_briefly() -> None:
-    """Let llama.cpp's threads sleep soon when they wait for each other. Must come before llama.cpp is loaded.
+    """Let native threads sleep soon when they wait for each other. Must come before numpy and llama.cpp are loaded.
 
     OpenMP's default is to spin for milliseconds, at a thousand barriers a token. As soon as anything else wants a
     processor that is ruinous: on 2 cores under a load of 7, no token in four seconds, against 14 to 21 a second so.
     """
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     os.environ.setdefault("KMP_BLOCKTIME", "1")
+    # numpy's own threads, which nothing here has a use for, would be there before the process is confined.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def listen(path: Path) -> socket.socket:
@@ -114,12 +145,11 @@ def leave_no_core() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
-def die_with_parent(interval: float = 0.5) -> None:
-    """End this process when its parent ends: by signal on Linux, and everywhere by looking.
+def die_with_parent(parent: int, interval: float = 0.5) -> None:
+    """End this process when its parent ends: by signal on Linux, and everywhere by looking, in a thread.
 
-    The look also catches a parent that died before the signal was asked for.
+    `parent` is its process id as it was at the start: the look also catches one that has died since.
     """
-    parent = os.getppid()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 

@@ -48,6 +48,7 @@ def create_app(engine: Engine) -> Starlette:
         waiting, running = engine.depth
         state = {"status": "ok" if engine.is_ready else "loading", "model": engine.options.alias}
         figures = {"waiting": waiting, "running": running, "context": engine.context, "threads": engine.options.threads}
+        figures["confined"] = engine.options.confined
         return _json({**state, **figures}, 200 if engine.is_ready else 503)
 
     async def models(_request: Request) -> Response:

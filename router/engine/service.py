@@ -45,6 +45,7 @@ class Options:
     queue_tokens: int = 131_072
     slots: int = 8
     verbose: bool = False
+    confined: bool = False  # what `/health` says: the process has no network and bounded memory
 
 
 @dataclass(frozen=True, slots=True)
