@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 _PREFIX = "GATEHOUSE_"
 _CAPTURE_SWITCH = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 _METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client knows no other way to be told
+# What an engine may see of the environment: nothing that could hold a secret.
+_ENGINE_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", "OMP_NUM_THREADS")
 
 
 class Settings(BaseModel):
@@ -130,6 +132,12 @@ def secret(name: str, file: str | None = None, environment: Mapping[str, str] | 
         except OSError:
             return None
     return env.get(name) or None
+
+
+def engine_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The part of the environment that an engine's process is started with: no secret, no address."""
+    env = os.environ if environment is None else environment
+    return {name: env[name] for name in _ENGINE_ENVIRONMENT if name in env}
 
 
 def set_for_library(values: Mapping[str, str]) -> None:
