@@ -194,16 +194,22 @@ class NativeContext:
         sequences: int,
         threads: int,
         flash_attention: bool = True,
+        embeddings: bool = False,
     ) -> None:
-        """`context` tokens for each of `sequences`, at most `batch` tokens a step. Raises NativeError."""
+        """`context` tokens for each of `sequences`, at most `batch` tokens a step. Raises NativeError.
+
+        With `embeddings` all sequences share `context` tokens, and `vectors` gives what the model makes of each token.
+        """
         params = llama.llama_context_default_params()
-        params.n_ctx = context * sequences
+        params.n_ctx = context if embeddings else context * sequences
         params.n_batch = params.n_ubatch = batch
         params.n_seq_max = sequences
-        params.kv_unified = False
+        params.kv_unified = params.embeddings = embeddings
         params.n_threads = params.n_threads_batch = threads
         params.no_perf = True
         params.flash_attn_type = int(flash_attention)
+        if embeddings:
+            params.pooling_type = llama.LLAMA_POOLING_TYPE_NONE
         self._model = model
         self._handle = llama.llama_init_from_model(model.handle, params)
         if not self._handle:
@@ -247,6 +253,16 @@ class NativeContext:
         if not pointer:
             raise NativeError("llama.cpp has no logits for this step")
         return np.ctypeslib.as_array(pointer, shape=(rows, self._model.size))
+
+    def vectors(self, rows: int, width: int) -> Logits:
+        """The last hidden state of the last step's tokens, in their order: shape (rows, width).
+
+        A view that the next step overwrites. Waits for the computation. Raises NativeError.
+        """
+        pointer = llama.llama_get_embeddings(self._handle)
+        if not pointer:
+            raise NativeError("llama.cpp has no embeddings for this step")
+        return np.ctypeslib.as_array(pointer, shape=(rows, width))
 
     def forget(self, sequence: int, start: int = 0) -> bool:
         """Drop what the cache holds of `sequence` from position `start` on.

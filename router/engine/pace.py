@@ -8,7 +8,6 @@ TARGET_S = 0.08  # of one step; a cancellation or a newcomer waits for at most o
 LEAST = 8  # prompt tokens a step, however slow the machine is: a prompt gets read
 _FIRST_GUESS_S = 0.005  # a token
 _WEIGHT = 0.2
-_OLDEST_SHARE = 0.25  # of the prompt tokens of a step, for whoever came first: a long prompt is never starved
 
 
 class Pace:
@@ -29,17 +28,15 @@ class Pace:
 
 
 def share(remaining: Sequence[int], room: int) -> list[int]:
-    """How many of `room` tokens each prompt gets; `remaining` is what each still needs, in the order of their arrival.
+    """How many of `room` tokens each prompt gets, where `remaining` is what each still needs.
 
-    The first has a share of its own; the rest goes to the shortest first, which is the least waiting for all.
+    Equal shares, and what a short prompt does not need goes to the others (max-min fairness): a long prompt cannot
+    stall a short one. Prompts that came together are read together, which keeps the model's batches full.
     """
     given = [0] * len(remaining)
-    if not remaining:
-        return given
-    given[0] = min(remaining[0], max(1, int(room * _OLDEST_SHARE)), room)
-    room -= given[0]
+    left = len(remaining)
     for index in sorted(range(len(remaining)), key=lambda index: remaining[index]):
-        more = min(remaining[index] - given[index], room)
-        given[index] += more
-        room -= more
+        given[index] = min(remaining[index], -(-room // left))
+        room -= given[index]
+        left -= 1
     return given

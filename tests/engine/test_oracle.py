@@ -29,7 +29,7 @@ def oracle() -> Iterator[Any]:
     spin_briefly()
     from llama_cpp import Llama
 
-    model = Llama(str(embedded_model()), n_ctx=1024, n_threads=1, logits_all=True, verbose=False)
+    model = Llama(str(embedded_model()), n_ctx=1024, n_threads=1, logits_all=True, flash_attn=True, verbose=False)
     yield model
     model.close()
 
