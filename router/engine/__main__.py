@@ -49,6 +49,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--queue-tokens", type=int, default=131_072, help="tokens that they may ask for together")
     parser.add_argument("--slots", type=int, default=8, help="requests that are answered at the same time")
     parser.add_argument("--memory", type=int, default=0, help="MB for models and caches; 0: half of what may be used")
+    parser.add_argument("--speculation", choices=("on", "off"), default="on", help="prompt lookup for a lone stream")
     parser.add_argument("--hang-limit", type=float, default=30.0, help="seconds that one decode call may take")
     parser.add_argument("--log-level", choices=("error", "debug"), default="error", help="debug: llama.cpp's own log")
     parser.add_argument("--inspect", metavar="FILE", action=Inspect, help="only check FILE and say what it is, as JSON")
@@ -104,6 +105,7 @@ def _serve(arguments: argparse.Namespace, listener: socket.socket, parent: int) 
         queue=arguments.queue,
         queue_tokens=arguments.queue_tokens,
         slots=arguments.slots,
+        speculates=arguments.speculation == "on",
         verbose=arguments.log_level == "debug",
         confined=confinement.is_complete,
     )

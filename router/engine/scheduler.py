@@ -78,6 +78,7 @@ class Lane:
         clock: NativeClock,
         wake: Callable[[], None],
         use_adapter: Callable[[str | None], None] | None = None,
+        speculates: bool = True,
     ) -> None:
         """`wake` tells the loop that there is work. `use_adapter` is called before a step when the adapter changes."""
         self._model = model
@@ -85,6 +86,7 @@ class Lane:
         self._clock = clock
         self._wake = wake
         self._use_adapter = use_adapter
+        self._speculates = speculates and model.can_cut
         self._adapter: str | None = None
         self._lock = threading.Lock()
         self._queue: FairQueue[Sequence] = FairQueue(limits)
@@ -230,7 +232,7 @@ class Lane:
     @property
     def _may_guess(self) -> bool:
         """Whether a step has room for guesses: one lone talker, and a cache that can be cut behind a wrong one."""
-        return len(self._running) == 1 and not len(self._queue) and self._model.can_cut
+        return self._speculates and len(self._running) == 1 and not len(self._queue)
 
     def _turn(self) -> list[Sequence]:
         adapters = sorted({sequence.generation.adapter for sequence in self._running}, key=lambda name: name or "")

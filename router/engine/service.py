@@ -44,6 +44,7 @@ class Options:
     queue: int
     queue_tokens: int = 131_072
     slots: int = 8
+    speculates: bool = True
     verbose: bool = False
     confined: bool = False  # what `/health` says: the process has no network and bounded memory
 
@@ -183,7 +184,7 @@ def _load(options: Options, loop: DecodeLoop) -> _Loaded:
     template = ChatTemplate(model, source)
     _self_test(model, context, template)
     limits = QueueLimits(options.queue, options.queue_tokens)
-    scheduler = Lane(model, context, limits=limits, clock=loop.clock, wake=loop.wake)
+    scheduler = Lane(model, context, limits=limits, clock=loop.clock, wake=loop.wake, speculates=options.speculates)
     known = f"{options.alias} {model.description} {llama_cpp.__version__} {source}"
     fingerprint = "fp_" + hashlib.sha256(known.encode()).hexdigest()[:10]
     return _Loaded(model, template, scheduler, min(length, context.length), fingerprint)
