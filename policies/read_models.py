@@ -73,6 +73,7 @@ def _model(name: str, part: ModelPart) -> Model:
         api_key_file=part.api_key_file,
         context=part.context or CONTEXT[part.locality],
         capabilities=usual if part.capabilities is None else frozenset(part.capabilities),
+        states_capabilities=part.capabilities is not None,
         price=Price(part.price.input_per_1m, part.price.output_per_1m) if part.price else None,
         proxy=part.proxy,
         ca_file=part.ca_file,

@@ -58,6 +58,7 @@ class Model:
     api_key_file: str | None = None
     context: int = 8192  # tokens, prompt and answer together
     capabilities: frozenset[str] = frozenset()
+    states_capabilities: bool = False  # the policy itself names them; else they are its backend's usual ones
     price: Price | None = None
     proxy: str | None = None
     ca_file: str | None = None

@@ -41,6 +41,7 @@ from router.calling import Calls
 from router.confidence import Confidence
 from router.control import ControlClient
 from router.egress import Egress
+from router.engine_models import read_message, with_engine_models
 from router.errors import GatehouseError
 from router.gateway import Gateway
 from router.identity import Identity
@@ -149,7 +150,8 @@ class Worker:
 
 def effective_policy(message: JsonObject, settings: Settings) -> Policy:
     """The policy in a `policy` message, as this process serves it."""
-    return with_local_server(compile_policy(message["text"], message["source"]), settings)
+    policy = with_local_server(compile_policy(message["text"], message["source"]), settings)
+    return with_engine_models(policy, read_message(message["engine_models"]), settings)
 
 
 def _make_cache(settings: Settings, keys: Keys) -> tuple[Cache, Callable[[], str]]:

@@ -7,6 +7,7 @@ a name, or is one name too many, becomes `invalid` or `other`, so neither conten
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import re
 import shutil
@@ -173,7 +174,9 @@ class MetricStore:
             family.samples = [
                 sample
                 for sample in family.samples
-                if not sample.name.endswith("_created") and not (definition.should_hide_zero and sample.value == 0)
+                if not sample.name.endswith("_created")
+                and not math.isnan(sample.value)  # a gauge that is set to it is not known now
+                and not (definition.should_hide_zero and sample.value == 0)
             ]
             found.append((definition, family))
         return found

@@ -61,9 +61,32 @@ def _counter(name: str, unit: str, text: str, *attributes: str, is_integer: bool
 
 
 def _gauge(
-    name: str, unit: str, text: str, merge: Merge, *attributes: str, should_hide_zero: bool = False
+    name: str,
+    unit: str,
+    text: str,
+    merge: Merge,
+    *attributes: str,
+    should_hide_zero: bool = False,
+    is_integer: bool = True,
 ) -> Definition:
-    return Definition(name, "gauge", unit, text, attributes, merge=merge, should_hide_zero=should_hide_zero)
+    return Definition(
+        name,
+        "gauge",
+        unit,
+        text,
+        attributes,
+        merge=merge,
+        should_hide_zero=should_hide_zero,
+        is_integer=is_integer,
+    )
+
+
+def _engine_gauge(name: str, unit: str, text: str) -> Definition:
+    return _gauge(f"gatehouse.engine.{name}", unit, text, "livemax", "gatehouse.model", is_integer=False)
+
+
+def _engine_counter(name: str, unit: str, text: str) -> Definition:
+    return _counter(f"gatehouse.engine.{name}", unit, text, "gatehouse.model", is_integer=unit != "s")
 
 
 def _histogram(name: str, unit: str, text: str, buckets: tuple[float, ...], *attributes: str) -> Definition:
@@ -150,9 +173,43 @@ TABLE: tuple[Definition, ...] = (
     _gauge("gatehouse.policy.last_reload_success", "", "1 if the last load of the policy succeeded.", "livemostrecent"),
     _counter("gatehouse.policy.reloads", "{reload}", "Loads of the policy by result.", "gatehouse.result"),
     _gauge("gatehouse.engine.state", "", "1 for the engine's present state.", "livemax", "gatehouse.state"),
-    _counter("gatehouse.engine.restarts", "{restart}", "Restarts of the engine."),
+    _counter("gatehouse.engine.restarts", "{restart}", "Ends of the engine that nobody asked for.", "gatehouse.reason"),
     _counter("gatehouse.worker.restarts", "{restart}", "Restarts of gateway workers."),
     _gauge("gatehouse.degraded", "", "1 for what does not work as configured.", "livemax", "gatehouse.component"),
     _counter("gatehouse.records.written", "{record}", "Decision records written."),
     _counter("gatehouse.records.dropped", "{record}", "Decision records dropped."),
+    # The engine's own figures, by model, as it gives them each second (router/engine_stats.py).
+    _engine_gauge("queue.depth", "{request}", "Requests that wait for the model."),
+    _engine_gauge("queue.tokens", "{token}", "Tokens that those who wait ask for, prompts and answers."),
+    _engine_gauge("running", "{request}", "Requests that are being decoded."),
+    _engine_gauge("slots", "{request}", "Requests that can be decoded at the same time."),
+    _engine_gauge("batch.occupancy", "{token}", "Tokens decoded in one step: the mean of the last second."),
+    _engine_gauge("prefill.rate", "{token}/s", "Prompt tokens decoded, of the last second."),
+    _engine_gauge("decode.rate", "{token}/s", "Answer tokens decoded, of the last second."),
+    _engine_gauge("loaded", "", "1 for a model that is in memory."),
+    _engine_gauge("model.memory", "By", "Memory of a model that is loaded: weights, caches, buffers."),
+    _gauge(
+        "gatehouse.engine.memory",
+        "By",
+        "Memory that the engine's models take together.",
+        "livemax",
+        should_hide_zero=True,  # a worker's, which knows nothing of it
+    ),
+    _engine_counter("requests", "{request}", "Requests taken into the line."),
+    _engine_counter("cancelled", "{request}", "Requests whose caller went away."),
+    _engine_counter("refused", "{request}", "Requests refused because the line was full."),
+    _engine_counter("queue.wait", "s", "Time that requests have waited for a slot."),
+    _engine_counter("first_token", "s", "Time from a request to its first token, over all requests."),
+    _engine_counter("first_tokens", "{request}", "Requests that have had their first token."),
+    _engine_counter("prefill.tokens", "{token}", "Prompt tokens decoded; reused ones are not among them."),
+    _engine_counter("prefill", "s", "Time spent in steps, by their share of prompt tokens."),
+    _engine_counter("decode.tokens", "{token}", "Answer tokens decoded."),
+    _engine_counter("decode", "s", "Time spent in steps, by their share of answer tokens."),
+    _engine_counter("sampling", "s", "Time spent choosing tokens."),
+    _engine_counter("steps", "{step}", "Decode calls."),
+    _engine_counter("batched.tokens", "{token}", "Tokens in all decode calls."),
+    _engine_counter("prefix.hits", "{request}", "Requests that reused a prefix of their own partition."),
+    _engine_counter("prefix.tokens", "{token}", "Prompt tokens reused."),
+    _engine_counter("speculated", "{token}", "Tokens guessed by prompt lookup."),
+    _engine_counter("accepted", "{token}", "Guessed tokens that the model chose too."),
 )

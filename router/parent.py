@@ -16,34 +16,24 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from policies.errors import PolicyError, Problem
 from policies.store import PolicyStore
 from policies.types import Policy
 from router.control import ControlServer
+from router.engine_child import EngineChild
+from router.engine_models import EngineModels, find, with_engine_models
 from router.identity import ensure_start_key
 from router.keys import ensure_private_folder, load_keys
 from router.metrics import forget_process, is_running, prepare_metrics_folder, remove_metrics_folder
-from router.models.catalogue import ModelFileError, embedded_model
 from router.record_writer import RecordWriter
-from router.recorder import EngineState
 from router.running import with_local_server
 from router.settings import Settings
 from router.store import RECORDS_FILE, SqliteStore
-from router.supervisor import State, Supervisor, health_check
+from router.supervisor import State, Supervisor
 from router.telemetry import Telemetry
 from router.types import JsonObject
 
 log = logging.getLogger("gatehouse.parent")
 
-# What an engine may see of the environment: nothing that could hold a secret.
-_ENGINE_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", "OMP_NUM_THREADS")
-_SHOWN_STATES: dict[State, EngineState] = {
-    "starting": "starting",
-    "ready": "ready",
-    "restarting": "restarting",
-    "crash_loop": "failed",
-    "stopped": "off",
-}
 _HOUSEKEEPING_SECONDS = 1.0
 
 
@@ -53,24 +43,19 @@ class Parent:
     def __init__(self, settings: Settings, say: Callable[[Parent], None]) -> None:
         """`say` is called once, when the first worker is ready. Raises `PolicyError` for a policy that is not good."""
         self._say = say
-        self.store = PolicyStore(settings.policy, lambda policy: _check_engine(with_local_server(policy, settings)))
-        self.policy: Policy = with_local_server(self.store.load(), settings)
+        self._found = EngineModels({})
+        self.store = PolicyStore(settings.policy, lambda policy: self._find(policy, settings))
+        self.policy: Policy = self._served(self.store.load(), settings)
         # A folder of its own for each gateway of this user: two may run side by side.
         run = settings.runtime_dir / str(os.getpid())
         self.settings = settings.model_copy(update={"runtime_dir": run})
         self.listener = _listen(settings.host, settings.port)
         self.address = _url(self.listener)
         self._supervisors: list[Supervisor] = []
-        self._engine: Supervisor | None = None
         self._ready = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._counted_drops = self._counted_written = 0
         self._records_failing: str | None = None
-
-    @property
-    def needs_engine(self) -> bool:
-        """Whether any model of the policy is served by the embedded engine."""
-        return any(model.backend == "engine" for model in self.policy.models.values())
 
     async def run(self) -> int:
         """Serve until SIGTERM or SIGINT. Returns the exit code."""
@@ -84,6 +69,7 @@ class Parent:
         metrics = prepare_metrics_folder(settings.runtime_dir)
         self._telemetry = Telemetry.from_settings(settings, exports_metrics=True)
         self._telemetry.start()
+        self._engine = EngineChild(settings, self._telemetry, lambda: self._spawn(self._publish_status()))
         store = SqliteStore(settings.state_dir / RECORDS_FILE, settings.records_max_bytes)
         if store.damage:
             log.error("records: %s", store.damage)
@@ -122,9 +108,7 @@ class Parent:
     # -- children --------------------------------------------------------------------------------------------------
 
     async def _start_children(self, metrics: Path) -> None:
-        if self.needs_engine:
-            self._engine = self._make_engine()
-            await self._engine.start()
+        await self._engine.serve(self._found)
         for number in range(self.settings.workers):
             worker = Supervisor(
                 name=f"worker-{number}",
@@ -141,36 +125,10 @@ class Parent:
             self._supervisors.append(worker)
             await worker.start()
 
-    def _make_engine(self) -> Supervisor:
-        settings = self.settings
-        home = next(model for model in self.policy.models.values() if model.backend == "engine")
-        return Supervisor(
-            name="engine",
-            argv=[
-                *(sys.executable, "-P", "-m", "router.engine"),
-                *("--model", str(embedded_model(home.model))),
-                *("--socket", str(settings.engine_socket)),
-                *("--alias", home.model),
-                *("--threads", str(settings.engine_threads)),
-                *("--context", str(settings.engine_context)),
-                *("--queue", str(settings.engine_queue)),
-            ],
-            env={name: os.environ[name] for name in _ENGINE_ENVIRONMENT if name in os.environ},
-            ready=health_check(settings.engine_socket),
-            on_change=self._engine_changed,
-        )
-
     async def _stop_children(self) -> None:
         await asyncio.gather(*(worker.stop() for worker in self._supervisors))
-        if self._engine is not None:
-            await self._engine.stop()
+        await self._engine.stop()
         self.listener.close()
-
-    def _engine_changed(self, state: State) -> None:
-        self._telemetry.engine_state(_SHOWN_STATES[state])
-        if state in ("restarting", "crash_loop"):
-            self._telemetry.engine_restarted()
-        self._spawn(self._publish_status())
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -183,14 +141,19 @@ class Parent:
 
     # -- policy ----------------------------------------------------------------------------------------------------
 
+    def _find(self, policy: Policy, settings: Settings) -> None:
+        """Look for the engine's models of a version that is good in itself; one that is not here makes it a bad one."""
+        self._found = find(with_local_server(policy, settings), settings)
+
+    def _served(self, policy: Policy, settings: Settings) -> Policy:
+        return with_engine_models(with_local_server(policy, settings), self._found.known, settings)
+
     async def _changed(self, policy: Policy | None) -> None:
         """A new version of the file has been read: in force when it is good, reported when it is not."""
         self._telemetry.policy_loaded(policy is not None)
         if policy is not None:
-            self.policy = with_local_server(policy, self.settings)
-            if self.needs_engine and self._engine is None:
-                self._engine = self._make_engine()
-                await self._engine.start()
+            self.policy = self._served(policy, self.settings)
+            await self._engine.serve(self._found)
             await self._publish_policy()
         await self._publish_status()
 
@@ -199,7 +162,14 @@ class Parent:
 
     async def _publish_policy(self) -> None:
         self._telemetry.policy_in_force(self.policy.label)
-        await self._control.publish({"t": "policy", "text": self.store.text, "source": self.policy.source})
+        await self._control.publish(
+            {
+                "t": "policy",
+                "text": self.store.text,
+                "source": self.policy.source,
+                "engine_models": self._found.message(),
+            }
+        )
         await self._publish_status()
 
     async def _publish_status(self) -> None:
@@ -211,11 +181,13 @@ class Parent:
             "last_error": status.last_error,
             "loaded_at": status.loaded_at,
         }
-        engine: JsonObject = {}
-        if self._engine is not None:
-            engine = {"state": self._engine.state, "restarts": self._engine.restarts}
         await self._control.publish(
-            {"t": "status", "policy": policy, "engine": engine, "records_failing": self._records_failing}
+            {
+                "t": "status",
+                "policy": policy,
+                "engine": self._engine.report(),
+                "records_failing": self._records_failing,
+            }
         )
 
     # -- the rest --------------------------------------------------------------------------------------------------
@@ -237,16 +209,6 @@ class Parent:
             if writer.failing != self._records_failing:
                 self._records_failing = writer.failing
                 await self._publish_status()
-
-
-def _check_engine(policy: Policy) -> None:
-    """Raise `PolicyError` for a model of the embedded engine that is not on this machine."""
-    for model in policy.models.values():
-        if model.backend == "engine":
-            try:
-                embedded_model(model.model)
-            except ModelFileError as error:
-                raise PolicyError(policy.source, [Problem(0, 0, f"models.{model.name}: {error}")]) from None
 
 
 def _listen(host: str, port: int) -> socket.socket:

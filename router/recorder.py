@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from router.metrics import Counter, Gauge, Histogram
 
 CacheResult = Literal["hit", "miss", "error", "stored", "bypassed"]
-EngineState = Literal["off", "starting", "ready", "restarting", "failed"]
+EngineState = Literal["off", "starting", "ready", "restarting", "crash_loop", "unreachable"]
 
 _SERVER_PROVIDER = "gatehouse"  # towards its callers the gateway is the server, whichever model answered
 _MAX_REMEMBERED = 4096  # resolved series that are kept for the next request of the same kind
@@ -262,9 +262,9 @@ class Recorder:
         for name in get_args(EngineState):
             self._set("gatehouse.engine.state", name, value=int(name == state))
 
-    def engine_restarted(self) -> None:
-        """The engine died and was started again."""
-        self._count("gatehouse.engine.restarts")
+    def engine_ended(self, reason: str) -> None:
+        """The engine ended although nobody asked it to; `reason` is one of a few words."""
+        self._count("gatehouse.engine.restarts", reason)
 
     def worker_restarted(self) -> None:
         """A worker died and was started again."""

@@ -16,7 +16,11 @@ _PREFIX = "GATEHOUSE_"
 _CAPTURE_SWITCH = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 _METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client knows no other way to be told
 # What an engine may see of the environment: nothing that could hold a secret.
-_ENGINE_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", "OMP_NUM_THREADS")
+_ENGINE_ENVIRONMENT = (
+    *("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", "OMP_NUM_THREADS"),
+    *("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "GGML_VK_VISIBLE_DEVICES"),  # which of the machine's it may use
+)
+_PATH_BYTES = 100  # of a unix socket's path: what every system takes
 
 
 class Settings(BaseModel):
@@ -54,9 +58,14 @@ class Settings(BaseModel):
     records_queue: int = Field(10_000, ge=1)
     records_max_bytes: int = Field(1 << 30, ge=1)
     grace_s: float = Field(30.0, ge=0)
-    engine_threads: int = Field(0, ge=0)  # 0: what this process may use
-    engine_context: int = Field(8192, ge=256)
-    engine_queue: int = Field(64, ge=1)
+    engine_socket_path: Path | None = None  # an engine that runs already (`gatehouse engine`); none of our own then
+    engine_threads: int = Field(0, ge=0, le=1024)  # 0: what this process may use
+    engine_context: int = Field(0, ge=0, le=16 * 1024 * 1024)  # tokens, at most; 0: as the policy says of each model
+    engine_slots: int = Field(0, ge=0, le=256)  # requests answered at the same time by one model; 0: what suits
+    engine_memory_mb: int = Field(0, ge=0)  # for all models and their caches; 0: half of what this process may use
+    engine_queue: int = Field(64, ge=1)  # requests that wait for one model
+    engine_queue_tokens: int = Field(131_072, ge=256)  # tokens that they may ask for together
+    engine_gpu_layers: str = Field("auto", pattern=r"^(auto|[0-9]{1,4})$")
     log_level: str = "info"
 
     @field_validator("capture_message_content")
@@ -66,9 +75,26 @@ class Settings(BaseModel):
             raise ValueError(f"content is never put into telemetry: unset {_CAPTURE_SWITCH}, or set it to NO_CONTENT")
         return value
 
+    @field_validator("engine_context")
+    @classmethod
+    def _leave_room_to_answer(cls, value: int) -> int:
+        if 0 < value < 256:
+            raise ValueError("a context below 256 tokens answers nothing; 0 means: as the policy says of each model")
+        return value
+
+    @field_validator("engine_socket_path", mode="before")
+    @classmethod
+    def _name_a_socket(cls, value: object) -> object:
+        if value in (None, ""):
+            return None
+        if not str(value).startswith("/") or len(os.fsencode(str(value))) > _PATH_BYTES:
+            raise ValueError(f"the engine's socket is named by an absolute path of at most {_PATH_BYTES} bytes")
+        return value
+
     @property
     def engine_socket(self) -> Path:
-        return self.runtime_dir / "engine.sock"
+        """Where the engine listens: ours below the runtime folder, unless another is named."""
+        return self.engine_socket_path or self.runtime_dir / "engine.sock"
 
     @property
     def control_socket(self) -> Path:

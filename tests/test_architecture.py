@@ -30,6 +30,8 @@ FLOORS = {
     "router.planning": 6,
     "router.relay": 6,
     "router.running": 6,
+    "router.engine_child": 6,
+    "router.engine_models": 6,
     "router.supervisor": 6,
     "router.models": 6,
     "router": 5,

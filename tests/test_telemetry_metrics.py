@@ -218,7 +218,9 @@ def test_gauges_and_counters_of_the_parent_are_shown() -> None:
     telemetry.policy_loaded(is_good=False)
     telemetry.engine_state("starting")
     telemetry.engine_state("ready")
-    telemetry.engine_restarted()
+    telemetry.engine_ended("hang")
+    telemetry.engine_ended("crash")
+    telemetry.engine_ended("crash")
     telemetry.worker_restarted()
     telemetry.records_written(3)
     telemetry.records_dropped(2)
@@ -237,7 +239,8 @@ def test_gauges_and_counters_of_the_parent_are_shown() -> None:
     assert value(page, "gatehouse_policy_reloads_total", result="failure") == 1
     assert value(page, "gatehouse_engine_state", state="ready") == 1
     assert value(page, "gatehouse_engine_state", state="starting") == 0
-    assert value(page, "gatehouse_engine_restarts_total") == 1
+    assert value(page, "gatehouse_engine_restarts_total", reason="hang") == 1
+    assert value(page, "gatehouse_engine_restarts_total", reason="crash") == 2
     assert value(page, "gatehouse_worker_restarts_total") == 1
     assert value(page, "gatehouse_records_written_total") == 3
     assert value(page, "gatehouse_records_dropped_total") == 2

@@ -17,6 +17,7 @@ from policies.schema import PolicyError, load_policy
 from policies.types import Policy
 from router.api.explain import explanation
 from router.api.parse import parse_json_object
+from router.engine_models import known_models, with_engine_models
 from router.errors import GatehouseError
 from router.planning import plan
 from router.running import unavailable_models
@@ -39,6 +40,7 @@ def explain(
     settings = from_environment(policy=policy)
     try:
         loaded = load_policy(settings.policy)
+        loaded = with_engine_models(loaded, known_models(loaded, settings), settings)
         answer = asyncio.run(_explain(_body(text, file, model, settings), loaded, settings))
     except PolicyError as error:
         typer.echo(str(error), err=True)
