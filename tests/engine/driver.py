@@ -68,8 +68,9 @@ def child_environment() -> dict[str, str]:
 
 
 def engine_argv(path: Path, *options: str) -> list[str]:
-    model = str(embedded_model())
-    return [sys.executable, "-P", "-m", "router.engine", "--model", model, "--socket", str(path), *options]
+    """The embedded model is served, unless the options name another."""
+    model = () if {"--model", "--manifest"} & {*options} else ("--model", str(embedded_model()))
+    return [sys.executable, "-P", "-m", "router.engine", *model, "--socket", str(path), *options]
 
 
 def start_engine(folder: Path, *options: str) -> EngineProcess:

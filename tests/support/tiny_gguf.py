@@ -41,7 +41,7 @@ class Family:
     tensors: Callable[[int], Tensors]
     template: str | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
-    quantisation: gguf.GGMLQuantizationType = gguf.GGMLQuantizationType.F16
+    seed: int = 0  # one with which few answers hang on a rounding
     loudness: float = 4.0  # of what the layers add, against the token's own embedding
 
 
@@ -224,7 +224,7 @@ _RMS = {"attention.layer_norm_rms_epsilon": 1e-5}
 _LAYER_NORM = {"attention.layer_norm_epsilon": 1e-5}
 _QUERY_KEY = {**_RMS, "attention.key_length": HEAD, "attention.value_length": HEAD}
 _EXPERTS = {"expert_count": 4, "expert_used_count": 2}
-_GRANITE = {**_RMS, "logit_scale": 2.0, "residual_scale": 0.9, "embedding_scale": 4.0, "attention.scale": 0.25}
+_GRANITE = {**_RMS, "logit_scale": 0.5, "residual_scale": 0.9, "embedding_scale": 4.0, "attention.scale": 0.25}
 _GEMMA = ("<pad>", "<eos>", "<bos>", "<unk>"), ("<start_of_turn>", "<end_of_turn>")
 _CHATML = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 
@@ -241,10 +241,15 @@ FAMILIES: dict[str, Family] = {
         _llama,
         "llama-3.2",
         {**_RMS, "rope.dimension_count": HEAD, "rope.freq_base": 500000.0},
-        gguf.GGMLQuantizationType.Q8_0,
+        seed=2,
     ),
     "smollm2": Family(
-        "llama", lambda: BPE("smollm", _CHATML, bos="<|im_start|>", eos="<|im_end|>"), _tied, "chatml", _RMS
+        "llama",
+        lambda: BPE("smollm", _CHATML, bos="<|im_start|>", eos="<|im_end|>"),
+        _tied,
+        "chatml",
+        _RMS,
+        seed=3,
     ),
     "tinyllama": Family(
         "llama",
@@ -252,6 +257,7 @@ FAMILIES: dict[str, Family] = {
         _llama,
         "zephyr",
         {**_RMS, "rope.dimension_count": HEAD},
+        seed=1,
     ),
     "ministral": Family(
         "mistral3",
@@ -265,6 +271,7 @@ FAMILIES: dict[str, Family] = {
         _llama,
         "mistral",
         {**_QUERY_KEY, "rope.dimension_count": HEAD, "rope.freq_base": 1000000.0},
+        seed=3,
     ),
     "phi-2": Family(
         "phi2",
@@ -272,6 +279,7 @@ FAMILIES: dict[str, Family] = {
         _phi2,
         None,
         {**_LAYER_NORM, "attention.head_count_kv": HEADS, "rope.dimension_count": HEAD // 2},
+        seed=5,
     ),
     "phi-3": Family(
         "phi3",
@@ -284,6 +292,7 @@ FAMILIES: dict[str, Family] = {
         _phi3,
         "phi-3",
         {**_RMS, "rope.dimension_count": HEAD, "rope.scaling.original_context_length": CONTEXT},
+        seed=1,
     ),
     "gemma": Family(
         "gemma",
@@ -292,6 +301,7 @@ FAMILIES: dict[str, Family] = {
         "gemma",
         _QUERY_KEY,
         loudness=30.0,
+        seed=3,
     ),
     "gemma-2": Family(
         "gemma2",
@@ -300,6 +310,7 @@ FAMILIES: dict[str, Family] = {
         "gemma",
         {**_QUERY_KEY, "attention.sliding_window": 64, "attn_logit_softcapping": 50.0, "final_logit_softcapping": 30.0},
         loudness=30.0,
+        seed=2,
     ),
     "gemma-3": Family(
         "gemma3",
@@ -313,9 +324,15 @@ FAMILIES: dict[str, Family] = {
             "rope.freq_base": 1000000.0,
         },
         loudness=30.0,
+        seed=3,
     ),
     "qwen2.5": Family(
-        "qwen2", lambda: BPE("qwen2", _CHATML, bos="<|endoftext|>", eos="<|im_end|>"), _qwen2, "chatml-tools", _RMS
+        "qwen2",
+        lambda: BPE("qwen2", _CHATML, bos="<|endoftext|>", eos="<|im_end|>"),
+        _qwen2,
+        "chatml-tools",
+        _RMS,
+        seed=3,
     ),
     "qwen3": Family(
         "qwen3",
@@ -342,6 +359,7 @@ FAMILIES: dict[str, Family] = {
         _llama,
         "granite",
         {**_GRANITE, "rope.dimension_count": HEAD},
+        seed=2,
     ),
     "granite-3-moe": Family(
         "granitemoe",
@@ -354,6 +372,7 @@ FAMILIES: dict[str, Family] = {
         _experts,
         "granite",
         {**_GRANITE, **_EXPERTS, "rope.dimension_count": HEAD},
+        seed=3,
     ),
     "pythia": Family(
         "gptneox",
@@ -366,6 +385,7 @@ FAMILIES: dict[str, Family] = {
             "use_parallel_residual": True,
             "rope.dimension_count": HEAD // 2,
         },
+        seed=2,
     ),
     "openelm": Family(
         "openelm",
@@ -380,12 +400,13 @@ FAMILIES: dict[str, Family] = {
             "rope.dimension_count": HEAD,
         },
         loudness=8.0,
+        seed=2,
     ),
     "smollm3": Family(
         "smollm3",
         lambda: BPE("smaug-bpe", _CHATML, bos="<|endoftext|>", eos="<|im_end|>"),
         _llama,
-        "smollm3",
+        "chatml-tools",
         {**_RMS, "rope.dimension_count": HEAD},
     ),
     "olmo-2": Family(
@@ -428,9 +449,12 @@ EMBEDDERS: dict[str, Family] = {
 }
 
 
-def make_model(name: str, folder: Path, *, seed: int = 0) -> Path:
-    """The GGUF of FAMILIES or EMBEDDERS called `name`, in `folder`; made once a folder and seed."""
-    path = folder / f"tiny-{name}-{seed}.gguf"
+def make_model(name: str, folder: Path, *, seed: int = 0, quantised: bool = False) -> Path:
+    """The GGUF of FAMILIES or EMBEDDERS called `name`, in `folder`: in half precision, or quantised to Q8_0.
+
+    It is made once a folder; other seeds give other weights.
+    """
+    path = folder / f"tiny-{name}-{seed}{'-q8' if quantised else ''}.gguf"
     if path.exists():
         return path
     family = {**FAMILIES, **EMBEDDERS}[name]
@@ -438,11 +462,7 @@ def make_model(name: str, folder: Path, *, seed: int = 0) -> Path:
     writer = gguf.GGUFWriter(path, family.architecture)
     writer.add_type("model")
     writer.add_name(f"Tiny {name}")
-    writer.add_file_type(
-        gguf.LlamaFileType.MOSTLY_Q8_0
-        if family.quantisation == gguf.GGMLQuantizationType.Q8_0
-        else gguf.LlamaFileType.MOSTLY_F16
-    )
+    writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0 if quantised else gguf.LlamaFileType.MOSTLY_F16)
     common = {
         "context_length": CONTEXT,
         "embedding_length": EMBEDDING,
@@ -457,8 +477,8 @@ def make_model(name: str, folder: Path, *, seed: int = 0) -> Path:
     vocabulary.write(writer)
     if family.template is not None:
         writer.add_chat_template(TEMPLATES[family.template])
-    for tensor, values in _weights(family, vocabulary, seed ^ zlib.crc32(name.encode())):
-        _add_tensor(writer, tensor, values, family.quantisation)
+    for tensor, values in _weights(family, vocabulary, (seed + family.seed) ^ zlib.crc32(name.encode())):
+        _add_tensor(writer, tensor, values, quantised=quantised)
     _finish(writer)
     return path
 
@@ -504,17 +524,16 @@ def _add(writer: gguf.GGUFWriter, key: str, value: Any) -> None:
         writer.add_uint32(key, value)
 
 
-def _add_tensor(
-    writer: gguf.GGUFWriter, name: str, values: np.ndarray[Any, Any], quantisation: gguf.GGMLQuantizationType
-) -> None:
+def _add_tensor(writer: gguf.GGUFWriter, name: str, values: np.ndarray[Any, Any], *, quantised: bool) -> None:
     """Vectors, the router of experts and bert's small tables stay in float32: llama.cpp adds or compares with them."""
     is_plain = values.ndim == 1 or any(part in name for part in ("ffn_gate_inp", "token_types", "position_embd"))
     if is_plain:
         writer.add_tensor(name, values)
-    elif quantisation == gguf.GGMLQuantizationType.F16:
-        writer.add_tensor(name, values.astype(np.float16))
+    elif quantised:
+        kind = gguf.GGMLQuantizationType.Q8_0
+        writer.add_tensor(name, gguf.quants.quantize(values, kind), raw_dtype=kind)
     else:
-        writer.add_tensor(name, gguf.quants.quantize(values, quantisation), raw_dtype=quantisation)
+        writer.add_tensor(name, values.astype(np.float16))
 
 
 def _weights(family: Family, vocabulary: Vocabulary, seed: int) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:

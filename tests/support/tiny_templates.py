@@ -35,15 +35,6 @@ _CHATML_TOOLS = """{%- if tools %}
 {%- endfor %}
 {%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}"""
 
-_SMOLLM3 = """{%- for message in messages %}
-{%- if message.role == 'assistant' %}
-{{- '<|im_start|>assistant\\n' }}{% generation %}{{- message.content + '<|im_end|>\\n' }}{% endgeneration %}
-{%- else %}
-{{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}
-{%- endif %}
-{%- endfor %}
-{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}"""
-
 # Llama 3.2 puts tools into the first user's turn and calls them with a bare JSON object.
 _LLAMA_3 = """{{- bos_token }}
 {%- set first = 0 %}
@@ -117,7 +108,6 @@ _GRANITE = """{%- if tools %}
 TEMPLATES = {
     "chatml": _CHATML,
     "chatml-tools": _CHATML_TOOLS,
-    "smollm3": _SMOLLM3,
     "llama-3.2": _LLAMA_3,
     "zephyr": _ZEPHYR,
     "mistral": _MISTRAL,
