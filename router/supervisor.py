@@ -1,6 +1,7 @@
 """Keeps one child process running: starts it, waits until it is ready, restarts it when it dies, stops it in order.
 
-It signals only its own child, and hands that child nothing but what the caller names.
+A child that a signal has stopped or that is silent is as good as dead: it is killed and restarted. The supervisor
+signals only its own child, and hands it nothing but what the caller names.
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ import logging
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from router.liveness import Check, until_silent, until_stopped
+
 State = Literal["starting", "ready", "restarting", "crash_loop", "stopped"]
-Ready = Callable[[], Awaitable[bool]]
+# Why a child had to be restarted: it ended by itself, was stopped by a signal, went silent, or was never ready in time.
+Reason = Literal["exited", "stopped", "unresponsive", "not_ready"]
 
 log = logging.getLogger("gatehouse.supervisor")
 
@@ -46,7 +50,7 @@ class Backoff:
         return min(limit, self.first_s * 2.0 ** min(failures - 1, 32))
 
 
-def health_check(path: Path, timeout_s: float = 2.0) -> Ready:
+def health_check(path: Path, timeout_s: float = 2.0) -> Check:
     """A readiness check: whether `GET /health` on the unix socket `path` says 200."""
 
     async def ask() -> bool:
@@ -75,7 +79,7 @@ def _pass_on(line: str) -> None:
 
 
 class Supervisor:
-    """One supervised child. `state`, `restarts`, `pid` and `last_exit` may be read at any time."""
+    """One supervised child. Its public attributes may be read at any time."""
 
     def __init__(
         self,
@@ -84,33 +88,39 @@ class Supervisor:
         argv: Sequence[str],
         env: Mapping[str, str] | None = None,
         pass_fds: Sequence[int] = (),
-        ready: Ready | None = None,
+        ready: Check | None = None,
+        alive: Check | None = None,
         on_change: Callable[[State], None] | None = None,
         on_exit: Callable[[int], None] | None = None,
         on_line: Callable[[str], None] = _pass_on,
         backoff: Backoff | None = None,
         ready_timeout_s: float = 60.0,
+        unresponsive_s: float = 5.0,
         grace_s: float = 10.0,
     ) -> None:
-        """`env` None: the parent's environment. `ready` None: a child that runs is ready.
+        """`env` None: the parent's environment. `ready` None: a child that runs is ready. `alive` None: so it stays.
 
         `on_exit` is told the pid of every child that has ended; `on_line` each line of its stdout and stderr, cut at
-        4 KB. A child that is not ready within `ready_timeout_s` is killed and counts as failed.
+        4 KB. A child is killed, and counts as failed, when it is not ready within `ready_timeout_s`, when a signal has
+        stopped it, and when, once ready, `alive` has not said yes for `unresponsive_s`.
         """
         self.name = name
         self.state: State = "stopped"
         self.restarts = 0
         self.pid: int | None = None
         self.last_exit: int | None = None  # exit status; negative: the signal that killed it
+        self.reason: Reason | None = None  # why it had to be restarted the last time; `on_exit` may read it
         self._argv = list(argv)
         self._env = None if env is None else dict(env)
         self._pass_fds = tuple(pass_fds)
         self._check = ready
+        self._alive = alive
         self._on_change = on_change
         self._on_exit = on_exit
         self._on_line = on_line
         self._backoff = backoff or Backoff()
         self._ready_timeout_s = ready_timeout_s
+        self._unresponsive_s = unresponsive_s
         self._grace_s = grace_s
         self._stopping = asyncio.Event()
         self._is_ready = asyncio.Event()
@@ -159,7 +169,8 @@ class Supervisor:
             failures = 1 if is_first else failures + 1
             self._set("crash_loop" if failures >= self._backoff.loop_after else "restarting")
             delay = self._backoff.delay(failures, was_ready=ready_for is not None)
-            log.warning("child %s ended with %s; restart in %.1f s", self.name, self.last_exit, delay)
+            seen = (self.name, self.reason, self.last_exit, delay)
+            log.warning("child %s failed (%s, ended with %s); restart in %.1f s", *seen)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), delay)
             if not self._stopping.is_set():
@@ -179,13 +190,13 @@ class Supervisor:
             )
         except OSError as error:
             log.error("child %s cannot be started: %s", self.name, error.strerror)
-            self.last_exit = None
+            self.reason, self.last_exit = "exited", None
             return None
         self.pid = child.pid
         lines = asyncio.ensure_future(self._read(child))
         exited = asyncio.ensure_future(child.wait())
         try:
-            return await self._watch(exited)
+            return await self._watch(child.pid, exited)
         finally:
             await self._end(child, exited)
             await asyncio.wait({lines}, timeout=_DRAIN_S)
@@ -194,25 +205,34 @@ class Supervisor:
             if self._on_exit is not None:
                 self._on_exit(child.pid)
 
-    async def _watch(self, exited: asyncio.Future[int]) -> float | None:
+    async def _watch(self, pid: int, exited: asyncio.Future[int]) -> float | None:
         """Wait for readiness, then for the end, of the child or of our patience with it."""
         stopping = asyncio.ensure_future(self._stopping.wait())
         readied = asyncio.ensure_future(self._until_ready())
-        over: set[asyncio.Future[Any]] = {exited, stopping}
+        stopped = asyncio.ensure_future(until_stopped(pid))
+        silent: asyncio.Future[None] | None = None
+        over: set[asyncio.Future[Any]] = {exited, stopping, stopped}
         try:
             await asyncio.wait(over | {readied}, timeout=self._ready_timeout_s, return_when=asyncio.FIRST_COMPLETED)
-            if exited.done() or stopping.done():
-                return None
-            if not readied.done():
-                log.warning("child %s was not ready in %.0f s", self.name, self._ready_timeout_s)
+            if stopping.done() or exited.done() or stopped.done() or not readied.done():
+                self._blame(exited, stopped, "not_ready")
                 return None
             since = time.monotonic()
             self._set("ready")
+            if self._alive is not None:
+                silent = asyncio.ensure_future(until_silent(self._alive, pid, self._unresponsive_s))
+                over.add(silent)
             await asyncio.wait(over, return_when=asyncio.FIRST_COMPLETED)
+            self._blame(exited, stopped, "unresponsive")
             return time.monotonic() - since
         finally:
-            stopping.cancel()
-            readied.cancel()
+            for watch in (stopping, readied, stopped, silent):
+                if watch is not None:
+                    watch.cancel()
+
+    def _blame(self, exited: asyncio.Future[int], stopped: asyncio.Future[None], otherwise: Reason) -> None:
+        if not self._stopping.is_set():
+            self.reason = "exited" if exited.done() else "stopped" if stopped.done() else otherwise
 
     async def _until_ready(self) -> None:
         if self._check is None:

@@ -17,6 +17,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from router.liveness import answer_check
 from router.supervisor import Backoff, Supervisor, health_check
 from tests.engine.driver import Client, child_environment, engine_argv, says
 
@@ -62,7 +63,7 @@ async def test_a_child_that_is_killed_is_back_within_the_fifth_of_a_second() -> 
         assert await until(lambda: child.pid not in (None, first)) < 0.5
         assert await child.wait_ready(PATIENCE_S)
         assert child.restarts == 1
-        assert child.last_exit == -signal.SIGKILL
+        assert (child.last_exit, child.reason) == (-signal.SIGKILL, "exited")
         assert gone == [first]
     assert states == ["starting", "ready", "restarting", "ready", "stopped"]
     assert (child.state, child.pid, len(gone)) == ("stopped", None, 2)
@@ -110,7 +111,7 @@ async def test_a_child_that_is_not_ready_in_time_is_killed_and_tried_again() -> 
     async with supervised(argv=SLEEPS, ready=never, ready_timeout_s=0.2) as child:
         assert not await child.wait_ready(0.1)
         await until(lambda: child.restarts >= 2)
-        assert child.last_exit == -signal.SIGKILL
+        assert (child.last_exit, child.reason) == (-signal.SIGKILL, "not_ready")
 
 
 async def test_a_program_that_is_not_there_is_a_failure_like_others() -> None:
@@ -164,6 +165,138 @@ async def test_the_child_gets_the_environment_and_the_files_that_are_named_and_n
         del os.environ["GATEHOUSE_TEST_SECRET"]
         os.close(reading)
         os.close(writing)
+
+
+@pytest.mark.parametrize("is_ready", [True, False])
+async def test_a_child_that_a_signal_has_stopped_is_killed_and_restarted(is_ready: bool) -> None:
+    async def ready() -> bool:
+        return is_ready
+
+    reasons: list[str | None] = []
+    async with supervised(argv=SLEEPS, ready=ready, on_exit=lambda _pid: reasons.append(child.reason)) as child:
+        await until(lambda: child.pid is not None and (child.state == "ready") is is_ready)
+        first = child.pid
+        assert first is not None
+        os.kill(first, signal.SIGSTOP)
+        assert await until(lambda: child.pid not in (None, first)) < 5
+        assert (child.last_exit, child.reason, reasons) == (-signal.SIGKILL, "stopped", ["stopped"])
+
+
+async def test_a_child_that_is_stopped_for_a_moment_is_left_alone() -> None:
+    async with supervised(argv=SLEEPS) as child:
+        await child.wait_ready(PATIENCE_S)
+        for _ in range(10):
+            assert child.pid is not None
+            os.kill(child.pid, signal.SIGSTOP)
+            await asyncio.sleep(0.05)
+            os.kill(child.pid, signal.SIGCONT)
+            await asyncio.sleep(0.15)
+        assert child.restarts == 0
+
+
+SERVER = """
+import os, socket, sys, time
+path, kind = sys.argv[1:]
+if os.path.exists(path): os.unlink(path)
+server = socket.socket(socket.AF_UNIX); server.bind(path); server.listen(64)
+asked = 0
+while True:
+    connection, _ = server.accept()
+    connection.recv(4096)
+    asked += 1
+    status = b"200"
+    if asked > 1:
+        if kind == "silent": time.sleep(600)
+        if kind == "slow": time.sleep(0.8)
+        if kind == "busy": status = b"503"
+        if kind == "works":
+            until = time.thread_time() + 0.2
+            while time.thread_time() < until: pass
+    print("asked", flush=True)
+    connection.sendall(b"HTTP/1.1 " + status + b" OK\\r\\n\\r\\n")
+    connection.close()
+"""
+
+
+@asynccontextmanager
+async def serving(kind: str, window_s: float, **options: Any) -> AsyncIterator[tuple[Supervisor, list[str]]]:
+    """A supervised server of a certain kind, which must answer within the window; and its lines."""
+    lines: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="gh-") as folder:
+        path = Path(folder) / "s"
+        async with supervised(
+            argv=[*python(SERVER), str(path), kind],
+            ready=health_check(path),
+            alive=answer_check(path),
+            unresponsive_s=window_s,
+            on_line=lines.append,
+            **options,
+        ) as child:
+            assert await child.wait_ready(PATIENCE_S)
+            yield child, lines
+
+
+async def test_a_child_that_takes_connections_and_never_answers_is_killed_after_the_window() -> None:
+    async with serving("silent", 1.0) as (child, _lines):
+        first = child.pid
+        assert await until(lambda: child.pid not in (None, first)) >= 1.0
+        assert (child.last_exit, child.reason) == (-signal.SIGKILL, "unresponsive")
+
+
+async def test_a_slow_answer_counts_and_no_second_question_is_asked_meanwhile() -> None:
+    async with serving("slow", 2.5) as (child, lines):
+        await until(lambda: len(lines) >= 5)
+        assert child.restarts == 0
+        asked = len(lines)
+        await asyncio.sleep(2.0)
+        assert len(lines) - asked <= 3
+
+
+async def test_an_answer_that_says_busy_is_an_answer() -> None:
+    async with serving("busy", 1.5) as (child, lines):
+        await until(lambda: len(lines) >= 5)
+        assert child.restarts == 0
+
+
+async def test_the_supervisors_own_absence_is_not_held_against_the_child() -> None:
+    async with serving("answers", 1.5) as (child, lines):
+        await until(lambda: len(lines) >= 2)
+        await asyncio.sleep(0.5)  # between two questions
+        time.sleep(3.0)  # noqa: ASYNC251 - the loop is held on purpose
+        asked = len(lines)
+        await until(lambda: len(lines) >= asked + 2)
+        assert child.restarts == 0
+
+
+def starve(pid: int) -> None:
+    """The least share of the processor that there is, within its group of processes and of the group."""
+    os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
+    group = Path(f"/proc/{pid}/autogroup")
+    if group.exists():
+        group.write_text("19")
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="needs a scheduler that can starve a process: Linux")
+async def test_a_child_that_gets_no_processor_is_not_taken_for_a_dead_one() -> None:
+    """Another process has the child's only processor nearly to itself; the child is silent for twice its window."""
+    processor = {max(os.sched_getaffinity(0))}
+    async with serving("works", 1.5) as (child, lines):
+        assert child.pid is not None
+        os.sched_setaffinity(child.pid, processor)
+        starve(child.pid)
+        greedy = await asyncio.create_subprocess_exec(*python("while True: pass"))
+        try:
+            os.sched_setaffinity(greedy.pid, processor)
+            asked = len(lines)
+            await asyncio.sleep(4.0)
+            assert len(lines) <= asked + 1  # it was starved indeed
+            assert child.restarts == 0
+        finally:
+            greedy.kill()
+            await greedy.wait()
+        asked = len(lines)
+        await until(lambda: len(lines) > asked)
+        assert child.restarts == 0
 
 
 async def test_only_its_own_child_is_ended() -> None:
