@@ -55,6 +55,17 @@ def write_manifest(path: Path, models: Sequence[JsonObject]) -> None:
     replace_whole(path, orjson.dumps({"version": 1, "models": list(models)}, option=orjson.OPT_INDENT_2))
 
 
+def what_to_serve(models: Sequence[JsonObject], path: Path) -> tuple[str, ...]:
+    """The engine's arguments for these manifest entries: one plain model by itself, others by the manifest `path`.
+
+    Writes the manifest in the second case. Raises OSError.
+    """
+    if len(models) == 1 and not models[0].get("embedding"):
+        return ("--model", models[0]["path"], "--alias", models[0]["name"])
+    write_manifest(path, models)
+    return ("--manifest", str(path))
+
+
 class EngineChild:
     """Nothing until a policy names a model of the engine's; then `serve` starts it, and tells it of each change."""
 

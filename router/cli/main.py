@@ -14,8 +14,10 @@ COMMANDS = {
     "demo": "router.cli.demo",
     "explain": "router.cli.explain",
     "policy": "router.cli.policy",
+    "models": "router.cli.models",
     "records": "router.cli.records",
     "doctor": "router.cli.doctor",
+    "engine": "router.cli.engine",
 }
 _ABOUT = (
     "A gateway in front of language models. It answers at home with a small local model by default, and lets a request "
