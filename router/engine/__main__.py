@@ -1,4 +1,4 @@
-"""`python -P -m router.engine`: one model behind a unix socket. Ends with 0 when asked to.
+"""`python -P -m router.engine`: models behind a unix socket. Ends with 0 when asked to.
 
 It ends with 3 when the model or the socket cannot be used, with 4 when a native call hangs, and never prints a prompt
 or an answer.
@@ -14,6 +14,7 @@ import socket
 import sys
 import threading
 from pathlib import Path
+from typing import NoReturn
 
 import uvicorn
 
@@ -39,16 +40,21 @@ _SWITCH_S = 0.0005
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -P -m router.engine", description="Serve one GGUF on a unix socket.")
-    parser.add_argument("--model", required=True, help="the GGUF file")
+    parser = argparse.ArgumentParser(
+        prog="python -P -m router.engine", description="Serve GGUF models on a unix socket."
+    )
+    served = parser.add_mutually_exclusive_group(required=True)
+    served.add_argument("--model", help="the GGUF file, the only one to be served")
+    served.add_argument("--manifest", type=Path, help="a JSON file that names all models; read anew when it changes")
     parser.add_argument("--socket", required=True, type=Path, help="where to listen; created with mode 0600")
-    parser.add_argument("--alias", default="smollm2-135m-instruct", help="the model's name on the wire")
+    parser.add_argument("--alias", default="smollm2-135m-instruct", help="the name of --model on the wire")
     parser.add_argument("--threads", type=int, default=0, help="0: the processors that this process may use")
     parser.add_argument("--context", type=int, default=8192, help="tokens, prompt and answer together")
     parser.add_argument("--queue", type=int, default=64, help="requests that may wait")
     parser.add_argument("--queue-tokens", type=int, default=131_072, help="tokens that they may ask for together")
-    parser.add_argument("--slots", type=int, default=8, help="requests that are answered at the same time")
+    parser.add_argument("--slots", type=int, default=0, help="requests answered at the same time; 0: what fits, to 8")
     parser.add_argument("--memory", type=int, default=0, help="MB for models and caches; 0: half of what may be used")
+    parser.add_argument("--gpu-layers", type=_layers, default=None, help="auto, or how many layers a GPU takes")
     parser.add_argument("--speculation", choices=("on", "off"), default="on", help="prompt lookup for a lone stream")
     parser.add_argument("--hang-limit", type=float, default=30.0, help="seconds that one decode call may take")
     parser.add_argument("--log-level", choices=("error", "debug"), default="error", help="debug: llama.cpp's own log")
@@ -56,7 +62,11 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _die(reason: str) -> None:
+def _layers(text: str) -> int | None:
+    return None if text == "auto" else int(text)
+
+
+def _die(reason: str) -> NoReturn:
     say(reason)
     os._exit(_UNUSABLE)
 
@@ -91,6 +101,7 @@ def _serve(arguments: argparse.Namespace, listener: socket.socket, parent: int) 
     sys.setswitchinterval(_SWITCH_S)
     spin_briefly()
     # These import llama_cpp, which reads its environment when it is loaded.
+    from router.engine.manifest import ManifestError
     from router.engine.server import create_app
     from router.engine.service import Engine, Options
 
@@ -98,18 +109,25 @@ def _serve(arguments: argparse.Namespace, listener: socket.socket, parent: int) 
     confinement = confine(arguments.socket.absolute().parent, memory)  # before the first thread
     die_with_parent(parent)
     options = Options(
-        model=arguments.model,
+        model=arguments.model or "",
         alias=arguments.alias,
+        manifest=arguments.manifest,
         threads=arguments.threads or usable_cpus(),
         context=arguments.context,
         queue=arguments.queue,
         queue_tokens=arguments.queue_tokens,
         slots=arguments.slots,
+        memory=memory,
+        gpu_layers=arguments.gpu_layers,
         speculates=arguments.speculation == "on",
         verbose=arguments.log_level == "debug",
         confined=confinement.is_complete,
     )
-    engine = Engine(options, _die)
+    try:
+        engine = Engine(options, _die)
+    except ManifestError as error:
+        arguments.socket.unlink(missing_ok=True)
+        _die(str(error))
     config = uvicorn.Config(
         create_app(engine),
         log_config=None,

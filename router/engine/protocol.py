@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from router.engine.grammar import json_object_grammar, schema_grammar
-from router.engine.types import ChatCall, EngineError, Sampling, invalid
+from router.engine.types import ChatCall, Sampling, invalid
 
 # SmolLM2's model card samples its instruct models so.
 DEFAULT_TEMPERATURE = 0.2
@@ -33,8 +33,8 @@ _MAX_TOP_LOGPROBS = 20
 _SEED_SPACE = 2**32 - 1  # llama.cpp takes the last 32-bit value for "choose one"
 
 
-def parse(raw: bytes, alias: str) -> ChatCall:
-    """Raises EngineError: 400, or 404 for another model than `alias`."""
+def parse(raw: bytes) -> ChatCall:
+    """Raises EngineError (400). Whether there is a model of that name is not asked here."""
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError:
@@ -45,12 +45,11 @@ def parse(raw: bytes, alias: str) -> ChatCall:
     model = body.get("model")
     if not isinstance(model, str):
         raise invalid("`model` must be a string.", "model")
-    if model != alias:
-        raise EngineError(404, "model_not_found", f"This engine serves only `{alias}`.", param="model")
     stream = _boolean(body, "stream")
     return ChatCall(
         messages=_messages(body.get("messages")),
         sampling=_sampling(body),
+        model=model,
         stream=stream,
         include_usage=_include_usage(body, stream),
         max_tokens=_max_tokens(body),

@@ -142,7 +142,7 @@ class Lane:
     # The decode thread.
 
     def step(self) -> bool:
-        """Let cancelled sequences go and waiting ones in, then decode once. False: there was nothing to do."""
+        """Let cancelled sequences go and waiting ones in, then decode once. False: there is nothing more to do."""
         for sequence in [running for running in self._running if running.is_cancelled]:
             self._figures.cancelled_total += 1
             self._leave(sequence)
@@ -150,7 +150,11 @@ class Lane:
         if self._running:
             self._run_step(self._plan())
         self._flush()
-        return bool(self._running)
+        return bool(self._running or len(self._queue))  # who leaves in this step makes room for those who wait
+
+    def drop_adapter(self, key: str) -> None:
+        """Forget the opening that was saved for an adapter: none of that key comes again."""
+        self._openings.pop(key, None)
 
     def end(self) -> None:
         """Fail what is unfinished: the engine stops."""

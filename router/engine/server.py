@@ -19,6 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from router.engine import embeddings
 from router.engine.process import say
 from router.engine.protocol import parse
 from router.engine.service import Answer, Engine
@@ -45,15 +46,16 @@ def create_app(engine: Engine) -> Starlette:
     """The ASGI application over one engine."""
 
     async def health(_request: Request) -> Response:
-        waiting, running = engine.depth
-        state = {"status": "ok" if engine.is_ready else "loading", "model": engine.options.alias}
-        figures = {"waiting": waiting, "running": running, "context": engine.context, "threads": engine.options.threads}
-        figures["confined"] = engine.options.confined
-        return _json({**state, **figures}, 200 if engine.is_ready else 503)
+        return _json(engine.health(), 200 if engine.is_ready else 503)
+
+    async def stats(_request: Request) -> Response:
+        return _json(engine.stats(), 200)
 
     async def models(_request: Request) -> Response:
-        model = {"id": engine.options.alias, "object": "model", "created": engine.created, "owned_by": "local"}
-        return _json({"object": "list", "data": [model]}, 200)
+        listed = [
+            {"id": name, "object": "model", "created": engine.created, "owned_by": "local"} for name in engine.names()
+        ]
+        return _json({"object": "list", "data": listed}, 200)
 
     async def not_found(_request: Request, _error: Exception) -> Response:
         return _error_response(EngineError(404, "not_found", "There is no such path."))
@@ -68,7 +70,9 @@ def create_app(engine: Engine) -> Starlette:
 
     routes = [
         Route("/health", health),
+        Route("/stats", stats),
         Route("/v1/models", models),
+        Route("/v1/embeddings", EmbeddingsEndpoint(engine), methods=["POST"]),
         Route("/v1/chat/completions", ChatEndpoint(engine), methods=["POST"]),
     ]
     return Starlette(routes=routes, exception_handlers={404: not_found, 405: not_allowed, 500: failed})
@@ -94,18 +98,60 @@ class ChatEndpoint:
 
     async def _respond(self, request: Request, send: Send) -> Response | None:
         """The response, or None when a stream has been sent."""
-        call = parse(await _read(request), self._engine.options.alias)
-        answer = await self._engine.submit(call)
+        call = parse(await _read(request))
         gone = asyncio.ensure_future(_until_gone(request.receive))
+        answers: list[Answer] = []
         try:
-            shape = _Shape(self._engine, call)
+            answers = await self._submit(call, gone)
+            answer = answers[0]
+            shape = _Shape(answer, call)
             if call.stream:
                 await _stream(_events(answer, shape, gone), send)
                 return None
             return _json(await _whole(answer, shape, gone), 200)
         finally:
             gone.cancel()
-            answer.close()
+            for each in answers:
+                each.close()
+
+    async def _submit(self, call: ChatCall, gone: asyncio.Future[None]) -> list[Answer]:
+        """A caller that goes while its model is being loaded waits no more. What was submitted is always returned."""
+        task = asyncio.ensure_future(self._engine.submit(call))
+        both: set[asyncio.Future[Any]] = {task, gone}
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task})
+        if task.cancelled():
+            raise CallerGoneError
+        return task.result()
+
+
+class EmbeddingsEndpoint:
+    """`POST /v1/embeddings`, as a plain ASGI application for the same reason."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        request = Request(scope, receive)
+        try:
+            response = await self._respond(request)
+        except (ClientDisconnect, CallerGoneError):
+            return
+        except EngineError as error:
+            response = _error_response(error)
+        await response(scope, receive, send)
+
+    async def _respond(self, request: Request) -> Response:
+        call = embeddings.parse(await _read(request))
+        gone = asyncio.ensure_future(_until_gone(request.receive))
+        try:
+            reply = await _unless_gone(self._engine.embed(call.model, call.inputs, call.dimensions), gone)
+            return _json(embeddings.render(call, reply), 200)
+        finally:
+            gone.cancel()
 
 
 async def _read(request: Request) -> bytes:
@@ -140,13 +186,13 @@ async def _unless_gone(work: Awaitable[T], gone: asyncio.Future[None]) -> T:
 class _Shape:
     """The objects of one answer: they share an id, a time and a model."""
 
-    def __init__(self, engine: Engine, call: ChatCall) -> None:
+    def __init__(self, answer: Answer, call: ChatCall) -> None:
         self.call = call
         self._common = {
             "id": f"chatcmpl-{secrets.token_hex(12)}",
             "created": int(time.time()),
-            "model": engine.options.alias,
-            "system_fingerprint": engine.fingerprint,
+            "model": answer.model,
+            "system_fingerprint": answer.fingerprint,
         }
 
     def whole(self, text: str, logprobs: list[TokenLogprob], finished: Finished) -> JsonObject:

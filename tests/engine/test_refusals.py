@@ -82,7 +82,7 @@ async def test_other_paths_and_methods_are_refused_in_the_same_envelope(client: 
     async with client.session.get("http://engine/v1/chat/completions") as response:
         assert response.status == 405
         assert (await response.json())["error"]["code"] == "method_not_allowed"
-    async with client.session.get("http://engine/v1/embeddings") as response:
+    async with client.session.get("http://engine/v1/nothing") as response:
         assert response.status == 404
         assert (await response.json())["error"]["code"] == "not_found"
 

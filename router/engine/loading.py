@@ -1,0 +1,230 @@
+"""From a file to a model that answers: checked header, weights, cache, self-test. Runs in the loader's thread.
+
+Nothing is handed out before a self-test prompt of several tokens, because some native builds die on the first one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+import jinja2
+import llama_cpp
+import numpy as np
+
+from router.engine.adapters import Adapters
+from router.engine.gguf import BadModelError, Header, inspect
+from router.engine.loop import DecodeLoop, StoppedError
+from router.engine.manifest import Entry
+from router.engine.native import NativeContext, NativeError, NativeModel, Step
+from router.engine.prefix import common_prefix
+from router.engine.queue import QueueLimits
+from router.engine.scheduler import Lane
+from router.engine.sizing import BATCH, Limits, Plan, plan_chat, plan_embedder
+from router.engine.template import ChatTemplate
+from router.engine.types import EngineError
+from router.engine.vectors import Embedder
+
+_SELF_TEST = ({"role": "user", "content": "Say hello."},)
+_OTHER = ({"role": "user", "content": "What is the time?"},)
+_ALL_LAYERS = 999
+_UNLOAD_S = 60.0  # for the step in progress to end
+_loads = count(1)
+
+
+class LoadError(Exception):
+    """A model that cannot be served; the message holds nothing of the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadSettings:
+    """What the operator said about every model."""
+
+    limits: Limits
+    threads: int
+    queue: QueueLimits
+    gpu_layers: int | None = None  # None: all of them where an accelerator is built in
+    speculates: bool = True
+    verbose: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A file whose header is sound, and what loading it will take."""
+
+    entry: Entry
+    header: Header
+    plan: Plan
+
+
+@dataclass(eq=False, slots=True)
+class LoadedModel:
+    """One model in memory. `lane` and `template` are None where it makes embeddings and nothing else."""
+
+    checked: Checked
+    model: NativeModel = field(repr=False)
+    adapters: Adapters = field(repr=False)
+    fingerprint: str
+    context: int  # tokens of prompt and answer together
+    native: NativeContext | None = field(default=None, repr=False)
+    template: ChatTemplate | None = field(default=None, repr=False)
+    lane: Lane | None = field(default=None, repr=False)
+    embedder: Embedder | None = field(default=None, repr=False)
+    opening: tuple[int, ...] = field(default=(), repr=False)  # what every prompt without a system message begins with
+
+    def close(self, loop: DecodeLoop) -> None:
+        """Take it off the decode thread, then free everything. Raises StoppedError when that thread has ended.
+
+        What was asked of that thread before, the last piece of an embedding say, is over then too.
+        """
+        over = loop.call(_nothing) if self.lane is None else loop.detach(self.lane)
+        over.result(_UNLOAD_S)
+        if self.embedder is not None:
+            self.embedder.close()
+        for key in self.adapters.keys:
+            self.adapters.remove(key)
+        if self.native is not None:
+            self.native.close()
+        self.model.close()
+
+    def drop_adapter(self, key: str, loop: DecodeLoop) -> None:
+        """Free one adapter, between two steps. Raises StoppedError."""
+
+        def drop() -> None:
+            self.adapters.remove(key)
+            if self.lane is not None:
+                self.lane.drop_adapter(key)
+
+        loop.call(drop).result(_UNLOAD_S)
+
+
+def _nothing() -> None:
+    return None
+
+
+def check(entry: Entry, limits: Limits) -> Checked:
+    """Read the header of a model's file, in Python. Raises LoadError."""
+    try:
+        header = inspect(entry.path)
+        size = Path(entry.path).stat().st_size
+    except BadModelError as error:
+        raise LoadError(str(error)) from None
+    except OSError as error:
+        raise LoadError(f"the file cannot be read: {error.strerror}") from None
+    if header.kind == "adapter":
+        raise LoadError("this file is a LoRA adapter: its entry must say what it is an adapter of")
+    if entry.embedding or header.kind == "embedding":
+        return Checked(entry, header, plan_embedder(header, size, limits, entry.context))
+    if not header.has_template:
+        raise LoadError("the model file has no chat template")
+    return Checked(entry, header, plan_chat(header, size, limits, entry.context))
+
+
+def load(checked: Checked, settings: LoadSettings, loop: DecodeLoop) -> LoadedModel:
+    """Load, self-test, and let the decode thread serve it. Raises LoadError; nothing stays in memory then."""
+    cleanup: list[Callable[[], None]] = []
+    try:
+        loaded = _build(checked, settings, loop, cleanup)
+        if loaded.lane is not None:
+            loop.attach(loaded.lane)
+    except (NativeError, jinja2.TemplateError, StoppedError, EngineError) as error:
+        for free in reversed(cleanup):
+            free()
+        raise LoadError(_reason(error)) from None
+    return loaded
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, NativeError):
+        return str(error)
+    return "the engine is stopping" if isinstance(error, StoppedError) else "the chat template cannot be used"
+
+
+def _build(
+    checked: Checked, settings: LoadSettings, loop: DecodeLoop, cleanup: list[Callable[[], None]]
+) -> LoadedModel:
+    entry, plan = checked.entry, checked.plan
+    layers = _ALL_LAYERS if settings.gpu_layers is None else settings.gpu_layers
+    model = NativeModel(entry.path, gpu_layers=layers, verbose=settings.verbose)
+    cleanup.append(model.close)
+    source = model.template or ""
+    known = f"{entry.name} {entry.sha256} {model.description} {llama_cpp.__version__} {source}"
+    fingerprint = "fp_" + hashlib.sha256(known.encode()).hexdigest()[:10]
+    loaded = LoadedModel(checked, model, Adapters(model), fingerprint, plan.context)
+    if plan.slots == 0:
+        loaded.embedder = Embedder(model, loaded.adapters, plan, checked.header.pooling, threads=settings.threads)
+        loaded.context = loaded.embedder.length
+        return loaded
+    native = NativeContext(model, context=plan.context, batch=BATCH, sequences=plan.slots, threads=settings.threads)
+    cleanup.append(native.close)
+    template = ChatTemplate(model, source)
+    _self_test(native, template)
+    _ = model.longest_piece, model.is_end(0)  # what looks at every token is done here, on nobody's time
+    loaded.native, loaded.template = native, template
+    loaded.context = min(plan.context, native.length)
+    loaded.opening = _opening(template)
+    loaded.lane = Lane(
+        model,
+        native,
+        limits=settings.queue,
+        clock=loop.clock,
+        wake=loop.wake,
+        use_adapter=lambda key: loaded.adapters.apply(native.handle, key),
+        speculates=settings.speculates,
+    )
+    return loaded
+
+
+def _self_test(context: NativeContext, template: ChatTemplate) -> None:
+    """Decode a prompt and two tokens; numbers that are not finite mean a broken build. Raises NativeError."""
+    step = Step()
+    tokens = template.encode(_SELF_TEST)[-min(BATCH, context.length - 2) :]
+    step.add(0, 0, tokens, wants_all=False, wants_last=True)
+    for _ in range(3):
+        context.decode(step)
+        logits = context.logits(1)[0]
+        if not np.isfinite(logits).all() or float(np.ptp(logits)) == 0.0:
+            raise NativeError(
+                "the self-test prompt gave numbers that make no sense: this build does not suit this machine"
+            )
+        position = step.positions[-1] + 1
+        step = Step()
+        step.add(0, position, [int(logits.argmax())], wants_all=False, wants_last=True)
+    context.forget(0)
+
+
+def _opening(template: ChatTemplate) -> tuple[int, ...]:
+    """What the template writes by itself before the first word of a user's."""
+    one, other = template.encode(_SELF_TEST), template.encode(_OTHER)
+    return tuple(one[: common_prefix(one, other)])
+
+
+def load_embedder(loaded: LoadedModel, plan: Plan, threads: int) -> Embedder:
+    """A context for embeddings from a chat model. Raises LoadError."""
+    try:
+        return Embedder(loaded.model, loaded.adapters, plan, loaded.checked.header.pooling, threads=threads)
+    except NativeError as error:
+        raise LoadError(str(error)) from None
+
+
+def load_adapter(loaded: LoadedModel, entry: Entry) -> str:
+    """Read an adapter beside its base model. Returns its key. Raises LoadError."""
+    try:
+        header = inspect(entry.path)
+    except BadModelError as error:
+        raise LoadError(str(error)) from None
+    except OSError as error:
+        raise LoadError(f"the file cannot be read: {error.strerror}") from None
+    if header.kind != "adapter":
+        raise LoadError("this file is not a LoRA adapter")
+    if header.architecture != loaded.checked.header.architecture:
+        raise LoadError("this adapter was made for a model of another architecture")
+    key = f"{entry.name}#{next(_loads)}"
+    try:
+        loaded.adapters.load(key, entry.path)
+    except NativeError as error:
+        raise LoadError(str(error)) from None
+    return key
