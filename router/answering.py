@@ -169,6 +169,8 @@ class Answering:
     async def _local_down(self, exchange: Exchange, error: Unavailable) -> Reply:
         """The local model could not begin: the policy's fallback, with a permit of its own, or a 503 that says why."""
         decision = exchange.planned
+        if error.code == "local_overloaded":
+            self._telemetry.request_shed("tenant_queue" if error.status == 429 else "local_queue")
         if error.code != "local_unavailable":
             raise error
         if decision.fallback is not None:

@@ -89,10 +89,14 @@ def from_error(model: Model, status: int, error: Mapping[str, Any], wait: float 
 
 def _local_busy(model: Model, status: int, words: list[str], wait: float | None) -> GatehouseError:
     overloaded = status == 429 or "local_overloaded" in words
+    if not overloaded:
+        message = f"Model `{model.name}` is not ready. Retry in a few seconds."
+    elif status == 429 and model.backend == "engine":
+        message = f"Too many of your requests wait for model `{model.name}`. Retry later."
+    else:
+        message = f"Model `{model.name}` has too many requests. Retry later."
     return Unavailable(
-        f"Model `{model.name}` has too many requests. Retry later."
-        if overloaded
-        else f"Model `{model.name}` is not ready. Retry in a few seconds.",
+        message,
         status=status,
         code="local_overloaded" if overloaded else "local_unavailable",
         retry_after=wait if wait is not None else _RETRY_LOCAL_AFTER,
