@@ -37,6 +37,8 @@ _GENERATORS = (
 _EMBEDDERS = ("bert", "nomic-bert")
 ARCHITECTURES = frozenset({*_GENERATORS, *_EMBEDDERS})
 
+_ROTATED_IN_PART = ("phi2", "phi3", "gptneox")
+_WINDOWED = ("gemma2", "gemma3")
 _ROPE_SCALINGS = ("none", "linear", "yarn", "longrope")
 _POOLINGS = ("none", "mean", "cls", "last")
 _FILE_TYPES = {
@@ -121,6 +123,7 @@ def _model(layout: Layout, facts: Metadata, architecture: str) -> Header:
     attention = _attention(facts, architecture, width, layers)
     facts.of_layers(f"{architecture}.feed_forward_length", layers, MAX_FEED_FORWARD, (1,) * layers)
     experts = _experts(facts, architecture, layers)
+    _check_window(facts, architecture, layers)
     _check_rest(facts, architecture)
     tokens = check_vocabulary(facts, architecture)
     embedding = layout.tensors.get("token_embd.weight")
@@ -163,12 +166,21 @@ def _attention(facts: Metadata, architecture: str, width: int, layers: int) -> _
     share = width // heads[0]
     key_length = facts.integer(f"{architecture}.attention.key_length", 1, MAX_HEAD_LENGTH, share)
     value_length = facts.integer(f"{architecture}.attention.value_length", 1, MAX_HEAD_LENGTH, share)
-    if not 1 <= min(key_length, value_length) <= max(key_length, value_length) <= MAX_HEAD_LENGTH:
-        raise BadModelError("an attention head is empty or too wide")
-    rotated = facts.integer(f"{architecture}.rope.dimension_count", 0, key_length, 0)
+    if key_length != value_length or not 1 <= key_length <= MAX_HEAD_LENGTH:
+        raise BadModelError("an attention head is empty, too wide, or has a key and a value of two lengths")
+    _check_rotation(facts, architecture, key_length)
+    return _Attention(heads, kv_heads, key_length, value_length)
+
+
+def _check_rotation(facts: Metadata, architecture: str, length: int) -> None:
+    """llama.cpp asserts that all of a head is rotated, but for a few architectures, and that layers do not differ."""
+    least = 2 if architecture in _ROTATED_IN_PART else length
+    rotated = facts.integer(f"{architecture}.rope.dimension_count", least, length, length)
     if rotated % 2:
         raise BadModelError(f"`{architecture}.rope.dimension_count` is odd")
-    return _Attention(heads, kv_heads, key_length, value_length)
+    for key in ("attention.key_length_swa", "attention.value_length_swa"):
+        facts.integer(f"{architecture}.{key}", length, length, length)
+    facts.integer(f"{architecture}.rope.dimension_count_swa", rotated, rotated, rotated)
 
 
 def _experts(facts: Metadata, architecture: str, layers: int) -> int:
@@ -180,6 +192,16 @@ def _experts(facts: Metadata, architecture: str, layers: int) -> int:
         facts.integer(f"{architecture}.expert_used_count", 0, 0, 0)
     facts.integer(f"{architecture}.expert_group_count", 0, min(1, max(0, experts - 1)), 0)
     return experts
+
+
+def _check_window(facts: Metadata, architecture: str, layers: int) -> None:
+    """llama.cpp asserts that some layer of a model with a sliding window uses it."""
+    key = f"{architecture}.attention.sliding_window_pattern"
+    if architecture not in _WINDOWED:
+        return
+    flags = facts.flags(key)
+    if not any(flags[:layers]) if flags is not None else facts.integer(key, 0, MAX_LAYERS, 0) == 1:
+        raise BadModelError(f"`{key}` leaves no layer its sliding window")
 
 
 def _check_rest(facts: Metadata, architecture: str) -> None:

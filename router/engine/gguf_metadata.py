@@ -43,6 +43,15 @@ class Metadata:
             raise BadModelError(f"`{key}` is not a number from 1 to {most} for each layer")
         return numbers
 
+    def flags(self, key: str) -> tuple[bool, ...] | None:
+        """What an array of flags says of the first layers; None when the file has no array there."""
+        value = self._values.get(key)
+        if value is None or not isinstance(value.item, Array):
+            return None
+        if value.item.kind not in (BOOL, UINT32, INT32) or value.item.items is None:
+            raise BadModelError(f"`{key}` is not a flag for each layer")
+        return tuple(bool(item) for item in value.item.items)
+
     def real(self, key: str, least: float, most: float, default: float | None = None) -> float:
         """A finite number."""
         value = self._values.get(key)

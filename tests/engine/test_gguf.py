@@ -206,6 +206,12 @@ def test_the_padding_behind_the_last_tensor_may_be_missing_and_nothing_may_follo
     assert "its header accounts for" in refusal(tmp_path, raw.build() + b"\0")
 
 
+def with_head(raw: RawGguf, length: int) -> RawGguf:
+    for key in ("attention.key_length", "attention.value_length", "rope.dimension_count"):
+        raw.set(f"llama.{key}", "u32", length)
+    return raw
+
+
 META: dict[str, tuple[Callable[[RawGguf], RawGguf], str]] = {
     "no architecture": (lambda raw: raw.drop("general.architecture"), "`general.architecture` is missing"),
     "an architecture that is a number": (lambda raw: raw.set("general.architecture", "u32", 1), "is not a text"),
@@ -229,9 +235,15 @@ META: dict[str, tuple[Callable[[RawGguf], RawGguf], str]] = {
     "heads below zero": (lambda raw: raw.set("llama.attention.head_count", "i32", [4, -4]), "for each layer"),
     "heads in halves": (lambda raw: raw.set("llama.attention.head_count", "f32", [4.0, 4.0]), "for each layer"),
     "3 key-value heads of 4": (lambda raw: raw.set("llama.attention.head_count_kv", "u32", 3), "not a multiple"),
-    "more heads than width": (lambda raw: raw.set("llama.attention.head_count", "u32", 16), "empty or too wide"),
-    "an odd rotation": (lambda raw: raw.set("llama.rope.dimension_count", "u32", 1), "is odd"),
-    "a rotation beyond the head": (lambda raw: raw.set("llama.rope.dimension_count", "u32", 4), "from 0 to 2"),
+    "more heads than width": (lambda raw: raw.set("llama.attention.head_count", "u32", 16), "is empty"),
+    "a rotation of a part": (lambda raw: raw.set("llama.rope.dimension_count", "u32", 1), "from 2 to 2"),
+    "a rotation beyond the head": (lambda raw: raw.set("llama.rope.dimension_count", "u32", 4), "from 2 to 2"),
+    "a head of 3": (lambda raw: with_head(raw, 3), "is odd"),
+    "a value of another length": (lambda raw: raw.set("llama.attention.value_length", "u32", 4), "of two lengths"),
+    "another length behind the window": (
+        lambda raw: raw.set("llama.attention.key_length_swa", "u32", 4),
+        "`llama.attention.key_length_swa`",
+    ),
     "a scaling that is not known": (
         lambda raw: raw.set("llama.rope.scaling.type", "str", CANARY),
         "`llama.rope.scaling.type` is not known",
@@ -296,6 +308,16 @@ META: dict[str, tuple[Callable[[RawGguf], RawGguf], str]] = {
 def test_metadata_that_is_wrong_is_refused_by_the_keys_name(tmp_path: Path, case: str) -> None:
     change, expected = META[case]
     assert expected in refusal(tmp_path, change(small_model()))
+
+
+@pytest.mark.parametrize("pattern", [1, [0, 0], [0, 0, 1]])
+def test_a_sliding_window_that_no_layer_uses_is_refused(tmp_path: Path, pattern: int | list[int]) -> None:
+    raw = small_model().set("general.architecture", "str", "gemma3").set("gemma3.attention.sliding_window", "u32", 64)
+    raw.pairs = [(key.replace("llama.", "gemma3.") if isinstance(key, str) else key, each) for key, each in raw.pairs]
+    assert inspected(tmp_path, raw).sliding_window == 64
+    raw.set("gemma3.attention.sliding_window_pattern", "u32", pattern)
+    assert "leaves no layer its sliding window" in refusal(tmp_path, raw)
+    assert inspected(tmp_path, raw.set("gemma3.attention.sliding_window_pattern", "bool", [False, True])).layers == 2
 
 
 def test_the_embeddings_of_tokens_that_bert_assumes_must_exist(tmp_path: Path) -> None:
