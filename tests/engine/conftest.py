@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from router.engine.process import spin_briefly
 from tests.engine.driver import Client, EngineProcess, end_engine, start_engine
+
+spin_briefly()  # conftest comes first: some test modules load llama.cpp
 
 
 @pytest.fixture(scope="session")
