@@ -40,7 +40,7 @@ class Backoff:
 
     first_s: float = 0.1
     max_s: float = 30.0
-    max_after_ready_s: float = 2.0
+    max_after_ready_s: float = 1.0
     stable_s: float = 60.0
     loop_after: int = 5  # failures in a row that are called a crash loop
 

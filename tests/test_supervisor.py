@@ -92,7 +92,7 @@ def test_the_wait_grows_to_half_a_minute_but_stays_short_for_a_child_that_had_be
     backoff = Backoff()
     never = [backoff.delay(failures, was_ready=False) for failures in (1, 2, 3, 9, 10, 5000)]
     assert never == [0.1, 0.2, 0.4, 25.6, 30.0, 30.0]
-    assert [backoff.delay(failures, was_ready=True) for failures in (1, 2, 5000)] == [0.1, 0.2, 2.0]
+    assert [backoff.delay(failures, was_ready=True) for failures in (1, 2, 5000)] == [0.1, 0.2, 1.0]
 
 
 async def test_a_child_that_was_ready_for_long_enough_fails_for_the_first_time_again() -> None:
