@@ -47,6 +47,11 @@ class Failure:
         times = before.times + 1 if before is not None and before.stamp == now else 1
         return cls(error, time.monotonic() + min(_MOST_BACK_OFF_S, 2.0 ** (times - 1)), now, times)
 
+    def fresh(self) -> EngineError:
+        """The error to raise: an exception that is raised again and again would keep all its callers' frames."""
+        error = self.error
+        return EngineError(error.status, error.code, error.message, param=error.param, retry_after=error.retry_after)
+
     def holds(self, path: str) -> bool:
         """Whether trying again is of no use yet."""
         return time.monotonic() < self.until and self.stamp == stamp(path)
