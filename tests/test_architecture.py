@@ -52,6 +52,7 @@ HOMES = {
     "litellm": ("router.backends.cloud",),
     "redis": ("router.cache.redis",),
     "llama_cpp": ("router.engine",),
+    "huggingface_hub": ("router.models.hub",),
     "opentelemetry": ("router.telemetry", "router.otlp", "router.spans"),
     "prometheus_client": ("router.metrics",),
     "sklearn": ("classifiers.training",),
@@ -173,7 +174,7 @@ def watch(event, arguments):
 sys.addaudithook(watch)
 import router.app, router.parent
 assert threading.active_count() == 1, "a thread was started at import"
-for name in ("litellm", "sklearn", "llama_cpp", "redis", "opentelemetry.sdk", "scipy"):
+for name in ("litellm", "sklearn", "llama_cpp", "redis", "opentelemetry.sdk", "scipy", "huggingface_hub"):
     assert name not in sys.modules, f"{name} is imported at start"
 """
     done = subprocess.run(

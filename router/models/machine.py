@@ -12,10 +12,6 @@ from typing import Literal
 
 Fit = Literal["well", "slowly", "tight", "no"]
 
-_CGROUPS = Path("/sys/fs/cgroup")
-_MEMINFO = Path("/proc/meminfo")
-_OWN_CGROUP = Path("/proc/self/cgroup")
-
 # Every token of an answer reads all weights once. Measured with the embedded model (98 MB, 171 tokens/s) on 2 cores:
 # 8.4 GB/s a core; more than about five cores wait for memory on common machines.
 _BYTES_PER_SECOND_PER_CORE = 8.4e9
@@ -44,28 +40,34 @@ class Machine:
         return "well" if self.tokens_per_second(size_bytes) >= _WELL else "slowly"
 
 
-def this_machine() -> Machine:
-    """The limits of this process: processor affinity, cgroup v2 and v1 limits, the machine's memory."""
-    total, available = _host_memory()
+def this_machine(root: Path = Path("/")) -> Machine:
+    """The limits of this process: processor affinity, cgroup v2 and v1 limits, the machine's memory.
+
+    `root` is where `proc` and `sys` are.
+    """
+    total, available = _host_memory(root)
     limit, free = total, available
-    for folder in _cgroup_folders():
+    folders = _cgroup_folders(root)
+    for folder in folders:
         allowed, used = _cgroup_memory(folder)
         if allowed is not None and allowed < total:
             limit = min(limit, allowed)
             free = min(free, max(0, allowed - used))
-    return Machine(_cores(), limit, free)
+    return Machine(_cores(folders), limit, free)
 
 
-def _cores() -> int:
+def _cores(folders: list[Path]) -> int:
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quotas = [quota for quota in map(_cpu_quota, _cgroup_folders()) if quota is not None]
+    quotas = [quota for quota in map(_cpu_quota, folders) if quota is not None]
     return max(1, min([affinity, *(int(quota) for quota in quotas)]))
 
 
-def _host_memory() -> tuple[int, int]:
+def _host_memory(root: Path) -> tuple[int, int]:
     """Total and available memory in bytes."""
     try:
-        lines = dict(line.split(":", 1) for line in _MEMINFO.read_text("utf-8").splitlines() if ":" in line)
+        lines = dict(
+            line.split(":", 1) for line in (root / "proc/meminfo").read_text("utf-8").splitlines() if ":" in line
+        )
         return _kilobytes(lines["MemTotal"]), _kilobytes(lines["MemAvailable"])
     except (OSError, KeyError, ValueError):
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -76,10 +78,10 @@ def _kilobytes(value: str) -> int:
     return int(value.split()[0]) * 1024
 
 
-def _cgroup_folders() -> list[Path]:
+def _cgroup_folders(root: Path) -> list[Path]:
     """Our cgroups and those around them, v2 and v1."""
     try:
-        lines = _OWN_CGROUP.read_text("utf-8").splitlines()
+        lines = (root / "proc/self/cgroup").read_text("utf-8").splitlines()
     except OSError:
         return []
     folders = []
@@ -87,9 +89,9 @@ def _cgroup_folders() -> list[Path]:
         _, _, rest = line.partition(":")
         controllers, _, own = rest.partition(":")
         for controller in controllers.split(","):  # empty for v2
-            root = _CGROUPS / controller
-            within = (root / own.strip("/"), *(root / own.strip("/")).parents)
-            folders += [folder for folder in within if folder.is_relative_to(root)]
+            top = root / "sys/fs/cgroup" / controller
+            within = (top / own.strip("/"), *(top / own.strip("/")).parents)
+            folders += [folder for folder in within if folder.is_relative_to(top)]
     return list(dict.fromkeys(folder for folder in folders if folder.is_dir()))
 
 
