@@ -16,7 +16,7 @@ import pytest
 
 from router.engine.gguf import ARCHITECTURES, BadModelError, inspect
 from router.engine.gguf_layout import MAX_HEADER_BYTES, MAX_PAIRS, MAX_STRING_BYTES
-from router.models.catalogue import CATALOGUE, embedded_model
+from router.models.catalogue import catalogue, embedded_model
 from tests.engine.driver import child_environment
 from tests.engine.headers import CANARY, inspected
 from tests.support.raw_gguf import small_adapter, small_model, text
@@ -63,7 +63,7 @@ def test_every_architecture_that_is_served_has_a_tiny_model() -> None:
 
 
 def test_every_architecture_of_the_catalogue_is_served() -> None:
-    assert {model.architecture for model in CATALOGUE.values()} <= ARCHITECTURES
+    assert {model.architecture for model in catalogue().values()} <= ARCHITECTURES
 
 
 def test_heads_that_differ_from_layer_to_layer_are_summed_for_the_cache(tmp_path: Path) -> None:
