@@ -113,18 +113,13 @@ class EngineChild:
             return Neighbour(settings.engine_socket_path, self._neighbour_changed)
         return Supervisor(
             name="engine",
-            argv=engine_command(settings, settings.engine_socket, self._what()),
+            argv=engine_command(settings, settings.engine_socket, ("--manifest", str(manifest_file(settings)))),
             env=engine_environment(),
             ready=health_check(settings.engine_socket),
             alive=answer_check(settings.engine_socket),
             on_change=self._changed,
             on_exit=self._ended,
         )
-
-    def _what(self) -> tuple[str, ...]:
-        if len(self._manifest) == 1:
-            return ("--model", self._manifest[0]["path"], "--alias", self._manifest[0]["name"])
-        return ("--manifest", str(manifest_file(self._settings)))
 
     def _changed(self, state: State) -> None:
         self._telemetry.engine_state(_SHOWN[state])

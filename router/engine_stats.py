@@ -49,11 +49,11 @@ _OF_THE_LAST_SECOND = ("batch.occupancy", "prefill.rate", "decode.rate")
 _OF_A_MODEL = (*_GAUGES.values(), *_OF_THE_LAST_SECOND, "loaded", "model.memory")
 
 
-async def read_stats(socket: Path, timeout_s: float = 0.9) -> JsonObject | None:
-    """What `GET /stats` on the engine's unix socket says, as one JSON object; None when it cannot be had in time."""
+async def read_stats(socket: Path, timeout_s: float = 0.9, path: str = "/stats") -> JsonObject | None:
+    """What a GET on the engine's unix socket says, as one JSON object; None when it cannot be had in time."""
     try:
         async with asyncio.timeout(timeout_s):
-            answer = await _get(socket, b"/stats")
+            answer = await _get(socket, path.encode())
     except (OSError, TimeoutError):
         return None
     head, _, body = answer.partition(b"\r\n\r\n")

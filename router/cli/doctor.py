@@ -6,7 +6,6 @@ import asyncio
 import importlib.util
 import platform
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,12 +20,15 @@ from rich.console import Console
 from classifiers.registry import producible_entities
 from policies.schema import PolicyError, load_policy
 from policies.types import Policy
-from router.backends.local import LocalBackend
+from router.backends.table import make_backend
+from router.engine_child import engine_command, what_to_serve
+from router.engine_models import EngineModels, find
+from router.engine_stats import read_stats
 from router.errors import GatehouseError
-from router.models.catalogue import ModelFileError, embedded_model
 from router.running import unavailable_models, with_local_server
-from router.settings import Settings, from_environment
+from router.settings import Settings, engine_environment, from_environment
 from router.supervisor import Supervisor, health_check
+from router.types import JsonObject
 
 _ENGINE_START_SECONDS = 60.0
 
@@ -104,19 +106,24 @@ def _local_model(policy: Policy, settings: Settings) -> Iterator[Check]:
     home = policy.models[policy.default_local]
     if home.backend != "engine":
         yield asyncio.run(_server(policy, settings))
-        return
     try:
-        path = embedded_model(home.model)
-    except ModelFileError as error:
+        models = find(policy, settings)
+    except PolicyError as error:
         yield Check("model", "fail", str(error))
         return
-    yield Check("model", "ok", f"{home.model}: {path.stat().st_size / 1e6:.0f} MB, digest as published")
-    yield asyncio.run(_engine(path, home.model, settings))
+    for entry in models.manifest:
+        size = Path(entry["path"]).stat().st_size
+        kind = f", an adapter of {entry['adapter_of']}" if entry["adapter_of"] else ""
+        yield Check("model", "ok", f"{entry['name']}: {size / 1e6:,.0f} MB, digest as recorded{kind}")
+    if settings.engine_socket_path is not None and models.known:
+        yield asyncio.run(_other_engine(settings))
+    elif models.manifest:
+        yield asyncio.run(_engine(models, settings))
 
 
 async def _server(policy: Policy, settings: Settings) -> Check:
     home = policy.models[policy.default_local]
-    backend = LocalBackend(home, settings)
+    backend = make_backend(home, settings)
     try:
         await backend.self_test()
     except GatehouseError as error:
@@ -126,20 +133,46 @@ async def _server(policy: Policy, settings: Settings) -> Check:
     return Check("model", "ok", f"{home.model} at {home.base_url} answers")
 
 
-async def _engine(path: Path, name: str, settings: Settings) -> Check:
-    """Start an engine of our own, let it answer its self-test prompt, and stop it."""
+async def _engine(models: EngineModels, settings: Settings) -> Check:
+    """Start an engine of our own with the operator's settings, let it answer its self-test prompt, and stop it."""
     with tempfile.TemporaryDirectory(prefix="gatehouse-doctor-") as folder:
         socket = Path(folder) / "engine.sock"
-        argv = [sys.executable, "-P", "-m", "router.engine", "--model", str(path), "--socket", str(socket)]
-        engine = Supervisor(name="engine", argv=[*argv, "--alias", name], ready=health_check(socket))
+        what = what_to_serve(models.manifest, Path(folder) / "engine.json")
+        engine = Supervisor(
+            name="engine",
+            argv=engine_command(settings, socket, what),
+            env=engine_environment(),
+            ready=health_check(socket),
+        )
         await engine.start()
         try:
             answered = await engine.wait_ready(_ENGINE_START_SECONDS)
+            said = await read_stats(socket, path="/health") if answered else None
         finally:
             await engine.stop()
     if answered:
-        return Check("engine", "ok", "answered its self-test prompt")
+        return Check("engine", "ok", f"answered its self-test prompt{_described(said or {})}")
     return Check("engine", "fail", "no answer to the self-test prompt; `make serve` builds the engine anew")
+
+
+async def _other_engine(settings: Settings) -> Check:
+    where = f"the engine at {settings.engine_socket_path}"
+    said = await read_stats(settings.engine_socket, path="/health")
+    if said is None:
+        return Check("engine", "fail", f"{where} does not answer: start it with `gatehouse engine`")
+    return Check("engine", "ok", f"{where} answers{_described(said)}")
+
+
+def _described(said: JsonObject) -> str:
+    """How an engine runs, from what its `/health` says."""
+    words = []
+    if isinstance(said.get("threads"), int):
+        words.append(f"{said['threads']} threads")
+    if isinstance(said.get("accelerator"), str):
+        words.append(f"on {said['accelerator']}")
+    if isinstance(said.get("confined"), bool):
+        words.append("confined" if said["confined"] else "not fully confined: its log says what is missing")
+    return f" ({', '.join(words)})" if words else ""
 
 
 async def _redis(settings: Settings) -> Check:
@@ -172,12 +205,16 @@ def _addresses(policy: Policy, settings: Settings) -> Iterator[Check]:
     """Everything that this configuration may ever open a connection to."""
     yield Check("contacts", "ok", "this configuration may open connections to these addresses and no others:")
     for name, model in policy.models.items():
-        where = "a unix socket of this gateway" if model.backend == "engine" else _origin(model.base_url)
+        where = _origin(model.base_url) if model.backend != "engine" else f"the unix socket {_engine_place(settings)}"
         through = f" through {_origin(model.proxy)}" if model.proxy else ""
         yield Check("", "ok", f"{where}{through} ({model.locality}, model {name})")
     for name, url in (("Redis", settings.redis_url), ("telemetry", settings.otlp_endpoint)):
         if url:
             yield Check("", "ok", f"{_origin(url)} ({name})")
+
+
+def _engine_place(settings: Settings) -> str:
+    return "of this gateway" if settings.engine_socket_path is None else str(settings.engine_socket_path)
 
 
 def _origin(url: str | None) -> str:
