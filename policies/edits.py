@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -17,7 +16,6 @@ from ruamel.yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode
 from policies.document import Value, parse
 from policies.errors import PolicyError, Problem
 from policies.schema import compile_policy
-from policies.vocabulary import CAPABILITIES
 
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")  # a scalar that needs no quotes, unless it is one of these words
 _WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
@@ -35,13 +33,11 @@ class Edited:
     is_new: bool  # whether an entry of `models` was added
 
 
-def use_engine_model(
-    text: str, source: str, model: str, *, context: int | None = None, capabilities: Sequence[str] = ()
-) -> Edited:
+def use_engine_model(text: str, source: str, model: str, *, context: int | None = None) -> Edited:
     """The policy with the engine's `model` as `defaults.local`, under `models` if no entry names it yet.
 
-    `context` and `capabilities` are written into a new entry only. Raises `PolicyError` for a policy that is not good
-    before, or would not be after.
+    `context` is written into a new entry only. Raises `PolicyError` for a policy that is not good before, or would not
+    be after.
     """
     compile_policy(text, source)
     before = cast("dict[str, Any]", parse(text, source).value)
@@ -53,7 +49,7 @@ def use_engine_model(
     is_new = name is None
     if name is None:
         name = _free_name(model, before)
-        entry = _entry(model, context, capabilities)
+        entry = _entry(model, context)
         wanted["models"][name] = entry
         changes.append(_insertion(body, cast(MappingNode, _member(root, "models")), f"{_quoted(name)}: {_flow(entry)}"))
     wanted["defaults"]["local"] = name
@@ -83,12 +79,10 @@ def _free_name(model: str, policy: dict[str, Any]) -> str:
     return next(name for name in names if name.casefold() not in taken)
 
 
-def _entry(model: str, context: int | None, capabilities: Sequence[str]) -> dict[str, Any]:
+def _entry(model: str, context: int | None) -> dict[str, Any]:
     entry: dict[str, Any] = {"locality": "local", "backend": "engine", "model": model}
     if context is not None:
         entry["context"] = context
-    if capabilities:
-        entry["capabilities"] = [word for word in CAPABILITIES if word in capabilities]
     return entry
 
 
@@ -123,12 +117,7 @@ def _quoted(word: str) -> str:
 
 
 def _flow(entry: dict[str, Any]) -> str:
-    parts = []
-    for key, value in entry.items():
-        shown = (
-            f"[{', '.join(value)}]" if isinstance(value, list) else _quoted(value) if isinstance(value, str) else value
-        )
-        parts.append(f"{key}: {shown}")
+    parts = (f"{key}: {_quoted(value) if isinstance(value, str) else value}" for key, value in entry.items())
     return "{" + ", ".join(parts) + "}"
 
 

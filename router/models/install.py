@@ -92,7 +92,7 @@ def add(
     if not path.is_file():
         raise ModelFileError(f"{path} is not a file")
     header = inspect_file(path)
-    _check_kind(header, adapter_of, state_dir)
+    _check_kind(header, name, adapter_of, state_dir)
     if known is not None and header.architecture != known.architecture:
         raise ModelFileError(_other_architecture(known, header))
     registry = Registry(state_dir)
@@ -149,7 +149,7 @@ def remove(name: str, state_dir: Path, *, force: bool = False) -> None:
     if known is not None and known.package is not None:
         distribution = known.package.replace("_", "-")
         raise ModelFileError(f"{name} is the embedded model: it came with the package {distribution} and stays with it")
-    adapters = sorted(entry.name for entry in registry.read().models.values() if entry.adapter_of == name)
+    adapters = _adapters_of(name, registry)
     if adapters and not force:
         raise ModelFileError(f"{name} is the base of {', '.join(adapters)}: remove those first, or use --force")
     parts = list(registry.folder.glob(f".{name}-*{_PART}")) if registry.folder.is_dir() else []
@@ -194,7 +194,7 @@ def _other_architecture(model: CatalogueModel, header: FileHeader) -> str:
     return f"this is not {model.name}: the file's architecture is {header.architecture!r}, not {model.architecture!r}"
 
 
-def _check_kind(header: FileHeader, adapter_of: str | None, state_dir: Path) -> None:
+def _check_kind(header: FileHeader, name: str, adapter_of: str | None, state_dir: Path) -> None:
     if adapter_of is None:
         if header.kind == "adapter":
             raise ModelFileError("this file is an adapter: say of which model, with --adapter-of NAME")
@@ -202,10 +202,16 @@ def _check_kind(header: FileHeader, adapter_of: str | None, state_dir: Path) -> 
     if header.kind != "adapter":
         raise ModelFileError("this file is a whole model, not an adapter: leave --adapter-of out")
     base = resolve(adapter_of, state_dir)
+    if adapter_of == name or _adapters_of(name, Registry(state_dir)):
+        raise ModelFileError(f"{name} is the base of an adapter, so it must stay a whole model: choose another --name")
     if base.adapter_of is not None:
         raise ModelFileError(f"{adapter_of} is an adapter itself: name its base, {base.adapter_of}")
     if (of_base := inspect_file(base.path).architecture) != header.architecture:
         raise ModelFileError(f"the adapter is for {header.architecture!r} models, and {adapter_of} is {of_base!r}")
+
+
+def _adapters_of(name: str, registry: Registry) -> list[str]:
+    return sorted(entry.name for entry in registry.read().models.values() if entry.adapter_of == name)
 
 
 def _check_expected(registry: Registry, known: CatalogueModel | None, name: str, digest: str) -> None:

@@ -6,7 +6,7 @@ It reads files and may hash them; it never downloads, and never opens a GGUF's c
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,10 @@ from router.models.registry import Contents, Entry, Registry
 
 @dataclass(frozen=True, slots=True)
 class LocalModel:
-    """A model that can be served from this machine. `context`: tokens that it was trained for, where that is known."""
+    """A model that can be served from this machine. `context`: tokens that it was trained for, where that is known.
+
+    An adapter has context and tools of its base.
+    """
 
     name: str
     path: Path
@@ -41,7 +44,11 @@ def resolve(name: str, state_dir: Path) -> LocalModel:
     known = catalogue().get(name)
     entry = contents.models.get(name)
     if entry is not None:
-        return _installed(registry, entry)
+        model = _installed(registry, entry)
+        if entry.adapter_of is None:
+            return model
+        base = resolve(entry.adapter_of, state_dir)
+        return replace(model, context=base.context, tools=base.tools)
     if known is not None and known.package is not None:
         path = embedded_model(name)
         return LocalModel(name, path, known.sha256 or "", known.size_bytes, known.context, tools=known.tools)

@@ -17,7 +17,7 @@ from policies.errors import PolicyError
 from policies.schema import compile_policy
 from policies.sources import read_source, recipes
 from policies.types import Policy
-from policies.vocabulary import CONTEXT, ENGINE_CAPABILITIES
+from policies.vocabulary import CONTEXT
 from router.models.catalogue import ModelFileError
 from router.models.local import LocalModel
 from router.models.registry import replace_whole
@@ -58,11 +58,8 @@ def context_for(model: LocalModel, limit: int) -> int:
 
 def make_default(file: PolicyFile, model: LocalModel, context: int) -> Edited:
     """Change `defaults.local` in the file. Raises ModelFileError; then the file is as it was."""
-    capabilities = sorted({*ENGINE_CAPABILITIES, "tools"}) if model.tools else ()
     try:
-        edited = use_engine_model(
-            decode(file.data, file.source), file.source, model.name, context=context, capabilities=capabilities
-        )
+        edited = use_engine_model(decode(file.data, file.source), file.source, model.name, context=context)
         if file.path.read_bytes() != file.data:
             raise ModelFileError(
                 f"{file.source} was changed by somebody else meanwhile; nothing was written, try again"

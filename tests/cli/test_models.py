@@ -9,11 +9,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
 from policies.schema import load_policy
 from router.models.catalogue import EMBEDDED, catalogue, embedded_model
-from tests.support.gateway import GUARD, ROOT
+from tests.support.gateway import GUARD, ROOT, Gateway, until
 from tests.support.hub import Faults, Hub
 from tests.support.tiny_gguf import make_adapter, make_model
 from tests.support.tiny_templates import TEMPLATES
@@ -145,6 +146,13 @@ def test_an_adapter_is_added_under_its_base(run: Run, tmp_path: Path) -> None:
     assert "is the base of law" in refused(run("remove", "base"))
 
 
+def test_an_adapter_is_used_as_a_model_is(run: Run, tmp_path: Path, policy: Path) -> None:
+    good(run("add", str(make_model("llama-3.2", tmp_path)), "--name", "base"))
+    good(run("add", str(make_adapter(tmp_path)), "--name", "law", "--adapter-of", "base"))
+    good(run("use", "law", "--policy", "policy.yaml"))
+    assert "  law: {locality: local, backend: engine, model: law, context: 1024}\n" in policy.read_text()
+
+
 def test_a_model_that_the_policy_names_is_not_removed(run: Run, tmp_path: Path, policy: Path) -> None:
     good(run("add", str(make_model("llama-3.2", tmp_path)), "--name", "ours"))
     policy.write_text(POLICY.replace("smollm2-135m-instruct", "ours"))
@@ -170,6 +178,22 @@ def test_use_tries_the_model_and_changes_the_policy_by_two_lines(run: Run, polic
     assert load_policy(str(policy)).default_local == "ours"
     assert policy.stat().st_mode & 0o777 == 0o640
     assert "is home (was ours)" in good(run("use", EMBEDDED, "--policy", "policy.yaml"))
+
+
+def test_a_running_gateway_takes_the_model_up(run: Run, tmp_path: Path) -> None:
+    with Gateway(tmp_path / "gateway", POLICY) as gateway:
+        state = {"GATEHOUSE_STATE_DIR": str(gateway.state_dir)}
+        good(run("add", str(make_model("llama-3.2", tmp_path)), "--name", "ours", **state))
+
+        def answers() -> str:
+            body = {"model": "auto", "max_tokens": 4, "messages": [{"role": "user", "content": "Hello."}]}
+            answer = httpx.post(gateway.url + "/chat/completions", json=body, trust_env=False, timeout=60)
+            assert answer.status_code == 200, answer.text
+            return answer.headers["x-gatehouse-model"]
+
+        assert answers() == "home"
+        good(run("use", "ours", "--policy", str(gateway.policy_file), **state))
+        until(lambda: answers() == "ours", 30)
 
 
 def test_use_follows_a_link_to_the_policy(run: Run, tmp_path: Path, policy: Path) -> None:
@@ -224,7 +248,7 @@ def test_use_says_how_to_get_a_policy_of_ones_own(run: Run, tmp_path: Path) -> N
     subprocess.run(copy, cwd=tmp_path, check=True)
     good(run("add", str(make_model("llama-3.2", tmp_path)), "--name", "ours"))
     good(run("use", "ours", "--policy", "policy.yaml"))
-    assert load_policy(str(tmp_path / "policy.yaml")).models["ours"].capabilities >= {"tools", "json_schema"}
+    assert load_policy(str(tmp_path / "policy.yaml")).models["ours"].context == 1024
 
 
 def test_use_refuses_a_policy_that_is_bad_already(run: Run, policy: Path) -> None:

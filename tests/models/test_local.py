@@ -68,6 +68,7 @@ def test_an_adapter_brings_its_base_into_the_manifest_once(state: Path, tmp_path
         ("base", None),
     ]
     assert all(entry["embedding"] is False for entry in entries)
+    assert (resolve("law", state).context, resolve("law", state).tools) == (1024, True)
     for entry in entries:
         assert hashlib.sha256(Path(entry["path"]).read_bytes()).hexdigest() == entry["sha256"]
 
@@ -87,6 +88,9 @@ def test_an_adapter_needs_a_base_of_its_own_kind(state: Path, tmp_path: Path, ti
     add(adapter, state, name="law", adapter_of="base")
     with pytest.raises(ModelFileError, match="name its base, base"):
         add(adapter, state, name="tax", adapter_of="law")
+    for name, base in (("base", "base"), ("base", EMBEDDED)):
+        with pytest.raises(ModelFileError, match="must stay a whole model"):
+            add(adapter, state, name=name, adapter_of=base)
 
 
 def test_a_base_stays_while_an_adapter_needs_it(state: Path, tmp_path: Path, tiny: Path) -> None:

@@ -38,16 +38,14 @@ def changed(before: str, after: str) -> list[str]:
 
 
 def test_one_value_changes_and_one_line_comes() -> None:
-    edited = use_engine_model(BLOCK, "p", "qwen3-0.6b", context=8192, capabilities=("tools", "json_mode"))
+    edited = use_engine_model(BLOCK, "p", "qwen3-0.6b", context=8192)
     assert changed(BLOCK, edited.text) == [
-        "+   qwen3-0.6b: {locality: local, backend: engine, model: qwen3-0.6b, context: 8192, "
-        "capabilities: [tools, json_mode]}",
+        "+   qwen3-0.6b: {locality: local, backend: engine, model: qwen3-0.6b, context: 8192}",
         "-   local: home    # answers first",
         "+   local: qwen3-0.6b    # answers first",
     ]
     assert (edited.name, edited.was, edited.is_new) == ("qwen3-0.6b", "home", True)
-    policy = compile_policy(edited.text, "p")
-    assert policy.models["qwen3-0.6b"].capabilities == {"tools", "json_mode"}
+    assert compile_policy(edited.text, "p").models["qwen3-0.6b"].context == 8192
 
 
 def test_a_model_that_an_entry_names_already_gets_no_second_one() -> None:
