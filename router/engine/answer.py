@@ -9,7 +9,7 @@ from router.engine.queue import QueueFullError
 from router.engine.sampling import Sampler
 from router.engine.scheduler import Lane
 from router.engine.sequence import Sequence
-from router.engine.types import EngineError, Event, Failed, Finished, Generation
+from router.engine.types import EngineError, Event, Failed, Finished, Generation, Piece
 
 
 class Answer:
@@ -21,6 +21,8 @@ class Answer:
         """It lets go of `claim` when it is closed. `leader` is another choice of the same request."""
         self.model = claim.name
         self.fingerprint = claim.model.fingerprint
+        template = claim.model.template
+        self.form = template.tool_form if template is not None else None  # how the model writes tool calls
         self._loop = asyncio.get_running_loop()
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._claim = claim
@@ -45,7 +47,7 @@ class Answer:
                 status, "local_overloaded", "The local model's queue is full.", retry_after=full.retry_after
             ) from None
 
-    async def next(self) -> Event:
+    async def next(self) -> Piece | Finished:
         """The next event; after Finished or Failed there is none. Raises EngineError for Failed."""
         event = await self._events.get()
         self._is_over = isinstance(event, Finished | Failed)

@@ -7,10 +7,14 @@ sees them.
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
+from router.engine.patterns import PatternError, pattern_rule
+from router.engine.ranges import Bounds, integer_rule, number_rule
 from router.engine.types import EngineError, invalid
 
 MAX_SCHEMA_BYTES = 32 * 1024
@@ -18,7 +22,6 @@ MAX_SCHEMA_NODES = 1024
 MAX_SCHEMA_DEPTH = 32
 MAX_GRAMMAR_BYTES = 128 * 1024
 _MAX_REPEAT = 1024  # a longer string or array is lawful but not needed: the bound may be tightened, never loosened
-_MAX_ENUMERATED = 512
 
 Schema = Mapping[str, Any]
 
@@ -40,7 +43,7 @@ _BASE = {
     "object": '"{" ws (member ws ("," ws member ws)*)? "}"',
     "array": '"[" ws (value ws ("," ws value ws)*)? "]"',
     "value": "object | array | string | number | boolean | null",
-    "date": '[0-9]{4} "-" ("0" [1-9] | "1" [0-2]) "-" ("0" [1-9] | "1" [0-9] | "2" [0-8])',
+    "date": '[1-9] [0-9]{3} "-" ("0" [1-9] | "1" [0-2]) "-" ("0" [1-9] | "1" [0-9] | "2" [0-8])',
     "hour": '[01] [0-9] | "2" [0-3]',
     "time": 'hour ":" [0-5] [0-9] ":" [0-5] [0-9] ("Z" | [+-] hour ":" [0-5] [0-9])',
     "uuid": '[0-9a-f]{8} "-" [0-9a-f]{4} "-" [0-9a-f]{4} "-" [0-9a-f]{4} "-" [0-9a-f]{12}',
@@ -52,9 +55,9 @@ _RANGE = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
 _ENFORCED = {
     "object": {"properties", "required", "additionalProperties"},
     "array": {"items", "prefixItems", "minItems", "maxItems"},
-    "string": {"minLength", "maxLength", "format"},
+    "string": {"minLength", "maxLength", "format", "pattern"},
     "integer": _RANGE,
-    "number": {"minimum"},
+    "number": _RANGE,
 }
 _APPLICABLE = {
     "object": _ENFORCED["object"] | {
@@ -64,7 +67,7 @@ _APPLICABLE = {
     "array": _ENFORCED["array"] | {
         "uniqueItems", "contains", "minContains", "maxContains", "unevaluatedItems", "additionalItems",
     },
-    "string": _ENFORCED["string"] | {"pattern"},
+    "string": _ENFORCED["string"],
     "integer": _RANGE | {"multipleOf"},
     "number": _RANGE | {"multipleOf"},
 }  # fmt: skip
@@ -80,10 +83,17 @@ def json_object_grammar() -> str:
 
 def schema_grammar(schema: Schema) -> str:
     """The grammar of a JSON Schema (2020-12, the part that a grammar can enforce). Raises EngineError (400)."""
-    _check_size(schema)
-    converter = _Converter(schema)
-    root = converter.visit(schema)
-    grammar = _format({**_BASE, **converter.rules, "root": root})
+    return compose([schema], lambda names: names[0])
+
+
+def compose(schemas: Sequence[Schema], root: Callable[[list[str]], str]) -> str:
+    """A grammar whose root is `root` of the names of the rules for `schemas`. Raises EngineError (400)."""
+    rules: dict[str, str] = {}
+    names = []
+    for schema in schemas:
+        _check_size(schema)
+        names.append(_Converter(schema, rules).visit(schema))
+    grammar = _format({**_BASE, **rules, "root": root(names)})
     if len(grammar) > MAX_GRAMMAR_BYTES:
         raise _too_large()
     return grammar
@@ -130,13 +140,14 @@ def _check_size(schema: Schema) -> None:
         raise _too_large()
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
+    """`text` itself, as a grammar writes it."""
     escaped = re.sub(r'[\\"\n\r]', lambda found: {"\n": "\\n", "\r": "\\r"}.get(found[0], "\\" + found[0]), text)
     return f'"{escaped}"'
 
 
 def _constant(value: Any) -> str:
-    return _literal(json.dumps(value, ensure_ascii=False))
+    return literal(json.dumps(value, ensure_ascii=False))
 
 
 def _number(schema: Schema, keyword: str) -> int | None:
@@ -148,6 +159,15 @@ def _number(schema: Schema, keyword: str) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int):
         raise _unsupported(keyword)
     return value
+
+
+def _limit(schema: Schema, keyword: str) -> Decimal | None:
+    value = schema.get(keyword)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise _unsupported(keyword)
+    return Decimal(repr(value))
 
 
 def _bounds(schema: Schema, least: str, most: str) -> tuple[int, int | None]:
@@ -166,8 +186,9 @@ def _repeat(low: int, high: int | None) -> str:
 class _Converter:
     """One schema's rules. Names are numbers, so that nothing of the caller's becomes a rule's name."""
 
-    def __init__(self, root: Schema) -> None:
-        self.rules: dict[str, str] = {}
+    def __init__(self, root: Schema, rules: dict[str, str]) -> None:
+        """The rules go into `rules`, beside those of other schemas."""
+        self.rules = rules
         self._root = root
         self._references: dict[str, str] = {}
 
@@ -296,6 +317,14 @@ class _Converter:
     def _string(self, schema: Schema) -> str:
         low, high = _bounds(schema, "minLength", "maxLength")
         body = _FORMATS.get(schema.get("format", ""))  # other formats are annotations
+        pattern = schema.get("pattern")
+        if pattern is not None:
+            if body is not None or low or high is not None or not isinstance(pattern, str):
+                raise _unsupported("pattern")  # beside a length or a format it would have to hold as well
+            try:
+                return self._add(f'"\\"" {pattern_rule(pattern)} "\\""')
+            except PatternError:
+                raise _unsupported("pattern") from None
         if body is not None:
             if low or high is not None:
                 raise _unsupported("format")
@@ -305,23 +334,23 @@ class _Converter:
         return self._add(f'"\\"" char{_repeat(low, high)} "\\""')
 
     def _integer(self, schema: Schema) -> str:
-        low, high = _number(schema, "minimum"), _number(schema, "maximum")
-        above, below = _number(schema, "exclusiveMinimum"), _number(schema, "exclusiveMaximum")
-        low = max((value for value in (low, None if above is None else above + 1) if value is not None), default=None)
-        high = min((value for value in (high, None if below is None else below - 1) if value is not None), default=None)
-        if low is None and high is None:
-            return "integer"
-        if low is not None and high is not None and 0 <= high - low < _MAX_ENUMERATED:
-            return self._add(" | ".join(_literal(str(value)) for value in range(low, high + 1)))
-        if high is None and low in (0, 1):
-            return "natural" if low == 0 else self._add("[1-9] [0-9]{0,15}")
-        raise _unsupported("minimum" if low is not None else "maximum")
+        return self._numeric(schema, "integer", integer_rule)
 
     def _real(self, schema: Schema) -> str:
-        low = _number(schema, "minimum")
-        if low not in (None, 0):
-            raise _unsupported("minimum")
-        return "number" if low is None else "positive"
+        return self._numeric(schema, "number", number_rule)
+
+    def _numeric(self, schema: Schema, free: str, rule: Callable[[Bounds], str | None]) -> str:
+        low, high = _limit(schema, "minimum"), _limit(schema, "maximum")
+        above, below = _limit(schema, "exclusiveMinimum"), _limit(schema, "exclusiveMaximum")
+        is_low_open = above is not None and (low is None or above >= low)
+        is_high_open = below is not None and (high is None or below <= high)
+        bounds = Bounds(above if is_low_open else low, below if is_high_open else high, is_low_open, is_high_open)
+        if bounds.low is None and bounds.high is None:
+            return free
+        body = rule(bounds)
+        if body is None:
+            raise _unsupported(next(word for word in sorted(_RANGE) if schema.get(word) is not None))
+        return self._add(body)
 
 
 def _allow_only(present: set[str], allowed: set[str]) -> None:

@@ -20,7 +20,6 @@ from router.engine.gguf import BadModelError, Header, inspect
 from router.engine.loop import DecodeLoop, StoppedError
 from router.engine.manifest import Entry
 from router.engine.native import NativeContext, NativeError, NativeModel, Step
-from router.engine.prefix import common_prefix
 from router.engine.queue import QueueLimits
 from router.engine.scheduler import Lane
 from router.engine.sizing import BATCH, Limits, Plan, plan_chat, plan_embedder
@@ -29,7 +28,6 @@ from router.engine.types import EngineError
 from router.engine.vectors import Embedder
 
 _SELF_TEST = ({"role": "user", "content": "Say hello."},)
-_OTHER = ({"role": "user", "content": "What is the time?"},)
 _ALL_LAYERS = 999
 _UNLOAD_S = 60.0  # for the step in progress to end
 _loads = count(1)
@@ -73,7 +71,6 @@ class LoadedModel:
     template: ChatTemplate | None = field(default=None, repr=False)
     lane: Lane | None = field(default=None, repr=False)
     embedder: Embedder | None = field(default=None, repr=False)
-    opening: tuple[int, ...] = field(default=(), repr=False)  # what every prompt without a system message begins with
 
     def close(self, loop: DecodeLoop) -> None:
         """Take it off the decode thread, then free everything. Raises StoppedError when that thread has ended.
@@ -118,8 +115,6 @@ def check(entry: Entry, limits: Limits) -> Checked:
         raise LoadError("this file is a LoRA adapter: its entry must say what it is an adapter of")
     if entry.embedding or header.kind == "embedding":
         return Checked(entry, header, plan_embedder(header, size, limits, entry.context))
-    if not header.has_template:
-        raise LoadError("the model file has no chat template")
     return Checked(entry, header, plan_chat(header, size, limits, entry.context))
 
 
@@ -165,7 +160,6 @@ def _build(
     _ = model.longest_piece, model.is_end(0)  # what looks at every token is done here, on nobody's time
     loaded.native, loaded.template = native, template
     loaded.context = min(plan.context, native.length)
-    loaded.opening = _opening(template)
     loaded.lane = Lane(
         model,
         native,
@@ -194,12 +188,6 @@ def _self_test(context: NativeContext, template: ChatTemplate) -> None:
         step = Step()
         step.add(0, position, [int(logits.argmax())], wants_all=False, wants_last=True)
     context.forget(0)
-
-
-def _opening(template: ChatTemplate) -> tuple[int, ...]:
-    """What the template writes by itself before the first word of a user's."""
-    one, other = template.encode(_SELF_TEST), template.encode(_OTHER)
-    return tuple(one[: common_prefix(one, other)])
 
 
 def load_embedder(loaded: LoadedModel, plan: Plan, threads: int) -> Embedder:

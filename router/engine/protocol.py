@@ -12,6 +12,8 @@ from typing import Any
 
 import orjson
 
+from router.engine.conversation import read_messages, read_offer
+from router.engine.fields import boolean, integer, real, shown
 from router.engine.grammar import json_object_grammar, schema_grammar
 from router.engine.types import ChatCall, Sampling, invalid
 
@@ -21,20 +23,20 @@ DEFAULT_TOP_P = 0.9
 
 _FIELDS = frozenset({
     "model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "temperature", "top_p",
-    "seed", "stop", "n", "logprobs", "top_logprobs", "response_format", "cache_salt", "tenant",
+    "top_k", "min_p", "repetition_penalty", "repeat_penalty", "presence_penalty", "frequency_penalty", "seed", "stop",
+    "n", "logprobs", "top_logprobs", "response_format", "tools", "tool_choice", "parallel_tool_calls", "cache_salt",
+    "tenant",
 })  # fmt: skip
-_TOOL_FIELDS = frozenset({"tools", "tool_choice", "functions", "function_call", "parallel_tool_calls"})
-_ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
-# What the official client sends back of an answer that it was given: nothing, when it is empty.
-_EMPTY_MESSAGE_FIELDS = frozenset({"tool_calls", "function_call", "refusal", "audio", "annotations"})
+_BEFORE_TOOLS = frozenset({"functions", "function_call"})
 _MAX_STOPS = 4
 _MAX_STOP_LENGTH = 256
 _MAX_TOP_LOGPROBS = 20
-_SEED_SPACE = 2**32 - 1  # llama.cpp takes the last 32-bit value for "choose one"
+_MAX_CHOICES = 8
+_SEED_SPACE = 2**32 - 1
 
 
 def parse(raw: bytes) -> ChatCall:
-    """Raises EngineError (400). Whether there is a model of that name is not asked here."""
+    """Raises EngineError (400). Whether its model is served, and can do what is asked, is for others to say."""
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError:
@@ -45,9 +47,10 @@ def parse(raw: bytes) -> ChatCall:
     model = body.get("model")
     if not isinstance(model, str):
         raise invalid("`model` must be a string.", "model")
-    stream = _boolean(body, "stream")
+    stream = boolean(body, "stream")
+    offer = read_offer(body)
     return ChatCall(
-        messages=_messages(body.get("messages")),
+        messages=read_messages(body.get("messages")),
         sampling=_sampling(body),
         model=model,
         stream=stream,
@@ -55,51 +58,31 @@ def parse(raw: bytes) -> ChatCall:
         max_tokens=_max_tokens(body),
         stop=_stop(body.get("stop")),
         top_logprobs=_logprobs(body),
+        n=integer(body, "n", 1, _MAX_CHOICES) or 1,
+        tools=offer.tools,
+        must_call=offer.must_call,
+        parallel_calls=offer.parallel,
+        salt=_digest(body, "cache_salt"),
+        tenant=_digest(body, "tenant") or "",
     )
-
-
-def _shown(name: str) -> str:
-    """A field's name if it looks like one; what else stands in its place is the caller's and is not repeated."""
-    return name if re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]{0,47}", name) else "(a name that is not shown)"
 
 
 def _check_fields(body: Mapping[str, Any]) -> None:
     for name in body:
-        if name in _TOOL_FIELDS:
-            if body[name] in (None, []):
-                continue
-            raise invalid("This model has no tools.", name, "unsupported_field")
-        if name not in _FIELDS:
-            raise invalid(f"Unknown field `{_shown(name)}`.", _shown(name), "unsupported_field")
-    if body.get("n") not in (None, 1) or isinstance(body.get("n"), bool):
-        raise invalid("`n` must be 1.", "n", "unsupported_field")
+        if name in _BEFORE_TOOLS:
+            if body[name] not in (None, []):
+                raise invalid("Use `tools` and `tool_choice`.", name, "unsupported_field")
+        elif name not in _FIELDS:
+            raise invalid(f"Unknown field `{shown(name)}`.", shown(name), "unsupported_field")
 
 
-def _boolean(body: Mapping[str, Any], name: str) -> bool:
-    value = body.get(name)
-    if value is None:
-        return False
-    if not isinstance(value, bool):
-        raise invalid(f"`{name}` must be true or false.", name)
-    return value
-
-
-def _integer(body: Mapping[str, Any], name: str, least: int, most: int) -> int | None:
+def _digest(body: Mapping[str, Any], name: str) -> str | None:
     value = body.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise invalid(f"`{name}` must be an integer from {least} to {most}.", name)
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_-]{1,128}", value):
+        raise invalid(f"`{name}` must be 1 to 128 letters, digits, `_` and `-`.", name)
     return value
-
-
-def _real(body: Mapping[str, Any], name: str, default: float, most: float) -> float:
-    value = body.get(name)
-    if value is None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
-        raise invalid(f"`{name}` must be a number from 0 to {most:g}.", name)
-    return float(value)
 
 
 def _include_usage(body: Mapping[str, Any], stream: bool) -> bool:
@@ -111,13 +94,13 @@ def _include_usage(body: Mapping[str, Any], stream: bool) -> bool:
     for name in options:
         # `include_obfuscation` asks for padding against a network's observer; there is no network here.
         if name not in ("include_usage", "include_obfuscation"):
-            raise invalid(f"Unknown field `{_shown(name)}`.", "stream_options", "unsupported_field")
-    return _boolean(options, "include_usage")
+            raise invalid(f"Unknown field `{shown(name)}`.", "stream_options", "unsupported_field")
+    return boolean(options, "include_usage")
 
 
 def _max_tokens(body: Mapping[str, Any]) -> int | None:
-    newer = _integer(body, "max_completion_tokens", 1, 2**31 - 1)
-    older = _integer(body, "max_tokens", 1, 2**31 - 1)
+    newer = integer(body, "max_completion_tokens", 1, 2**31 - 1)
+    older = integer(body, "max_tokens", 1, 2**31 - 1)
     return newer if newer is not None else older
 
 
@@ -131,8 +114,8 @@ def _stop(value: Any) -> tuple[str, ...]:
 
 
 def _logprobs(body: Mapping[str, Any]) -> int | None:
-    top = _integer(body, "top_logprobs", 0, _MAX_TOP_LOGPROBS)
-    if _boolean(body, "logprobs"):
+    top = integer(body, "top_logprobs", 0, _MAX_TOP_LOGPROBS)
+    if boolean(body, "logprobs"):
         return top or 0
     if top:
         raise invalid("`top_logprobs` needs `logprobs`.", "top_logprobs")
@@ -140,12 +123,18 @@ def _logprobs(body: Mapping[str, Any]) -> int | None:
 
 
 def _sampling(body: Mapping[str, Any]) -> Sampling:
-    seed = _integer(body, "seed", -(2**63), 2**63 - 1)
+    seed = integer(body, "seed", -(2**63), 2**63 - 1)
+    repetition = "repeat_penalty" if body.get("repetition_penalty") is None else "repetition_penalty"
     return Sampling(
-        temperature=_real(body, "temperature", DEFAULT_TEMPERATURE, 2),
-        top_p=_real(body, "top_p", DEFAULT_TOP_P, 1),
+        temperature=real(body, "temperature", DEFAULT_TEMPERATURE, 0, 2),
+        top_p=real(body, "top_p", DEFAULT_TOP_P, 0, 1),
         seed=secrets.randbelow(_SEED_SPACE) if seed is None else seed % _SEED_SPACE,
         grammar=_grammar(body.get("response_format")),
+        top_k=max(0, integer(body, "top_k", -1, 2**31 - 1) or 0),  # vLLM's word for all is -1, llama.cpp's 0
+        min_p=real(body, "min_p", 0.0, 0, 1),
+        repetition_penalty=real(body, repetition, 1.0, 0.01, 10),
+        presence_penalty=real(body, "presence_penalty", 0.0, -2, 2),
+        frequency_penalty=real(body, "frequency_penalty", 0.0, -2, 2),
     )
 
 
@@ -164,46 +153,3 @@ def _grammar(form: Any) -> str | None:
     if not isinstance(schema, dict):
         raise invalid("`response_format.json_schema.schema` must be an object.", "response_format")
     return schema_grammar(schema)
-
-
-def _messages(value: Any) -> tuple[dict[str, str], ...]:
-    if not isinstance(value, list) or not value:
-        raise invalid("`messages` must be a list with at least one message.", "messages")
-    return tuple(_message(message, index) for index, message in enumerate(value))
-
-
-def _message(message: Any, index: int) -> dict[str, str]:
-    place = f"messages[{index}]"
-    if not isinstance(message, dict):
-        raise invalid(f"`{place}` must be an object.", place)
-    for name, value in message.items():
-        if name in ("role", "content") or (name == "name" and isinstance(value, str | None)):
-            continue
-        if name not in _EMPTY_MESSAGE_FIELDS:
-            raise invalid(f"Unknown field `{_shown(name)}` in `{place}`.", place, "unsupported_field")
-        if value not in (None, []):
-            raise invalid(f"This model cannot take `{name}` in `{place}`.", place, "unsupported_field")
-    role = message.get("role")
-    if not isinstance(role, str) or role not in _ROLES:
-        known = ", ".join(_ROLES)
-        raise invalid(f"`{place}.role` must be one of {known}.", place)
-    return {"role": _ROLES[role], "content": _content(message.get("content"), role, place)}
-
-
-def _content(content: Any, role: str, place: str) -> str:
-    if isinstance(content, str):
-        return content
-    if content is None and role == "assistant":
-        return ""
-    if not isinstance(content, list):
-        raise invalid(f"`{place}.content` must be a string or a list of text parts.", place)
-    return "".join(_part(part, place) for part in content)
-
-
-def _part(part: Any, place: str) -> str:
-    if not isinstance(part, dict) or part.get("type") != "text" or not isinstance(part.get("text"), str):
-        raise invalid(f"This model takes only text parts in `{place}.content`.", place, "unsupported_content")
-    for name in part:
-        if name not in ("type", "text"):
-            raise invalid(f"Unknown field `{_shown(name)}` in a part of `{place}`.", place, "unsupported_field")
-    return str(part["text"])

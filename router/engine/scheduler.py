@@ -349,7 +349,7 @@ class Lane:
         self._figures.decoded_tokens_total += 1
         top = generation.top_logprobs
         logprob = None if top is None else describe(self._model, logits, token, top)
-        piece = sequence.text.push(self._model.piece(token), logprob)
+        piece = sequence.text.push(self._model.piece(token, special=token in generation.sampling.shown), logprob)
         if piece is not None:
             self._outbox.append((sequence, piece))
         if sequence.text.is_stopped:

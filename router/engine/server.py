@@ -1,16 +1,14 @@
-"""The engine's wire: OpenAI chat completions, plain and as server-sent events. It never waits for the decode thread.
+"""The engine's wire: OpenAI chat completions, plain and as server-sent events, and embeddings.
 
-Errors are the OpenAI envelope and hold no content; a request whose caller has gone is cancelled.
+It never waits for the decode thread. Errors are the OpenAI envelope and hold no content; a request whose caller has
+gone is cancelled.
 """
 
 from __future__ import annotations
 
 import asyncio
-import secrets
-import time
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import aclosing
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
 
 import orjson
 from starlette.applications import Starlette
@@ -20,22 +18,15 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from router.engine import embeddings
+from router.engine.answer import Answer
 from router.engine.process import say
 from router.engine.protocol import parse
-from router.engine.service import Answer, Engine
-from router.engine.types import ChatCall, EngineError, Finished, Piece, TokenLogprob
+from router.engine.service import Engine
+from router.engine.shapes import Choice, JsonObject, Shape, envelope
+from router.engine.types import ChatCall, EngineError, Finished, Piece
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 _JSON = "application/json"
-_TYPES = {
-    400: "invalid_request_error",
-    404: "not_found_error",
-    405: "invalid_request_error",
-    413: "invalid_request_error",
-}
-
-JsonObject = dict[str, Any]
-T = TypeVar("T")
 
 
 class CallerGoneError(Exception):
@@ -52,10 +43,8 @@ def create_app(engine: Engine) -> Starlette:
         return _json(engine.stats(), 200)
 
     async def models(_request: Request) -> Response:
-        listed = [
-            {"id": name, "object": "model", "created": engine.created, "owned_by": "local"} for name in engine.names()
-        ]
-        return _json({"object": "list", "data": listed}, 200)
+        shared = {"object": "model", "created": engine.created, "owned_by": "local"}
+        return _json({"object": "list", "data": [{"id": name, **shared} for name in engine.names()]}, 200)
 
     async def not_found(_request: Request, _error: Exception) -> Response:
         return _error_response(EngineError(404, "not_found", "There is no such path."))
@@ -72,23 +61,30 @@ def create_app(engine: Engine) -> Starlette:
         Route("/health", health),
         Route("/stats", stats),
         Route("/v1/models", models),
-        Route("/v1/embeddings", EmbeddingsEndpoint(engine), methods=["POST"]),
-        Route("/v1/chat/completions", ChatEndpoint(engine), methods=["POST"]),
+        Route("/v1/chat/completions", Endpoint(engine, _chat), methods=["POST"]),
+        Route("/v1/embeddings", Endpoint(engine, _embed), methods=["POST"]),
     ]
     return Starlette(routes=routes, exception_handlers={404: not_found, 405: not_allowed, 500: failed})
 
 
-class ChatEndpoint:
-    """`POST /v1/chat/completions`, as a plain ASGI application: it must see the caller go while it answers."""
+Work = Callable[[Engine, bytes, Send], Awaitable[Response | None]]
 
-    def __init__(self, engine: Engine) -> None:
+
+class Endpoint:
+    """A path that makes the model work, as a plain ASGI application: it must see the caller go while it answers."""
+
+    def __init__(self, engine: Engine, work: Work) -> None:
+        """`work` gives the response, or None when it has sent one itself."""
         self._engine = engine
+        self._work = work
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         request = Request(scope, receive)
         try:
-            response = await self._respond(request, send)
+            raw = await _read(request)
+            async with _while_read(request.receive):
+                response = await self._work(self._engine, raw, send)
         except (ClientDisconnect, CallerGoneError):
             return
         except EngineError as error:
@@ -96,62 +92,25 @@ class ChatEndpoint:
         if response is not None:
             await response(scope, receive, send)
 
-    async def _respond(self, request: Request, send: Send) -> Response | None:
-        """The response, or None when a stream has been sent."""
-        call = parse(await _read(request))
-        gone = asyncio.ensure_future(_until_gone(request.receive))
-        answers: list[Answer] = []
-        try:
-            answers = await self._submit(call, gone)
-            answer = answers[0]
-            shape = _Shape(answer, call)
-            if call.stream:
-                await _stream(_events(answer, shape, gone), send)
-                return None
-            return _json(await _whole(answer, shape, gone), 200)
-        finally:
-            gone.cancel()
-            for each in answers:
-                each.close()
 
-    async def _submit(self, call: ChatCall, gone: asyncio.Future[None]) -> list[Answer]:
-        """A caller that goes while its model is being loaded waits no more. What was submitted is always returned."""
-        task = asyncio.ensure_future(self._engine.submit(call))
-        both: set[asyncio.Future[Any]] = {task, gone}
-        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            task.cancel()
-            await asyncio.wait({task})
-        if task.cancelled():
-            raise CallerGoneError
-        return task.result()
+async def _chat(engine: Engine, raw: bytes, send: Send) -> Response | None:
+    call = parse(raw)
+    answers = await engine.submit(call)
+    try:
+        shape = Shape(call, answers[0].fingerprint)
+        if not call.stream:
+            return _json(await _whole(answers, call, shape), 200)
+        await _stream(_events(answers, call, shape), send)
+        return None
+    finally:
+        for answer in answers:
+            answer.close()
 
 
-class EmbeddingsEndpoint:
-    """`POST /v1/embeddings`, as a plain ASGI application for the same reason."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        request = Request(scope, receive)
-        try:
-            response = await self._respond(request)
-        except (ClientDisconnect, CallerGoneError):
-            return
-        except EngineError as error:
-            response = _error_response(error)
-        await response(scope, receive, send)
-
-    async def _respond(self, request: Request) -> Response:
-        call = embeddings.parse(await _read(request))
-        gone = asyncio.ensure_future(_until_gone(request.receive))
-        try:
-            reply = await _unless_gone(self._engine.embed(call.model, call.inputs, call.dimensions), gone)
-            return _json(embeddings.render(call, reply), 200)
-        finally:
-            gone.cancel()
+async def _embed(engine: Engine, raw: bytes, _send: Send) -> Response:
+    call = embeddings.parse(raw)
+    reply = await engine.embed(call.model, call.inputs, call.dimensions)
+    return _json(embeddings.render(call, reply), 200)
 
 
 async def _read(request: Request) -> bytes:
@@ -165,105 +124,95 @@ async def _read(request: Request) -> bytes:
     return b"".join(parts)
 
 
+@asynccontextmanager
+async def _while_read(receive: Receive) -> AsyncIterator[None]:
+    """Cancels the block as soon as the caller has closed the connection, and raises CallerGoneError then."""
+    task = asyncio.current_task()
+    assert task is not None
+    gone = asyncio.ensure_future(_until_gone(receive))
+    gone.add_done_callback(lambda done: None if done.cancelled() else task.cancel())
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not gone.done():
+            raise
+        task.uncancel()
+        raise CallerGoneError from None
+    finally:
+        gone.cancel()
+
+
 async def _until_gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
-async def _unless_gone(work: Awaitable[T], gone: asyncio.Future[None]) -> T:
-    """The result of `work`. Raises CallerGoneError as soon as the caller has closed the connection."""
-    task = asyncio.ensure_future(work)
-    both: set[asyncio.Future[Any]] = {task, gone}
+async def _merged(answers: Sequence[Answer]) -> AsyncIterator[tuple[int, Piece | Finished]]:
+    """The events of all choices as they come, each with its choice's index. Raises EngineError."""
+    if len(answers) == 1:
+        while True:
+            only = await answers[0].next()
+            yield 0, only
+            if isinstance(only, Finished):
+                return
+    arrived: asyncio.Queue[tuple[int, Piece | Finished | EngineError]] = asyncio.Queue()
+    pumps = [asyncio.ensure_future(_pump(index, answer, arrived)) for index, answer in enumerate(answers)]
     try:
-        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        if gone.done():
-            raise CallerGoneError
-        return task.result()
+        open_ones = len(answers)
+        while open_ones:
+            index, event = await arrived.get()
+            if isinstance(event, EngineError):
+                raise event
+            open_ones -= isinstance(event, Finished)
+            yield index, event
     finally:
-        task.cancel()
+        for pump in pumps:
+            pump.cancel()
 
 
-class _Shape:
-    """The objects of one answer: they share an id, a time and a model."""
-
-    def __init__(self, answer: Answer, call: ChatCall) -> None:
-        self.call = call
-        self._common = {
-            "id": f"chatcmpl-{secrets.token_hex(12)}",
-            "created": int(time.time()),
-            "model": answer.model,
-            "system_fingerprint": answer.fingerprint,
-        }
-
-    def whole(self, text: str, logprobs: list[TokenLogprob], finished: Finished) -> JsonObject:
-        """A `chat.completion`."""
-        message = {"role": "assistant", "content": text, "refusal": None}
-        choice = {
-            "index": 0,
-            "message": message,
-            "logprobs": self._logprobs(logprobs),
-            "finish_reason": finished.reason,
-        }
-        return {**self._common, "object": "chat.completion", "choices": [choice], "usage": _usage(finished)}
-
-    def chunk(self, delta: JsonObject, logprobs: list[TokenLogprob], reason: str | None = None) -> JsonObject:
-        """A `chat.completion.chunk` with one choice."""
-        shown = self._logprobs(logprobs) if logprobs else None
-        choice = {"index": 0, "delta": delta, "logprobs": shown, "finish_reason": reason}
-        return self._chunk([choice], None)
-
-    def usage_chunk(self, finished: Finished) -> JsonObject:
-        """The chunk without choices that `stream_options.include_usage` asks for."""
-        return self._chunk([], _usage(finished))
-
-    def _chunk(self, choices: list[JsonObject], usage: JsonObject | None) -> JsonObject:
-        chunk = {**self._common, "object": "chat.completion.chunk", "choices": choices}
-        return {**chunk, "usage": usage} if self.call.include_usage else chunk
-
-    def _logprobs(self, entries: list[TokenLogprob]) -> JsonObject | None:
-        if self.call.top_logprobs is None:
-            return None
-        return {"content": [_entry(entry) for entry in entries], "refusal": None}
+async def _pump(index: int, answer: Answer, arrived: asyncio.Queue[tuple[int, Piece | Finished | EngineError]]) -> None:
+    try:
+        while True:
+            event = await answer.next()
+            arrived.put_nowait((index, event))
+            if isinstance(event, Finished):
+                return
+    except EngineError as error:
+        arrived.put_nowait((index, error))
 
 
-def _usage(finished: Finished) -> JsonObject:
-    prompt, completion = finished.prompt_tokens, finished.completion_tokens
-    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+def _choices(answers: Sequence[Answer], call: ChatCall) -> list[Choice]:
+    return [Choice(index, call, answer.form) for index, answer in enumerate(answers)]
 
 
-def _entry(entry: TokenLogprob) -> JsonObject:
-    top = [{**_token(token), "logprob": value} for token, value in entry.top]
-    return {**_token(entry.token), "logprob": entry.logprob, "top_logprobs": top}
+async def _whole(answers: Sequence[Answer], call: ChatCall, shape: Shape) -> JsonObject:
+    choices = _choices(answers, call)
+    async with aclosing(_merged(answers)) as events:  # type: ignore[type-var]  # see `_stream`
+        async for index, event in events:
+            if isinstance(event, Finished):
+                choices[index].end(event)
+            else:
+                choices[index].add(event)
+    return shape.whole(choices)
 
 
-def _token(raw: bytes) -> JsonObject:
-    """A token that is a part of a character shows its bytes as `\\xNN`."""
-    return {"token": raw.decode("utf-8", "backslashreplace"), "bytes": list(raw)}
-
-
-async def _whole(answer: Answer, shape: _Shape, gone: asyncio.Future[None]) -> JsonObject:
-    parts: list[str] = []
-    logprobs: list[TokenLogprob] = []
-    while True:
-        event = await _unless_gone(answer.next(), gone)
-        if isinstance(event, Finished):
-            return shape.whole("".join(parts), logprobs, event)
-        if isinstance(event, Piece):
-            parts.append(event.text)
-            logprobs += event.logprobs
-
-
-async def _events(answer: Answer, shape: _Shape, gone: asyncio.Future[None]) -> AsyncIterator[bytes]:
+async def _events(answers: Sequence[Answer], call: ChatCall, shape: Shape) -> AsyncIterator[bytes]:
     """The stream's events. The first comes when the model has spoken, so that errors before it keep their status."""
-    event = await _unless_gone(answer.next(), gone)
-    yield _sse(shape.chunk({"role": "assistant", "content": "", "refusal": None}, []))
-    while isinstance(event, Piece):
-        yield _sse(shape.chunk({"content": event.text}, list(event.logprobs)))
-        event = await _unless_gone(answer.next(), gone)
-    if isinstance(event, Finished):
-        yield _sse(shape.chunk({}, [], event.reason))
-        if shape.call.include_usage:
-            yield _sse(shape.usage_chunk(event))
+    choices = _choices(answers, call)
+    begun: set[int] = set()
+    async with aclosing(_merged(answers)) as events:  # type: ignore[type-var]  # see `_stream`
+        async for index, event in events:
+            choice = choices[index]
+            if index not in begun:
+                begun.add(index)
+                yield _sse(shape.chunk(index, {"role": "assistant", "content": "", "refusal": None}))
+            deltas = choice.end(event) if isinstance(event, Finished) else choice.add(event)
+            for delta in deltas:
+                yield _sse(shape.chunk(index, delta, choice.take_logprobs()))
+            if isinstance(event, Finished):
+                yield _sse(shape.chunk(index, {}, choice.take_logprobs(), choice.reason))
+    if call.include_usage:
+        yield _sse(shape.usage_chunk(choices))
     yield b"data: [DONE]\n\n"
 
 
@@ -278,7 +227,7 @@ async def _stream(events: AsyncIterator[bytes], send: Send) -> None:
                 await send({"type": "http.response.body", "body": event, "more_body": True})
         except EngineError as error:
             # The status is out: the error is an event, and no [DONE] follows it.
-            await send({"type": "http.response.body", "body": _sse(_envelope(error)), "more_body": True})
+            await send({"type": "http.response.body", "body": _sse(envelope(error)), "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
@@ -286,17 +235,12 @@ def _sse(value: JsonObject) -> bytes:
     return b"data: " + orjson.dumps(value) + b"\n\n"
 
 
-def _envelope(error: EngineError) -> JsonObject:
-    kind = _TYPES.get(error.status, "server_error")
-    return {"error": {"message": error.message, "type": kind, "param": error.param, "code": error.code}}
-
-
 def _json(value: JsonObject, status: int) -> Response:
     return Response(orjson.dumps(value), status, media_type=_JSON)
 
 
 def _error_response(error: EngineError) -> Response:
-    response = _json(_envelope(error), error.status)
+    response = _json(envelope(error), error.status)
     if error.retry_after is not None:
         response.headers["retry-after"] = str(error.retry_after)
     if error.status == 413:

@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import json
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 import jinja2
+from jinja2.ext import loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from router.engine.native import NativeModel
-from router.engine.types import invalid
+from router.engine.tools import MISTRAL, MISTRAL_NAMED, ToolForm, form_of
+from router.engine.types import EngineError, invalid
 
 # Without a system message some templates, SmolLM2's among them, insert an identity of their own.
 NEUTRAL_SYSTEM = "You are a helpful assistant."
+# For base models, whose files have no template: turns that any text of the web has taught them to go on with.
+FALLBACK = """{%- for message in messages %}
+{%- if message.role == 'system' %}{{- message.content + '\\n\\n' }}
+{%- elif message.role == 'user' %}{{- 'User: ' + message.content + '\\n' }}
+{%- elif message.role == 'assistant' %}{{- 'Assistant: ' + message.content + '\\n' }}
+{%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}{{- 'Assistant:' }}{%- endif %}"""
+FALLBACK_STOPS = ("\nUser:",)
+
+# Marks of what a caller wrote of control tokens: private use characters, which JSON does not escape.
+_OPEN, _SHUT = "\ue000", "\ue001"
+_PROBE = {"type": "function", "function": {"name": "probe_7c1f", "description": "", "parameters": {}}}
+_MISTRAL_ID_LENGTH = 9  # their templates refuse any other
+
+Message = Mapping[str, Any]
 
 
 class TemplateRefusal(jinja2.TemplateError):
@@ -31,18 +50,37 @@ def _now(form: str) -> str:
     return datetime.datetime.now(datetime.UTC).strftime(form)
 
 
-def _to_json(value: object, indent: int | None = None, **_options: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=indent)
+def _to_json(
+    value: object,
+    indent: int | None = None,
+    separators: tuple[str, str] | None = None,
+    sort_keys: bool = False,
+    ensure_ascii: bool = False,  # never: it would escape the marks
+) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=indent, separators=separators, sort_keys=sort_keys)
+
+
+class _Generation(jinja2.ext.Extension):
+    """`{% generation %}` marks, for training, what the assistant said: its content is rendered as it stands."""
+
+    tags = {"generation"}  # noqa: RUF012 - Jinja's own declaration
+
+    def parse(self, parser: jinja2.parser.Parser) -> list[jinja2.nodes.Node]:
+        """The nodes between the tags."""
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
 
 class ChatTemplate:
     """Messages to tokens, by the template of one model."""
 
-    def __init__(self, model: NativeModel, source: str) -> None:
-        """Raises jinja2.TemplateError for a template that does not compile."""
-        environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+    def __init__(self, model: NativeModel, source: str | None) -> None:
+        """Without a `source`: a base model's fallback. Raises jinja2.TemplateError for one that does not compile."""
+        environment = ImmutableSandboxedEnvironment(
+            trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _Generation]
+        )
         environment.filters["tojson"] = _to_json
-        self._template = environment.from_string(source)
+        self._template = environment.from_string(source or FALLBACK)
         self._model = model
         self._control = re.compile("|".join(map(re.escape, model.control_texts)) or r"(?!)")
         self._globals = {
@@ -51,36 +89,127 @@ class ChatTemplate:
             "raise_exception": _refuse,
             "strftime_now": _now,
         }
+        self.stops: tuple[str, ...] = () if source else FALLBACK_STOPS
+        self.tool_form: ToolForm | None = form_of(source) if source and self._shows_tools() else None
+        markers = self.tool_form.markers if self.tool_form else ()
+        encoded = [model.tokenize(marker, special=True) for marker in markers]
+        self.shown = frozenset(tokens[0] for tokens in encoded if len(tokens) == 1)
+        self._public: tuple[str, tuple[int, ...]] = ("", ())
 
-    def encode(self, messages: Sequence[dict[str, str]]) -> list[int]:
+    def encode(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> list[int]:
         """The prompt's tokens, with the opening of the assistant's turn. Raises EngineError."""
         nonce = secrets.token_hex(8)
         quoted: list[str] = []
 
-        def quote(match: re.Match[str]) -> str:
+        def mark(match: re.Match[str]) -> str:
             quoted.append(match.group())
-            return f"\x02{nonce}:{len(quoted) - 1}\x03"
+            return f"{_OPEN}{nonce}:{len(quoted) - 1}{_SHUT}"
 
-        shielded = [{**message, "content": self._control.sub(quote, message["content"])} for message in messages]
-        rendered = self._render(shielded)
+        def quote(text: str) -> str:
+            return self._control.sub(mark, text)
+
+        rendered = self._render(
+            [{**_shielded(self._fitted(message), quote), "role": message["role"]} for message in messages],
+            [_shielded(tool, quote) for tool in tools],
+        )
         if not quoted:
-            return self._model.tokenize(rendered, special=True, start=True)
+            return self._tokenize(rendered, special=True, is_start=True)
         # What the caller wrote of control tokens is tokenized as plain text, between pieces that are not.
         tokens: list[int] = []
-        for index, part in enumerate(re.split(f"\x02{nonce}:([0-9]+)\x03", rendered)):
+        for index, part in enumerate(re.split(f"{_OPEN}{nonce}:([0-9]+){_SHUT}", rendered)):
             is_quoted = index % 2 == 1
             text = quoted[int(part)] if is_quoted else part
-            tokens += self._model.tokenize(text, special=not is_quoted, start=index == 0)
+            tokens += self._tokenize(text, special=not is_quoted, is_start=index == 0)
         return tokens
 
-    def _render(self, messages: list[dict[str, str]]) -> str:
+    @property
+    def public_prefix(self) -> tuple[int, ...]:
+        """The tokens that every prompt without a system message and tools begins with: they hold nothing of a caller's.
+
+        Some templates write the day's date, so it is made anew each day.
+        """
+        day = _now("%Y-%m-%d")
+        if self._public[0] != day:
+            self._public = (day, self._common_prefix("x", "7"))
+        return self._public[1]
+
+    def public_length(self, prompt: Sequence[int]) -> int:
+        """How many tokens at the beginning of `prompt` are the public prefix: all of it or none."""
+        prefix = self.public_prefix
+        return len(prefix) if tuple(prompt[: len(prefix)]) == prefix else 0
+
+    def _common_prefix(self, *texts: str) -> tuple[int, ...]:
+        """What prompts have in common whose users' texts have nothing in common."""
+        try:
+            first, second = (self.encode([{"role": "user", "content": text}]) for text in texts)
+        except EngineError:
+            return ()
+        count = next((at for at, pair in enumerate(zip(first, second, strict=False)) if pair[0] != pair[1]), 0)
+        return tuple(first[:count])
+
+    def _shows_tools(self) -> bool:
+        """Whether the template does anything with tools: whether a tool's name comes out of it."""
+        try:
+            return "probe_7c1f" in self._render([{"role": "user", "content": "x"}], [_PROBE])
+        except EngineError:
+            return False
+
+    def _fitted(self, message: Message) -> Message:
+        """The message with ids of the length that Mistral's templates insist on."""
+        if self.tool_form not in (MISTRAL, MISTRAL_NAMED):
+            return message
+        fitted = dict(message)
+        if "tool_call_id" in fitted:
+            fitted["tool_call_id"] = _short(fitted["tool_call_id"])
+        if fitted.get("tool_calls"):
+            fitted["tool_calls"] = [{**call, "id": _short(call["id"])} for call in fitted["tool_calls"]]
+        return fitted
+
+    def _tokenize(self, text: str, *, special: bool, is_start: bool) -> list[int]:
+        """Tokens of `text`; one BOS at the start, whether the template writes it or the vocabulary adds it."""
+        bos = str(self._globals["bos_token"])
+        if is_start and special and bos and text.startswith(bos):
+            return self._model.tokenize(text, special=True)
+        return self._model.tokenize(text, special=special, start=is_start)
+
+    def _render(self, messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> str:
         attempts = [messages]
         if messages[0]["role"] != "system":
             # A template that knows no system role refuses the first attempt.
             attempts.insert(0, [{"role": "system", "content": NEUTRAL_SYSTEM}, *messages])
         for attempt in attempts:
             try:
-                return self._template.render(messages=attempt, add_generation_prompt=True, **self._globals)
-            except (jinja2.TemplateError, TypeError):
+                return self._template.render(
+                    messages=attempt, tools=tools or None, add_generation_prompt=True, **self._globals
+                )
+            except (jinja2.TemplateError, TypeError, ValueError):
                 continue
         raise invalid("This model's chat template does not accept messages in this order.", "messages")
+
+
+def texts_of(value: Any) -> Iterator[str]:
+    """Every string in a JSON value but keys, which templates need not show."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from texts_of(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from texts_of(each)
+
+
+def _shielded(value: Any, quote: Callable[[str], str]) -> Any:
+    """The same JSON value with every string, keys included, put through `quote`."""
+    if isinstance(value, str):
+        return quote(value)
+    if isinstance(value, Mapping):
+        return {quote(key): _shielded(each, quote) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_shielded(each, quote) for each in value]
+    return value
+
+
+def _short(identifier: str) -> str:
+    """Nine letters and digits that stand for a call's id."""
+    return hashlib.sha256(identifier.encode()).hexdigest()[:_MISTRAL_ID_LENGTH]

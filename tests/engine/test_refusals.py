@@ -11,6 +11,12 @@ from tests.engine.driver import ALIAS, Client, says
 
 CANARY = "canary-7f3a"
 GOOD: list[dict[str, Any]] = [{"role": "user", "content": "Hi"}]
+TOOL = {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
+CALL = {"id": "call_1", "type": "function", "function": {"name": "add", "arguments": "{}"}}
+
+
+def named(function: str) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": function}}
 
 
 def schema(value: Any) -> dict[str, Any]:
@@ -29,9 +35,18 @@ REFUSED: list[tuple[dict[str, Any] | bytes, str, str | None]] = [
     ({"messages": GOOD, "model": 3}, "invalid_request", "model"),
     ({"messages": GOOD, "logit_bias": {"50256": -100}}, "unsupported_field", "logit_bias"),
     ({"messages": GOOD, CANARY + " x": 1}, "unsupported_field", "(a name that is not shown)"),
-    ({"messages": GOOD, "n": 2}, "unsupported_field", "n"),
-    ({"messages": GOOD, "n": True}, "unsupported_field", "n"),
-    ({"messages": GOOD, "tools": [{"type": "function"}]}, "unsupported_field", "tools"),
+    ({"messages": GOOD, "n": 9}, "invalid_request", "n"),
+    ({"messages": GOOD, "n": True}, "invalid_request", "n"),
+    ({"messages": GOOD, "tools": [TOOL]}, "unsupported_field", "tools"),
+    ({"messages": GOOD, "tools": [{"type": "function"}]}, "invalid_request", "tools"),
+    ({"messages": GOOD, "tools": [TOOL, TOOL]}, "invalid_request", "tools"),
+    ({"messages": GOOD, "tools": [TOOL] * 129}, "invalid_request", "tools"),
+    ({"messages": GOOD, "tools": [{**TOOL, CANARY: 1}]}, "invalid_request", "tools"),
+    ({"messages": GOOD, "tool_choice": "required"}, "invalid_request", "tool_choice"),
+    ({"messages": GOOD, "tools": [TOOL], "tool_choice": CANARY}, "invalid_request", "tool_choice"),
+    ({"messages": GOOD, "tools": [TOOL], "tool_choice": named(CANARY)}, "invalid_request", "tool_choice"),
+    ({"messages": GOOD, "functions": [{"name": CANARY}]}, "unsupported_field", "functions"),
+    ({"messages": GOOD, "user": CANARY}, "unsupported_field", "user"),
     ({"messages": []}, "invalid_request", "messages"),
     ({"messages": CANARY}, "invalid_request", "messages"),
     ({}, "invalid_request", "messages"),
@@ -41,13 +56,25 @@ REFUSED: list[tuple[dict[str, Any] | bytes, str, str | None]] = [
     ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "unsupported_content", "messages[0]"),
     ({"messages": [{"role": "user", "content": [{"type": "text", "text": 1}]}]}, "unsupported_content", "messages[0]"),
     ({"messages": [{**GOOD[0], "mood": CANARY}]}, "unsupported_field", "messages[0]"),
-    ({"messages": [{"role": "assistant", "content": "", "tool_calls": [1]}]}, "unsupported_field", "messages[0]"),
+    ({"messages": [{"role": "assistant", "content": "", "tool_calls": [1]}]}, "invalid_request", "messages[0]"),
+    ({"messages": [{"role": "assistant", "tool_calls": [CALL]}]}, "unsupported_field", "messages[0]"),
+    ({"messages": [*GOOD, {"role": "tool", "content": "4", "tool_call_id": "a"}]}, "unsupported_field", "messages[1]"),
+    ({"messages": [{"role": "user", "content": "", "tool_calls": [CALL]}]}, "unsupported_field", "messages[0]"),
     ({"messages": GOOD, "max_tokens": 0}, "invalid_request", "max_tokens"),
     ({"messages": GOOD, "max_tokens": "9"}, "invalid_request", "max_tokens"),
     ({"messages": GOOD, "temperature": 2.1}, "invalid_request", "temperature"),
     ({"messages": GOOD, "temperature": CANARY}, "invalid_request", "temperature"),
     ({"messages": GOOD, "top_p": -1}, "invalid_request", "top_p"),
     ({"messages": GOOD, "seed": 1.5}, "invalid_request", "seed"),
+    ({"messages": GOOD, "top_k": -2}, "invalid_request", "top_k"),
+    ({"messages": GOOD, "min_p": 1.5}, "invalid_request", "min_p"),
+    ({"messages": GOOD, "repetition_penalty": 0}, "invalid_request", "repetition_penalty"),
+    ({"messages": GOOD, "repeat_penalty": CANARY}, "invalid_request", "repeat_penalty"),
+    ({"messages": GOOD, "presence_penalty": 3}, "invalid_request", "presence_penalty"),
+    ({"messages": GOOD, "frequency_penalty": -3}, "invalid_request", "frequency_penalty"),
+    ({"messages": GOOD, "cache_salt": CANARY + "!"}, "invalid_request", "cache_salt"),
+    ({"messages": GOOD, "cache_salt": "a" * 129}, "invalid_request", "cache_salt"),
+    ({"messages": GOOD, "tenant": ""}, "invalid_request", "tenant"),
     ({"messages": GOOD, "stop": ["a", "b", "c", "d", "e"]}, "invalid_request", "stop"),
     ({"messages": GOOD, "stop": ""}, "invalid_request", "stop"),
     ({"messages": GOOD, "stream": "yes"}, "invalid_request", "stream"),
@@ -56,7 +83,7 @@ REFUSED: list[tuple[dict[str, Any] | bytes, str, str | None]] = [
     ({"messages": GOOD, "logprobs": True, "top_logprobs": 21}, "invalid_request", "top_logprobs"),
     ({"messages": GOOD, "response_format": {"type": CANARY}}, "invalid_request", "response_format"),
     ({"messages": GOOD, "response_format": schema([CANARY])}, "invalid_request", "response_format"),
-    ({"messages": GOOD, "response_format": schema({"pattern": CANARY})}, "unsupported_schema", "response_format"),
+    ({"messages": GOOD, "response_format": schema({"pattern": "(?=)"})}, "unsupported_schema", "response_format"),
     ({"messages": GOOD, "response_format": schema({"$ref": "#"})}, "unsupported_schema", "response_format"),
     ({"messages": GOOD, "response_format": schema({"enum": [CANARY * 4000]})}, "schema_too_large", "response_format"),
 ]
