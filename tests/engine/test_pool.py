@@ -25,6 +25,10 @@ def manifest(tmp_path: Path) -> Path:
     return write_manifest(tmp_path / "m.json", *(entry(name, tiny(tmp_path, seed)) for seed, name in enumerate(NAMES)))
 
 
+def write_rubbish(manifest: Path) -> None:
+    manifest.write_text("{")
+
+
 async def until_loaded(client: Client, *names: str) -> None:
     for _ in range(250):
         if await loaded(client) == set(names):
@@ -174,7 +178,7 @@ async def test_entries_come_and_go_without_a_restart(launch: Launch, tmp_path: P
 async def test_a_bad_manifest_keeps_what_was_served_and_is_said_once(launch: Launch, manifest: Path) -> None:
     engine = launch("--manifest", str(manifest))
     async with Client(engine.socket) as client:
-        manifest.write_text("{")
+        write_rubbish(manifest)
         for _ in range(3):
             await asyncio.sleep(0.25)
             assert await say(client, "two")
