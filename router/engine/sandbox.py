@@ -18,8 +18,20 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 MAX_TEMPLATE_BYTES = 128 * 1024  # the longest in use have about 20 KB
 _MAX_REPEATED = 1_000_000  # characters or items that one operator may make
 
+# What rendering may raise: a template is a program, and Python's own errors come out of it too.
+RENDER_ERRORS = (
+    jinja2.TemplateError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 
-class TemplateSourceError(Exception):
+
+class TemplateSourceError(jinja2.TemplateError):
     """The template does not compile; the message says nothing of its text."""
 
 

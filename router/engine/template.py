@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 import jinja2
-from jinja2.ext import loopcontrols
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from router.engine.native import NativeModel
+from router.engine.sandbox import RENDER_ERRORS, TemplateSandbox
 from router.engine.tools import MISTRAL, MISTRAL_NAMED, ToolForm, form_of
 from router.engine.types import EngineError, invalid
 
@@ -60,27 +59,14 @@ def _to_json(
     return json.dumps(value, ensure_ascii=False, indent=indent, separators=separators, sort_keys=sort_keys)
 
 
-class _Generation(jinja2.ext.Extension):
-    """`{% generation %}` marks, for training, what the assistant said: its content is rendered as it stands."""
-
-    tags = {"generation"}  # noqa: RUF012 - Jinja's own declaration
-
-    def parse(self, parser: jinja2.parser.Parser) -> list[jinja2.nodes.Node]:
-        """The nodes between the tags."""
-        next(parser.stream)
-        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
-
-
 class ChatTemplate:
     """Messages to tokens, by the template of one model."""
 
     def __init__(self, model: NativeModel, source: str | None) -> None:
         """Without a `source`: a base model's fallback. Raises jinja2.TemplateError for one that does not compile."""
-        environment = ImmutableSandboxedEnvironment(
-            trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _Generation]
-        )
+        environment = TemplateSandbox()
         environment.filters["tojson"] = _to_json
-        self._template = environment.from_string(source or FALLBACK)
+        self._template = environment.compile_source(source or FALLBACK)
         self._model = model
         self._control = re.compile("|".join(map(re.escape, model.control_texts)) or r"(?!)")
         self._globals = {
@@ -182,7 +168,7 @@ class ChatTemplate:
                 return self._template.render(
                     messages=attempt, tools=tools or None, add_generation_prompt=True, **self._globals
                 )
-            except (jinja2.TemplateError, TypeError, ValueError):
+            except RENDER_ERRORS:
                 continue
         raise invalid("This model's chat template does not accept messages in this order.", "messages")
 
