@@ -13,6 +13,7 @@ from policies.schema import PolicyError
 from router.keys import StateFolderError
 from router.logs import configure_logging
 from router.loop import loop_factory
+from router.models.catalogue import EMBEDDED
 from router.parent import Parent
 from router.settings import Settings, from_environment
 
@@ -71,11 +72,15 @@ def announce(parent: Parent) -> None:
     settings, policy = parent.settings, parent.policy
     home = policy.models[policy.default_local]
     lines = [f"Gatehouse answers on {parent.address}/v1"]
-    if home.backend == "engine":
+    if home.backend == "engine" and home.model == EMBEDDED:
         lines.append(
-            f"  model   {home.model}: demonstration model, 135M, English, no tools; for real work run Ollama, "
-            "llama-server,\n          LM Studio or vLLM here and start with --local-url URL --local-model NAME"
+            f"  model   {home.model}: demonstration model, 135M, English, no tools; for real work take a bigger one:\n"
+            "          gatehouse models list; or run Ollama, llama-server, LM Studio or vLLM here and start with\n"
+            "          --local-url URL --local-model NAME"
         )
+    elif home.backend == "engine":
+        tools = "tools" if "tools" in home.capabilities else "no tools"
+        lines.append(f"  model   {home.model}: {home.context:,} tokens of context, {tools}")
     else:
         lines.append(f"  model   {home.model} at {home.base_url}")
     lines.append(f"  policy  {policy.source} (version {policy.version}, {policy.mode}, {policy.digest[:12]})")

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
+from typer.main import get_command
+
+from router.cli.main import build
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -77,7 +80,7 @@ def test_the_image_compiles_for_any_processor_of_its_architecture() -> None:
     assert "native" not in text
 
 
-@pytest.mark.parametrize("name", ["gateway", "redis", "collector"])
+@pytest.mark.parametrize("name", ["gateway", "engine", "redis", "collector"])
 def test_every_service_is_confined(name: str) -> None:
     service = load("compose.yaml")["services"][name]
     assert service["read_only"] is True
@@ -96,6 +99,30 @@ def test_redis_and_the_collector_stand_in_a_network_without_a_way_out() -> None:
     compose = load("compose.yaml")
     assert compose["networks"]["inside"]["internal"] is True
     assert [compose["services"][name]["networks"] for name in ("redis", "collector")] == [["inside"], ["inside"]]
+
+
+def test_the_engine_alone_has_no_network_and_shares_its_socket_with_the_gateway() -> None:
+    compose = load("compose.yaml")
+    engine, gateway = compose["services"]["engine"], compose["services"]["gateway"]
+    assert engine["network_mode"] == "none"
+    assert engine["profiles"] == ["engine"]
+    assert engine["image"] == gateway["image"]
+    socket = engine["command"][engine["command"].index("--socket") + 1]
+    assert socket in (DEPLOY / "compose.yaml").read_text("utf-8").split("services:")[0]
+    assert f"'{socket}'" in engine["healthcheck"]["test"][-1]
+    folder = socket.rpartition("/")[0]
+    assert f"engine:{folder}" in engine["volumes"]
+    assert f"engine:{folder}" in gateway["volumes"]
+    made = [rest for word, rest in instructions() if word == "RUN" and "install -d" in rest]
+    assert any(folder in rest for rest in made), "a volume takes the rights of the image's folder"
+    assert not [volume for volume in engine["volumes"] if volume.startswith("state:")], "the state folder holds keys"
+
+
+def test_the_compose_files_engine_command_is_one_that_the_command_line_takes() -> None:
+    name, *arguments = load("compose.yaml")["services"]["engine"]["command"]
+    command: Any = get_command(build([name]))
+    context = command.commands[name].make_context(name, list(arguments))
+    assert str(context.params["socket"]).endswith("engine.sock")
 
 
 def test_what_compose_refers_to_exists() -> None:
