@@ -23,6 +23,7 @@ from router.models.local import recheck, resolve
 from router.models.registry import Entry, Pin, Registry, check_name
 
 _PART = ".part"
+_COPY = ".copy"
 _MARGIN_BYTES = 64 << 20
 
 
@@ -60,25 +61,16 @@ def pull(
     try:
         found = _found(model, revision, expected, endpoint)
         _check_announced(model, found, expected)
-        folder = registry.prepare()
-        part = folder / f".{model.name}-{(found.sha256 or found.revision)[:16]}{_PART}"
+        part = registry.prepare() / f".{model.name}-{(found.sha256 or found.revision)[:16]}{_PART}"
         with _alone(part, model.name):
             fetch(found, part, on_progress)
-            digest, size = digest_of(part)
-            wanted = expected or found.sha256
-            if wanted is not None and digest != wanted:
-                part.unlink()
-                raise ModelFileError(
-                    f"what came for {model.name} has the SHA-256 {digest} and not {wanted}: it was thrown away, and "
-                    "nothing else has changed"
-                )
-            header = _checked_header(model, part)
-            source = {"repository": model.repository, "file": model.file, "revision": found.revision}
-            entry = _entry(model.name, header, digest, size, source)
-            pinned = Pin(digest, size, found.revision) if repin or expected is None else pin
+            entry = _checked(model, found, part, expected or found.sha256)
+            pinned = Pin(entry.sha256, entry.size, found.revision) if expected is None else pin
             return Pulled(registry.put(entry, part, pinned), pinned=expected is None)
     except HubError as error:
         raise ModelFileError(f"{model.name} was not pulled: {error}.\n{_without_a_hub(model)}") from None
+    except OSError as error:
+        raise ModelFileError(f"{model.name} was not pulled: {registry.folder}: {error.strerror}") from None
 
 
 def add(
@@ -98,7 +90,7 @@ def add(
     registry = Registry(state_dir)
     folder = registry.prepare()
     _require_space(folder, path.stat().st_size)
-    copy = folder / f".{name}-{os.getpid()}.copy"
+    copy = folder / f".{name}-{os.getpid()}{_COPY}"
     try:
         try:
             with path.open("rb") as source, copy.open("xb") as target:
@@ -152,10 +144,10 @@ def remove(name: str, state_dir: Path, *, force: bool = False) -> None:
     adapters = _adapters_of(name, registry)
     if adapters and not force:
         raise ModelFileError(f"{name} is the base of {', '.join(adapters)}: remove those first, or use --force")
-    parts = list(registry.folder.glob(f".{name}-*{_PART}")) if registry.folder.is_dir() else []
-    for part in parts:
-        part.unlink(missing_ok=True)
-    if name in registry.read().models or not parts:
+    remains = _remains(name, registry.folder)
+    for path in remains:
+        path.unlink(missing_ok=True)
+    if name in registry.read().models or not remains:
         registry.drop(name)
 
 
@@ -179,15 +171,23 @@ def _check_announced(model: CatalogueModel, found: HubFile, expected: str | None
     )
 
 
-def _checked_header(model: CatalogueModel, part: Path) -> FileHeader:
+def _checked(model: CatalogueModel, found: HubFile, part: Path, wanted: str | None) -> Entry:
+    """What arrived, as an entry. It is deleted, and ModelFileError raised, if it is not what it should be."""
     try:
+        digest, size = digest_of(part)
+        if wanted is not None and digest != wanted:
+            raise ModelFileError(
+                f"what came for {model.name} has the SHA-256 {digest} and not {wanted}: it was thrown away, and "
+                "nothing else has changed"
+            )
         header = inspect_file(part)
         if header.architecture != model.architecture:
             raise ModelFileError(_other_architecture(model, header))
     except ModelFileError:
         part.unlink()
         raise
-    return header
+    source = {"repository": model.repository or "", "file": model.file, "revision": found.revision}
+    return _entry(model.name, header, digest, size, source)
 
 
 def _other_architecture(model: CatalogueModel, header: FileHeader) -> str:
@@ -208,6 +208,12 @@ def _check_kind(header: FileHeader, name: str, adapter_of: str | None, state_dir
         raise ModelFileError(f"{adapter_of} is an adapter itself: name its base, {base.adapter_of}")
     if (of_base := inspect_file(base.path).architecture) != header.architecture:
         raise ModelFileError(f"the adapter is for {header.architecture!r} models, and {adapter_of} is {of_base!r}")
+
+
+def _remains(name: str, folder: Path) -> list[Path]:
+    """What broken commands about `name`, and about no other name that begins alike, have left."""
+    pattern = re.compile(rf"\.{re.escape(name)}-([0-9a-f]{{1,16}}\{_PART}|[0-9]+\{_COPY})")
+    return [path for path in folder.iterdir() if pattern.fullmatch(path.name)] if folder.is_dir() else []
 
 
 def _adapters_of(name: str, registry: Registry) -> list[str]:

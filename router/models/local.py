@@ -5,6 +5,7 @@ It reads files and may hash them; it never downloads, and never opens a GGUF's c
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -102,7 +103,10 @@ def _installed(registry: Registry, entry: Entry) -> LocalModel:
         raise ModelFileError(f"{path} cannot be read ({error.strerror}); {_again(entry)}") from None
     if not untouched:
         recheck(registry, entry)
-        registry.mark_seen(entry)
+        with contextlib.suppress(
+            ModelFileError, OSError
+        ):  # a folder that cannot be written: it is read again next time
+            registry.mark_seen(entry)
     return LocalModel(
         name=entry.name,
         path=path,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from router.engine.gguf import ARCHITECTURES
 from router.models.catalogue import EMBEDDED, ModelFileError, catalogue, embedded_model, locate, verify
 from router.models.header import inspect_file
 from router.models.registry import check_name
@@ -41,6 +42,10 @@ def test_an_entry_is_complete_and_in_bounds(name: str) -> None:
     assert model.size_bytes < model.memory_bytes(8192) < 5e9
     assert model.template in ("file", "plain")
     assert model.licence
+
+
+def test_the_engine_serves_every_architecture_of_the_catalogue() -> None:
+    assert {model.architecture for model in catalogue().values()} <= ARCHITECTURES
 
 
 def test_no_two_models_have_one_digest_or_one_file() -> None:

@@ -102,6 +102,20 @@ def test_a_later_command_goes_on_where_an_earlier_one_gave_up(
     assert leftovers(state) == []
 
 
+def test_removing_a_half_pulled_model_removes_what_came_and_no_others(
+    state: Path, large: Path, entry: CatalogueModel, hub: Hub
+) -> None:
+    hub.faults = Faults(break_after=25_000_000, breaks=1, then_refuses=True)
+    with pytest.raises(ModelFileError):
+        pull(entry, state, quiet, endpoint=hub.url)
+    (part,) = [name for name in leftovers(state) if name.endswith(".part")]
+    with pytest.raises(ModelFileError, match="no model 'tinyllama' was pulled"):
+        remove("tinyllama", state)
+    assert part in leftovers(state)
+    remove(entry.name, state)
+    assert part not in leftovers(state)
+
+
 def test_a_hub_that_sends_the_whole_file_again_is_not_appended_to_the_part(
     state: Path, large: Path, entry: CatalogueModel, hub: Hub
 ) -> None:
