@@ -31,7 +31,7 @@ class QueueLimits:
     tokens: int = 131_072
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, slots=True)
 class _Waiting(Generic[T]):
     item: T
     tokens: int
@@ -95,9 +95,10 @@ class FairQueue(Generic[T]):
             return None
         tenant = min(ready, key=lambda name: self._virtual[name])
         waiting = self._lines[tenant].popleft()
-        self._now = self._virtual[tenant]
+        self._now = max(self._now, self._virtual[tenant])  # the head of its line may have held it up until now
         self._virtual[tenant] += waiting.tokens
         self._taken(tenant, waiting)
+        self._forget_past()
         return waiting.item
 
     def remove(self, item: T) -> bool:
@@ -116,6 +117,11 @@ class FairQueue(Generic[T]):
         self._lines.clear()
         self._tokens = self._count = 0
         return items
+
+    def _forget_past(self) -> None:
+        """A tenant that has gone and is owed no waiting starts at the present, as one that never came."""
+        for tenant in [name for name, at in self._virtual.items() if at <= self._now and name not in self._lines]:
+            del self._virtual[tenant]
 
     def _taken(self, tenant: str, waiting: _Waiting[T]) -> None:
         self._tokens -= waiting.tokens
