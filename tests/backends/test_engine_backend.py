@@ -10,15 +10,19 @@ from typing import Any
 import orjson
 import pytest
 
-from policies.types import Model
+from policies.types import Level, Model
+from policies.vocabulary import ENGINE_CAPABILITIES
 from router.backends.local import LocalBackend
 from router.errors import Unavailable, UpstreamError
 from router.fields import local_body, read_fields
+from router.keys import Keys
+from router.partitions import Partitions
 from router.settings import Settings
 from router.types import JsonObject, Outgoing
 from tests.engine.driver import ALIAS, EngineProcess, end_engine, start_engine
 
-ENGINE = Model("home", "local", "engine", ALIAS, capabilities=frozenset({"json_mode", "json_schema", "logprobs"}))
+ENGINE = Model("home", "local", "engine", ALIAS, capabilities=ENGINE_CAPABILITIES)
+PARTITIONS = Partitions(Keys(b"k" * 32))
 ASK: JsonObject = {"model": "auto", "messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 4}
 
 
@@ -44,6 +48,7 @@ def request(stream: bool = False, **fields: Any) -> Outgoing:
     body = {**ASK, **fields, "stream": stream}
     read_fields(body)
     home, _ = local_body(body, ENGINE, stream=stream, want_logprobs=True)
+    home |= PARTITIONS.fields(ENGINE, "acme", Level.PUBLIC)
     return Outgoing(orjson.dumps(home), stream)
 
 
@@ -52,6 +57,10 @@ FIELDS: list[JsonObject] = [
     {"temperature": 0, "top_p": 1, "seed": -5, "stop": ["zebra"], "user": "u", "metadata": {}, "tools": [], "n": 1},
     {"max_completion_tokens": 2, "logprobs": True, "top_logprobs": 2, "presence_penalty": 0.5, "logit_bias": {}},
     {"response_format": {"type": "json_object"}},
+    {"n": 3, "top_k": 40, "min_p": 0.05, "repetition_penalty": 1.1, "frequency_penalty": -2, "temperature": 1.5},
+    {"n": 8, "top_k": -1, "repeat_penalty": 10, "presence_penalty": 2},
+    {"repeat_penalty": 0.01, "repetition_penalty": 1.2, "min_p": 1},
+    {"tools": [], "tool_choice": "none", "parallel_tool_calls": True},
     {"response_format": {"type": "text"}, "temperature": None, "stop": None},
     {
         "messages": [
@@ -67,7 +76,8 @@ FIELDS: list[JsonObject] = [
 @pytest.mark.parametrize("fields", FIELDS)
 async def test_the_engine_takes_what_the_field_table_lets_through(home: LocalBackend, fields: JsonObject) -> None:
     reply = await home.complete(request(**fields))
-    assert reply["choices"][0]["logprobs"]["content"]
+    assert len(reply["choices"]) == fields.get("n", 1)
+    assert all(choice["logprobs"]["content"] for choice in reply["choices"])
     chunks = [chunk async for chunk in await home.open_stream(request(stream=True, **fields))]
     assert chunks[-1]["usage"]["completion_tokens"] > 0
 
