@@ -140,7 +140,9 @@ class Pool:
         loaded = seat.loaded
         assert loaded is not None
         if loaded.embedder is None:
-            await self._until_done(self._submit(self._loader.bring_embedder, seat))
+            with self._loader.lock:
+                future = self._begin(self._loader.bring_embedder, seat)
+            await self._until_done(future)
         assert loaded.embedder is not None
         return loaded.embedder
 
@@ -242,14 +244,28 @@ class Pool:
                 raise EngineError(
                     503, "local_overloaded", "Too many requests wait for a model to load.", retry_after=BUSY_RETRY_S
                 )
-            if self._is_closed:
-                raise EngineError(503, "local_unavailable", "The local engine is stopping.", retry_after=1)
             if seat.arriving is None:
-                seat.arriving = self._thread.submit(self._loader.bring, seat)
+                seat.arriving = self._begin(self._loader.bring, seat)
             future = seat.arriving
         await self._until_done(future)
         if seat.failure is not None:
             raise seat.failure.fresh()
+
+    def _begin(self, work: Callable[[Seat], None], seat: Seat) -> Future[None]:
+        """Let the loader do `work`, with claims of its own: its caller may go before it is done. The lock is held."""
+        if self._is_closed:
+            raise EngineError(503, "local_unavailable", "The local engine is stopping.", retry_after=1)
+        seats = (seat,) if seat.base is None else (seat.base, seat)
+        for each in seats:
+            each.claims += 1
+
+        def run() -> None:
+            try:
+                work(seat)
+            finally:
+                self.let_go(seats)
+
+        return self._thread.submit(run)
 
     async def _until_done(self, future: Future[None]) -> None:
         """Wait in line. A caller that goes leaves the loading to those who stay."""
@@ -261,13 +277,10 @@ class Pool:
             with self._loader.lock:
                 self._waiting -= 1
 
-    def _submit(self, work: Callable[..., None], *arguments: Any) -> Future[None]:
+    def _submit(self, work: Callable[..., None], *arguments: Any) -> None:
         with self._loader.lock:
             if not self._is_closed:
-                return self._thread.submit(work, *arguments)
-        ended: Future[None] = Future()
-        ended.set_exception(EngineError(503, "local_unavailable", "The local engine is stopping.", retry_after=1))
-        return ended
+                self._thread.submit(work, *arguments)
 
 
 def _described(seat: Seat) -> dict[str, Any]:
