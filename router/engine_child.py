@@ -6,6 +6,7 @@ It never loads a model itself, and hands the engine nothing of the environment t
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -23,6 +24,8 @@ from router.settings import Settings, engine_environment
 from router.supervisor import State, Supervisor, health_check
 from router.telemetry import Telemetry
 from router.types import JsonObject
+
+log = logging.getLogger("gatehouse.engine")
 
 _LOOK_SECONDS = 1.0
 _EXITS = {3: "unusable", 4: "hang"}  # what the engine's own exit codes stand for
@@ -88,12 +91,15 @@ class EngineChild:
         return {"state": self._engine.state, "restarts": self._engine.restarts, "reason": reason or None}
 
     async def serve(self, models: EngineModels) -> None:
-        """See to it that these are served. Raises OSError when the manifest cannot be written."""
+        """See to it that these are served. A manifest that cannot be written leaves the one before in force."""
         if not models.known:
             return  # an engine that runs goes on: a policy that wants it back finds it warm
         if self._settings.engine_socket_path is None and models.manifest != self._manifest:
-            write_manifest(manifest_file(self._settings), models.manifest)
-            self._manifest = models.manifest
+            try:
+                write_manifest(manifest_file(self._settings), models.manifest)
+                self._manifest = models.manifest
+            except OSError as error:
+                log.error("the engine's manifest cannot be written: %s", error.strerror)
         if self._engine is None:
             self._engine = self._make()
             await self._engine.start()
