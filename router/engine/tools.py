@@ -17,7 +17,7 @@ from router.engine.grammar import compose, literal
 from router.engine.types import EngineError, invalid
 
 _SPACE = " \t\r\n"
-_NO_PARAMETERS: Mapping[str, Any] = {"type": "object", "properties": {}, "additionalProperties": False}
+_NO_PARAMETERS: Mapping[str, Any] = {"type": "object", "additionalProperties": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class ToolForm:
         """GBNF of exactly one call: of the tool named by `must_call`, or of any. Raises EngineError (400)."""
         functions = [tool["function"] for tool in tools]
         wanted = [function for function in functions if must_call in (True, function["name"])]
-        schemas = [function.get("parameters") or _NO_PARAMETERS for function in wanted]
+        schemas = [_parameters(function) for function in wanted]
         try:
             return compose(schemas, lambda rules: self._root([each["name"] for each in wanted], rules))
         except EngineError as error:
@@ -79,6 +79,13 @@ class ToolForm:
         before = f"{literal(self.opening)} ws " if self.opening and not self.separator else literal(self.opening) + " "
         after = f" ws {literal(self.closing)}" if self.closing else ""
         return f"{before if self.opening else ''}{call}{after}"
+
+
+def _parameters(function: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema of the arguments. One that names none means none, though JSON Schema would let any stand there."""
+    schema: Mapping[str, Any] = function.get("parameters") or _NO_PARAMETERS
+    is_open = any(schema.get(word) for word in ("properties", "anyOf", "oneOf", "allOf", "$ref"))
+    return schema if is_open or isinstance(schema.get("additionalProperties"), dict) else _NO_PARAMETERS
 
 
 HERMES = ToolForm("<tool_call>", "</tool_call>")
