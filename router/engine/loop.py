@@ -83,7 +83,8 @@ class DecodeLoop:
         """Step `lane` no more; done when no step of it is in progress."""
 
         def remove() -> None:
-            self._lanes = tuple(other for other in self._lanes if other is not lane)
+            with self._changed:  # another thread may be attaching one
+                self._lanes = tuple(other for other in self._lanes if other is not lane)
 
         return self.call(remove)
 
