@@ -18,6 +18,9 @@ from router.engine.types import EngineError, invalid
 
 _SPACE = " \t\r\n"
 _NO_PARAMETERS: Mapping[str, Any] = {"type": "object", "additionalProperties": False}
+_SAYS_NOTHING = frozenset({
+    "type", "properties", "required", "additionalProperties", "title", "description", "$schema", "$id", "$defs",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +87,8 @@ class ToolForm:
 def _parameters(function: Mapping[str, Any]) -> Mapping[str, Any]:
     """The schema of the arguments. One that names none means none, though JSON Schema would let any stand there."""
     schema: Mapping[str, Any] = function.get("parameters") or _NO_PARAMETERS
-    is_open = any(schema.get(word) for word in ("properties", "anyOf", "oneOf", "allOf", "$ref"))
-    return schema if is_open or isinstance(schema.get("additionalProperties"), dict) else _NO_PARAMETERS
+    says_more = schema.keys() - _SAYS_NOTHING or any(schema.get(word) for word in ("properties", "required"))
+    return schema if says_more or isinstance(schema.get("additionalProperties"), dict) else _NO_PARAMETERS
 
 
 HERMES = ToolForm("<tool_call>", "</tool_call>")
