@@ -102,6 +102,13 @@ class EngineWheel:
         builds = ladder(self._processor, toolchain.accepts)
         return [build for build in builds if not self._crashed(build).exists()] or [builds[-1]]
 
+    def chosen(self) -> Build:
+        """The build that stands in the environment, or the one that `install` would try first."""
+        known = self._environment.read()
+        if known.get("engine") == self.digest:
+            return Build(known["engine_build"], tuple(known["engine_options"].split()))
+        return self._candidates()[0]
+
     def wheel(self, build: Build) -> Path:
         """The wheel of this build: from the cache, or compiled now."""
         kept = self._kept(build)
@@ -133,7 +140,7 @@ class EngineWheel:
         jobs = toolchain.parallel_jobs()
         with tempfile.TemporaryDirectory(prefix="gatehouse-build-") as name:
             work = Path(name)
-            source = self._source(work, variables)
+            source = self.source(work, variables)
             title = f"Compiling llama.cpp ({build.name}) on {jobs} cores; about 3 minutes of one core's time"
             with self._console.step(title) as step:
                 command = [
@@ -150,7 +157,8 @@ class EngineWheel:
             made = next(work.glob("*.whl"))
             return self._keep(made, folder, build)
 
-    def _source(self, work: Path, variables: dict[str, str]) -> Path:
+    def source(self, work: Path, variables: dict[str, str]) -> Path:
+        """The source distribution, fetched into `work` and checked against the lock."""
         with self._console.step("Fetching the source of llama-cpp-python (77 MB), checked against its hash") as step:
             lock = work / "source.lock"
             lock.write_text(self._entry + "\n", "utf-8")
