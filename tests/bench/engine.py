@@ -197,7 +197,7 @@ async def _gateway(bench: Bench) -> list[Figure]:
 
 
 async def _lookup(bench: Bench) -> list[Figure]:
-    """A lone stream that edits its input lightly, with prompt lookup and without: speed, and whether the texts differ."""
+    """A lone stream that edits its input lightly, with prompt lookup and without: how fast, and whether equal."""
     setting = bench.setting(1)
     equal = 0
     async with AsyncExitStack() as stack:
