@@ -157,7 +157,8 @@ def _build(
     cleanup.append(native.close)
     template = ChatTemplate(model, source)
     _self_test(native, template)
-    _ = model.longest_piece, model.is_end(0)  # what looks at every token is done here, on nobody's time
+    # What looks at every token, or renders often, is done here, on nobody's time.
+    _ = model.longest_piece, model.is_end(0), template.public_prefix
     loaded.native, loaded.template = native, template
     loaded.context = min(plan.context, native.length)
     loaded.lane = Lane(

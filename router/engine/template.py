@@ -32,6 +32,8 @@ FALLBACK_STOPS = ("\nUser:",)
 # Marks of what a caller wrote of control tokens: private use characters, which JSON does not escape.
 _OPEN, _SHUT = "\ue000", "\ue001"
 _PROBE = {"type": "function", "function": {"name": "probe_7c1f", "description": "", "parameters": {}}}
+# Beginnings of users' texts that grow together with what stands before them in different ways, or not at all.
+_BEGINNINGS = ("Hello", "x", "7", " a", "\n", "[", "é", "東")
 _MISTRAL_ID_LENGTH = 9  # their templates refuse any other
 
 Message = Mapping[str, Any]
@@ -116,7 +118,7 @@ class ChatTemplate:
         """
         day = _now("%Y-%m-%d")
         if self._public[0] != day:
-            self._public = (day, self._common_prefix("x", "7"))
+            self._public = (day, self._common_prefix())
         return self._public[1]
 
     def public_length(self, prompt: Sequence[int]) -> int:
@@ -124,14 +126,14 @@ class ChatTemplate:
         prefix = self.public_prefix
         return len(prefix) if tuple(prompt[: len(prefix)]) == prefix else 0
 
-    def _common_prefix(self, *texts: str) -> tuple[int, ...]:
-        """What prompts have in common whose users' texts have nothing in common."""
+    def _common_prefix(self) -> tuple[int, ...]:
+        """What prompts have in common whose users' texts have not even their first character in common."""
         try:
-            first, second = (self.encode([{"role": "user", "content": text}]) for text in texts)
+            prompts = [self.encode([{"role": "user", "content": text}]) for text in _BEGINNINGS]
         except EngineError:
             return ()
-        count = next((at for at, pair in enumerate(zip(first, second, strict=False)) if pair[0] != pair[1]), 0)
-        return tuple(first[:count])
+        pairs = enumerate(zip(*prompts, strict=False))
+        return tuple(prompts[0][: next((at for at, tokens in pairs if len(set(tokens)) > 1), 0)])
 
     def _shows_tools(self) -> bool:
         """Whether the template does anything with tools: whether a tool's name comes out of it."""

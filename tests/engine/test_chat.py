@@ -151,3 +151,60 @@ async def test_a_seeded_answer_does_not_depend_on_what_was_asked_before(client: 
     first = await client.text(body)
     await client.text(says("Talk about ships and storms. " * 30, max_tokens=8))
     assert await client.text(body) == first
+
+
+async def test_choices_differ_by_their_seeds_and_each_is_the_answer_of_its_own(client: Client) -> None:
+    body = says("Invent a name for a boat.", max_tokens=12, temperature=1.5, top_p=1, seed=40)
+    reply = await client.answer({**body, "n": 4})
+    ChatCompletion.model_validate(reply, strict=True)
+    assert [choice["index"] for choice in reply["choices"]] == [0, 1, 2, 3]
+    texts = [choice["message"]["content"] for choice in reply["choices"]]
+    assert len(set(texts)) == 4
+    alone = [await client.answer({**body, "seed": 40 + index}) for index in range(4)]
+    # The first words: decoded together, numbers differ in their last digits, and in the end the words may too.
+    assert [text.split()[0] for text in texts] == [one["choices"][0]["message"]["content"].split()[0] for one in alone]
+
+
+async def test_usage_of_choices_counts_the_prompt_once_and_every_answer(client: Client) -> None:
+    body = says("Tell me a story about a tree.", max_tokens=5, temperature=1)
+    one, many = await client.answer(body), await client.answer({**body, "n": 8})
+    assert many["usage"]["prompt_tokens"] == one["usage"]["prompt_tokens"]
+    assert many["usage"]["completion_tokens"] == 8 * 5
+    assert many["usage"]["total_tokens"] == one["usage"]["prompt_tokens"] + 40
+    # The others take the prompt over from the first: that is not told as a prompt that was there before.
+    assert many["usage"]["prompt_tokens_details"] == one["usage"]["prompt_tokens_details"]
+
+
+async def test_a_stream_of_choices_says_for_each_what_the_plain_answer_says(client: Client) -> None:
+    body = says("Name three colours.", max_tokens=10, n=3, logprobs=True, **GREEDY)
+    plain = await client.answer(body)
+    chunks = await client.chunks({**body, "stream_options": {"include_usage": True}})
+    assert chunks[-1]["usage"]["completion_tokens"] == plain["usage"]["completion_tokens"]
+    order = [chunk["choices"][0]["index"] for chunk in chunks[:-1]]
+    assert order != sorted(order), "the choices came one after the other, not together"
+    for choice in plain["choices"]:
+        own = [chunk["choices"][0] for chunk in chunks[:-1] if chunk["choices"][0]["index"] == choice["index"]]
+        assert own[0]["delta"]["role"] == "assistant"
+        assert "".join(each["delta"].get("content") or "" for each in own) == choice["message"]["content"]
+        assert [each["finish_reason"] for each in own if each["finish_reason"]] == [choice["finish_reason"]]
+        entries = [entry for each in own if each["logprobs"] for entry in each["logprobs"]["content"]]
+        assert [entry["token"] for entry in entries] == [entry["token"] for entry in choice["logprobs"]["content"]]
+
+
+async def test_a_callers_going_cancels_every_choice(client: Client) -> None:
+    async with client.post(says("Tell me a very long story.", max_tokens=2000, n=4, stream=True)) as response:
+        await response.content.readany()
+        await client.until(running=4)
+        response.close()
+    await client.until(running=0, waiting=0)
+
+
+async def test_what_is_reused_of_a_prompt_is_told(client: Client) -> None:
+    body = says("Talk about ships and storms. " * 10, max_tokens=1)
+    cached = []
+    for salt in ("one", "one", "two"):
+        usage = (await client.answer({**body, "cache_salt": salt}))["usage"]
+        cached.append(usage["prompt_tokens_details"]["cached_tokens"])
+        assert cached[-1] < usage["prompt_tokens"]
+    assert cached[1] > 50
+    assert cached[0] == cached[2] < 50  # the template's own opening, which holds nothing of anybody's
