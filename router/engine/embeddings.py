@@ -109,7 +109,7 @@ async def read_texts(
     if sum(len(text) for text in inputs) <= _INLINE_CHARACTERS:
         texts = _tokens(embedder, inputs)
     else:
-        texts = await asyncio.to_thread(_tokens, embedder, inputs)
+        texts = await claim.in_thread(lambda: _tokens(embedder, inputs))
     if embedder.waiting >= _MOST_WAITING:
         raise EngineError(503, "local_overloaded", "Too many embeddings are waited for.", retry_after=1)
     embedder.waiting += 1

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from router.engine.loader import BUSY_RETRY_S, Loader
 from router.engine.loading import LoadedModel, LoadSettings
@@ -21,6 +21,8 @@ from router.engine.types import EngineError
 from router.engine.vectors import Embedder
 
 _MEGABYTE = 1_000_000
+
+T = TypeVar("T")
 
 
 class Entries(Protocol):
@@ -62,6 +64,18 @@ class Claim:
     async def embedder(self) -> Embedder:
         """The model's context for embeddings, made when it is first wanted. Raises EngineError."""
         return await self._pool.embedder(self._seats[0])
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """What `work` returns, from a thread that holds the model itself: its caller may go before it is done."""
+        own = self.again()
+
+        def run() -> T:
+            try:
+                return work()
+            finally:
+                own.release()
+
+        return await asyncio.shield(asyncio.to_thread(run))
 
     def again(self) -> Claim:
         """Another hold on the same."""

@@ -5,7 +5,6 @@ It says that it is ready when its first model has answered a self-test.
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -151,7 +150,7 @@ class Engine:
         if size <= _INLINE_CHARACTERS and call.sampling.grammar is None and not call.tools:
             prepared = prepare(loaded, call, claim.adapter)
         else:
-            prepared = await asyncio.to_thread(prepare, loaded, call, claim.adapter)
+            prepared = await claim.in_thread(lambda: prepare(loaded, call, claim.adapter))
         answers: list[Answer] = []
         try:
             for generation, sampler in prepared:
