@@ -97,7 +97,7 @@ class Workbench:
         """One that is not in line yet; `fields` are Generation's."""
         tokens = self.model.tokenize(prompt, special=True) if isinstance(prompt, str) else prompt
         generation = Generation(tuple(tokens), max_tokens, **{"sampling": GREEDY, **fields})
-        sampler = Sampler(self.model, generation.sampling)
+        sampler = Sampler(self.model, generation.sampling, generation.prompt)
         events: list[Event] = []
         first = leader.sequence if leader is not None else None
         return Request(Sequence(generation, sampler, events.append, leader=first), events)
