@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import jsonschema  # type: ignore[import-untyped]
+import jsonschema
 import numpy as np
 import pytest
 
@@ -69,6 +69,16 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "positive": {"type": "number", "minimum": 0},
     "natural": {"type": "integer", "exclusiveMinimum": 0},
     "anything": {},
+    "range": {"type": "integer", "minimum": -120, "exclusiveMaximum": 1234},
+    "range-below": {"type": "integer", "maximum": -7},
+    "range-above": {"type": "integer", "minimum": 38},
+    "real-range": {"type": "number", "minimum": -0.25, "maximum": 17.5},
+    "real-open-range": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+    "real-above": {"type": "number", "minimum": 0.5},
+    "pattern": {"type": "string", "pattern": "^[A-Z][a-z]{1,6}(?:-\\d{2}|_x)?$"},
+    "pattern-open": {"type": "string", "pattern": "a[b-d]?"},
+    "pattern-escapes": {"type": "string", "pattern": '^\\\\ "\\. (é|\\[|\\w{1,3}\\s\\n)$'},
+    "pattern-any": {"type": "string", "pattern": "^(a|b).{2,4}z$"},
 }
 
 
