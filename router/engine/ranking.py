@@ -12,6 +12,8 @@ import numpy as np
 from router.engine.native import Logits
 
 _WIDTH = 1024
+# e^-80 of the best weighs nothing; what is fainter than e^-87 is no normal float32, and sums take ten times as long.
+_FAINTEST = np.float32(-80.0)
 
 Indices = np.ndarray[Any, np.dtype[np.intp]]
 Sums = np.ndarray[Any, np.dtype[np.float64]]
@@ -64,6 +66,7 @@ def exponentials(logits: Logits, best: np.float32, scale: float = 1.0) -> Logits
     weights = logits - best
     if scale != 1.0:
         weights *= np.float32(scale)
+    np.maximum(weights, _FAINTEST, out=weights)
     np.exp(weights, out=weights)
     return weights
 

@@ -24,7 +24,7 @@ _GREEDY_BELOW = 0.01  # below it dividing by the temperature only adds overflow:
 # A token whose logit is more than 30 temperatures under the best has less than 1e-13 of its probability: 50,000 of
 # them weigh less than float32 can hold.
 _NEGLIGIBLE = 30.0
-_FEW_COLUMNS = 64  # up to here it is cheaper to look at single tokens than to weigh them all
+_FEW_COLUMNS = 256  # up to here it is cheaper to look at single tokens than to weigh them all
 _HEAD = 64
 
 
