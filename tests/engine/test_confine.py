@@ -160,6 +160,21 @@ async def test_a_real_engine_answers_under_the_filter_with_every_thread_and_with
     assert secretive.log.read_text() == ""
 
 
+def test_an_engine_that_runs_out_of_its_memory_while_it_loads_ends_with_three_and_says_so(tmp_path: Path) -> None:
+    """400 MB of private memory hold its weights, but not the caches of eight conversations."""
+    options = ("--slots", "8", "--context", "8192", "--memory", "8000")
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'ulimit -d 400000; exec "$@"', "sh", *engine_argv(tmp_path / "s", *options)],
+        env=child_environment(),
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert done.stderr.decode().count("\n") == 1
+    assert "cannot be loaded" in done.stderr.decode()
+
+
 def test_where_there_is_no_filter_it_says_so_and_serves(tmp_path: Path) -> None:
     """As in a container whose own filter forbids to add another: seccomp(2) fails there."""
     number = MACHINES[platform.machine()].seccomp
