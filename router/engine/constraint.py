@@ -40,7 +40,7 @@ class Constraint:
         if not self._sampler:
             raise GrammarError
         weakref.finalize(self, llama.llama_sampler_free, self._sampler).atexit = False
-        self._first_bytes = model.first_bytes
+        self._spelling = model.spelling
         self._others = np.array(sorted({*model.ends, *shown}), np.int32)
 
     @classmethod
@@ -78,11 +78,13 @@ class Constraint:
         return found
 
     def _plausible(self) -> Tokens:
-        """All tokens but those whose first byte alone is forbidden already."""
-        singles = np.array([single for single, _ in self._first_bytes if single >= 0], np.int32)
-        forbidden = set(singles[~self._check(singles)].tolist())
-        groups = [tokens for single, tokens in self._first_bytes if single not in forbidden]
-        return np.concatenate([self._others, *groups])
+        """All tokens but those whose first byte, or first two, are forbidden already."""
+        spelling = self._spelling
+        forbidden = np.zeros(len(spelling.first), np.bool_)
+        for beginnings in (spelling.first, spelling.second):
+            asked = np.unique(beginnings[~forbidden & (beginnings >= 0)])
+            forbidden |= np.isin(beginnings, asked[~self._check(asked)])
+        return np.concatenate([self._others, spelling.tokens[~forbidden[spelling.families]]])
 
     def _check(self, tokens: Tokens) -> np.ndarray[Any, np.dtype[np.bool_]]:
         candidates = np.zeros(len(tokens), _CANDIDATE)

@@ -16,6 +16,8 @@ import llama_cpp.llama_cpp as llama
 import numpy as np
 import numpy.typing as npt
 
+from router.engine.spelling import Spelling
+
 _ABORTED = 2  # what llama_decode returns when its abort callback said so
 # llama.cpp asks this callback before each operation whether to go on: a C function of the platform, which reads a byte
 # of ours, so that the question never waits for Python's lock. The length of an empty text is 0, false.
@@ -129,20 +131,10 @@ class NativeModel:
         return frozenset(token for token in range(self.size) if llama.llama_vocab_is_eog(self.vocab, token))
 
     @cached_property
-    def first_bytes(self) -> list[tuple[int, npt.NDArray[np.int32]]]:
-        """The tokens that add something to an answer, by their first byte, each with the token of that byte alone.
-
-        That token is -1 where there is none. Takes about 2 µs a token the first time.
-        """
-        groups: dict[int, list[int]] = {}
-        singles: dict[int, int] = {}
-        for token in range(self.size):
-            piece = self._piece(token, special=False)
-            if piece and token not in self.ends:
-                groups.setdefault(piece[0], []).append(token)
-                if len(piece) == 1:
-                    singles[piece[0]] = token
-        return [(singles.get(byte, -1), np.array(tokens, np.int32)) for byte, tokens in groups.items()]
+    def spelling(self) -> Spelling:
+        """The tokens that add something to an answer, by their first bytes. Takes about 2 µs a token the first time."""
+        spoken = (token for token in range(self.size) if token not in self.ends)
+        return Spelling.of((token, self._piece(token, special=False)) for token in spoken)
 
     def is_end(self, token: int) -> bool:
         """Whether `token` ends the model's turn."""
