@@ -130,6 +130,11 @@ class Client:
         async with self.session.get("http://engine/health") as response:
             return dict(orjson.loads(await response.read()))
 
+    async def figures(self, name: str = ALIAS) -> dict[str, float]:
+        """What `/stats` says of one model."""
+        async with self.session.get("http://engine/stats") as response:
+            return dict(orjson.loads(await response.read())["models"][name])
+
     async def until(self, **wanted: int) -> None:
         """Wait until `/health` shows these figures."""
         for _ in range(500):

@@ -1,7 +1,20 @@
-"""llama-cpp-python's own high-level API as the oracle: the same prompts, the same tokens, the same probabilities."""
+"""llama-cpp-python's own high-level API as the oracle: the same prompts, the same tokens, the same probabilities.
+
+Both run flash attention: the engine because it is worth a quarter of its throughput at batch 8 (measured: 210 against
+168 tokens/s), the oracle because otherwise its sums have another order. All else of the oracle is as it comes: the
+whole prompt in one piece, one sequence, one token a step.
+
+How llama.cpp adds up within flash attention depends on the number of rows that a step has of a sequence: 64 and more
+are worked out in tiles, and a lone one in several parts as soon as the sequence holds more than 256 tokens. Between
+those ways the sums differ in their last digits, which the rounding of activations to 8 bits then makes larger. So the
+hundred prompts that are compared token for token stay below both borders, as most questions do, and longer ones are
+compared by their probabilities.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import json
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -9,44 +22,128 @@ from typing import Any
 import numpy as np
 import pytest
 
-from router.engine.process import spin_briefly
+from router.engine.process import spin_briefly, usable_cpus
 from router.engine.template import NEUTRAL_SYSTEM
 from router.models.catalogue import embedded_model
-from tests.engine.driver import Client, says
+from tests.engine.driver import ROOT, Body, Client, says
 
-PROMPTS = [
-    "What is the capital of France?",
-    "List three colours.",
-    "Translate 'good morning' into German.",
-    "Write a Python function that adds two numbers.",
-    "Why is the sky blue?",
-    "Summarise: " + "The quick brown fox jumps over the lazy dog. " * 20,  # prefilled in several pieces
+# Real prompts: facts, sums, edits, translations, code; below 64 tokens with the template's.
+EVERYDAY = [
+    json.loads(line)["prompt"]
+    for line in (ROOT / "classifiers" / "training" / "everyday.jsonl").read_text("utf-8").splitlines()
 ]
+PROMPTS = EVERYDAY[: 3 * 100 : 3]
+SHORT = 64  # tokens: below it no tile is filled
+ANSWER = 24
+# Pieces of the licence, of 85 to 358 tokens: they are read in several steps.
+LICENCE = (ROOT / "LICENSE").read_text("utf-8").split("\n\n")
+LONG = ["Summarise this: " + " ".join(LICENCE[at : at + 3]) for at in range(2, 22, 4)]
+
+# How far a token's log-probability in a batch of eight may be from what it is alone. Measured over 1,144 tokens of 64
+# everyday prompts: 0 against alone, 3.7e-7 against the oracle. Here each row of a matrix product is worked out by
+# itself, whatever else is in the batch, and what is left is the rounding of the last logarithm. Where the build has
+# products of whole blocks (AMX, a GPU) the sums' order changes with the batch: half-precision models differ by up to
+# 0.009 for that reason (test_architectures). A token of another sequence, a position beside the right one or a lost
+# piece of the prompt moves it by tenths and more.
+BOUND = 0.01
+# The same for long prompts, where the pieces that a prompt is read in decide how llama.cpp adds up (see above).
+# Measured against the oracle over 60 tokens: 0.30 at most, 0.05 on average; with pieces of 1 to 512 tokens 0.42 at
+# most among the twenty likeliest tokens. All of these ways are as far from exact sums (0.004 to 0.012 in
+# Kullback-Leibler divergence). A prompt that lacks 8 tokens is off by 0.30 on average, one that lacks 60 by 0.90.
+LONG_BOUND, LONG_MEAN = 1.0, 0.15
+
+
+def served(**options: Any) -> Iterator[Any]:
+    spin_briefly()
+    from llama_cpp import Llama
+
+    model = Llama(str(embedded_model()), n_threads=usable_cpus(), flash_attn=True, verbose=False, **options)
+    yield model
+    model.close()
+
+
+@pytest.fixture(scope="module")
+def writer() -> Iterator[Any]:
+    """An oracle for texts."""
+    yield from served(n_ctx=2048)
 
 
 @pytest.fixture(scope="module")
 def oracle() -> Iterator[Any]:
-    spin_briefly()
-    from llama_cpp import Llama
-
-    model = Llama(str(embedded_model()), n_ctx=1024, n_threads=1, logits_all=True, flash_attn=True, verbose=False)
-    yield model
-    model.close()
+    """An oracle for probabilities: it keeps those of every token."""
+    yield from served(n_ctx=512, logits_all=True)
 
 
 def messages(prompt: str) -> list[dict[str, str]]:
     return [{"role": "system", "content": NEUTRAL_SYSTEM}, {"role": "user", "content": prompt}]
 
 
-@pytest.mark.parametrize("prompt", PROMPTS)
-async def test_greedy_answers_are_the_oracles_token_for_token(client: Client, oracle: Any, prompt: str) -> None:
-    ours = await client.answer(says(prompt, temperature=0, max_tokens=32))
-    theirs = oracle.create_chat_completion(
-        messages(prompt), temperature=0, max_tokens=32, repeat_penalty=1.0, top_k=0, top_p=1.0, min_p=0.0
-    )
-    assert ours["choices"][0]["message"]["content"] == theirs["choices"][0]["message"]["content"]
-    assert ours["choices"][0]["finish_reason"] == theirs["choices"][0]["finish_reason"]
-    assert ours["usage"].items() >= theirs["usage"].items()
+async def test_greedy_answers_to_a_hundred_real_prompts_are_the_oracles_token_for_token(
+    client: Client, writer: Any
+) -> None:
+    """One after the other, so that each is alone, and guesses are made where it says what was said before."""
+    before = await client.figures()
+    differing = []
+    for prompt in PROMPTS:
+        ours = await client.answer(says(prompt, temperature=0, max_tokens=ANSWER))
+        theirs = writer.create_chat_completion(
+            messages(prompt), temperature=0, max_tokens=ANSWER, repeat_penalty=1.0, top_k=0, top_p=1.0, min_p=0.0
+        )
+        assert ours["usage"].items() >= theirs["usage"].items()
+        assert ours["usage"]["prompt_tokens"] < SHORT
+        for name in ("finish_reason", "message"):
+            mine, other = ours["choices"][0][name], theirs["choices"][0][name]
+            if mine != other and (name != "message" or mine["content"] != other["content"]):
+                differing.append((prompt, mine, other))
+    assert differing == []
+    after = await client.figures()
+    assert after["accepted_total"] > before["accepted_total"], "nothing was guessed"
+    assert after["speculated_total"] - before["speculated_total"] > after["accepted_total"] - before["accepted_total"]
+
+
+def entries_of(reply: Body) -> list[Body]:
+    found: list[Body] = reply["choices"][0]["logprobs"]["content"]
+    return found
+
+
+async def test_log_probabilities_at_eight_at_once_are_those_given_alone(client: Client) -> None:
+    prompts = EVERYDAY[1::16][:16]
+    bodies = [says(prompt, temperature=0, max_tokens=ANSWER, logprobs=True, top_logprobs=2) for prompt in prompts]
+    alone = [entries_of(await client.answer(body)) for body in bodies]
+    before = await client.figures()
+    together: list[list[Body]] = []
+    for start in range(0, len(bodies), 8):
+        replies = await asyncio.gather(*(client.answer(body) for body in bodies[start : start + 8]))
+        together += [entries_of(reply) for reply in replies]
+    after = await client.figures()
+    steps = after["steps_total"] - before["steps_total"]
+    assert after["batched_tokens_total"] - before["batched_tokens_total"] > 4 * steps, "they were not together"
+    compared = 0
+    for one, other in zip(alone, together, strict=True):
+        for first, second in zip(one, other, strict=False):
+            if first["bytes"] != second["bytes"]:
+                # From here on they answer different texts: it must have been a draw.
+                best, next_best = (top["logprob"] for top in first["top_logprobs"])
+                assert best - next_best < 2 * BOUND
+                break
+            assert first["logprob"] == pytest.approx(second["logprob"], abs=BOUND)
+            compared += 1
+    assert compared > 100
+
+
+def scored(oracle: Any, prompt: str, entries: list[Body]) -> list[float]:
+    """What the oracle's log-probabilities of these tokens are, one after the other."""
+    text = "".join(f"<|im_start|>{m['role']}\n{m['content']}<|im_end|>\n" for m in messages(prompt))
+    pieces = {oracle.detokenize([token]): token for token in range(oracle.n_vocab())}
+    oracle.reset()
+    oracle.eval(oracle.tokenize((text + "<|im_start|>assistant\n").encode(), add_bos=False, special=True))
+    found = []
+    for entry in entries:
+        scores = np.asarray(oracle.scores[oracle.n_tokens - 1], np.float64)
+        token = pieces[bytes(entry["bytes"])]
+        found.append(float(scores[token] - scores.max() - np.log(np.exp(scores - scores.max()).sum())))
+        oracle.eval([token])
+    return found
 
 
 async def test_log_probabilities_are_those_that_the_oracle_computes_for_the_same_tokens(
@@ -56,21 +153,27 @@ async def test_log_probabilities_are_those_that_the_oracle_computes_for_the_same
     reply = await client.answer(
         says("Tell me about Rome.", temperature=1.3, seed=9, max_tokens=16, logprobs=True, top_logprobs=5)
     )
-    entries = reply["choices"][0]["logprobs"]["content"]
+    entries = entries_of(reply)
     assert len(entries) == reply["usage"]["completion_tokens"] == 16
-    prompt = "".join(f"<|im_start|>{m['role']}\n{m['content']}<|im_end|>\n" for m in messages("Tell me about Rome."))
-    tokens = oracle.tokenize((prompt + "<|im_start|>assistant\n").encode(), add_bos=False, special=True)
     said = b"".join(bytes(entry["bytes"]) for entry in entries)
-    pieces = {oracle.detokenize([token]): token for token in range(oracle.n_vocab())}
-    answer = [pieces[bytes(entry["bytes"])] for entry in entries]
     assert said.decode() == reply["choices"][0]["message"]["content"]
-    oracle.reset()
-    oracle.eval(tokens)
-    for entry, token in zip(entries, answer, strict=True):
-        scores = np.asarray(oracle.scores[oracle.n_tokens - 1], np.float64)
-        expected = scores[token] - scores.max() - np.log(np.exp(scores - scores.max()).sum())
-        assert entry["logprob"] == pytest.approx(expected, abs=1e-3)
-        oracle.eval([token])
+    expected = scored(oracle, "Tell me about Rome.", entries)
+    assert [entry["logprob"] for entry in entries] == pytest.approx(expected, abs=BOUND / 10)
+
+
+async def test_long_prompts_read_in_pieces_and_together_give_the_oracles_probabilities(
+    client: Client, oracle: Any
+) -> None:
+    bodies = [says(prompt, temperature=0, max_tokens=12, logprobs=True) for prompt in LONG]
+    replies = await asyncio.gather(*(client.answer(body) for body in bodies))
+    differences: list[float] = []
+    for prompt, reply in zip(LONG, replies, strict=True):
+        assert SHORT < reply["usage"]["prompt_tokens"] < 500
+        entries = entries_of(reply)
+        expected = scored(oracle, prompt, entries)
+        differences += [abs(entry["logprob"] - value) for entry, value in zip(entries, expected, strict=True)]
+    assert max(differences) < LONG_BOUND
+    assert sum(differences) / len(differences) < LONG_MEAN
 
 
 async def test_top_log_probabilities_are_ordered_and_sum_to_at_most_one(client: Client) -> None:
