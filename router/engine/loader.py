@@ -92,7 +92,7 @@ class Loader:
         plan = plan_embedder(checked.header, 0, limits, checked.plan.context)
         self._make_room(seat, plan.total, str(plan))
         try:
-            embedder = load_embedder(loaded, plan, self._settings.threads)
+            embedder = load_embedder(loaded, plan, self._settings.threads, self._loop)
         except LoadError as error:
             with self.lock:
                 seat.bytes -= plan.total

@@ -150,13 +150,13 @@ def _build(
     fingerprint = "fp_" + hashlib.sha256(known.encode()).hexdigest()[:10]
     loaded = LoadedModel(checked, model, Adapters(model), fingerprint, plan.context)
     if plan.slots == 0:
-        loaded.embedder = Embedder(model, loaded.adapters, plan, checked.header.pooling, threads=settings.threads)
+        loaded.embedder = _embedder(loaded, plan, settings.threads, loop)
         loaded.context = loaded.embedder.length
         return loaded
     native = NativeContext(model, context=plan.context, batch=BATCH, sequences=plan.slots, threads=settings.threads)
     cleanup.append(native.close)
     template = ChatTemplate(model, source)
-    _self_test(native, template)
+    _self_test(native, template, loop)
     # What looks at every token, or renders often, is done here, on nobody's time.
     _ = model.longest_piece, model.is_end(0), template.public_prefix
     loaded.native, loaded.template = native, template
@@ -173,30 +173,49 @@ def _build(
     return loaded
 
 
-def _self_test(context: NativeContext, template: ChatTemplate) -> None:
-    """Decode a prompt and two tokens; numbers that are not finite mean a broken build. Raises NativeError."""
-    step = Step()
-    tokens = template.encode(_SELF_TEST)[-min(BATCH, context.length - 2) :]
-    step.add(0, 0, tokens, wants_all=False, wants_last=True)
-    for _ in range(3):
+def _self_test(context: NativeContext, template: ChatTemplate, loop: DecodeLoop) -> None:
+    """Decode a prompt and two tokens; numbers that are not finite mean a broken build. Raises NativeError.
+
+    On the decode thread, as all decoding is. OpenMP gives every thread that computes a team of its own, and as soon as
+    the teams together have more threads than there are processors it lets none of them spin: measured, a third of the
+    speed, for as long as the process lives.
+    """
+
+    def decode() -> int:
         context.decode(step)
         logits = context.logits(1)[0]
         if not np.isfinite(logits).all() or float(np.ptp(logits)) == 0.0:
             raise NativeError(
                 "the self-test prompt gave numbers that make no sense: this build does not suit this machine"
             )
-        position = step.positions[-1] + 1
+        return int(logits.argmax())
+
+    step = Step()
+    tokens = template.encode(_SELF_TEST)[-min(BATCH, context.length - 2) :]
+    step.add(0, 0, tokens, wants_all=False, wants_last=True)
+    for _ in range(3):
+        best, position = loop.call(decode).result(), step.positions[-1] + 1
         step = Step()
-        step.add(0, position, [int(logits.argmax())], wants_all=False, wants_last=True)
+        step.add(0, position, [best], wants_all=False, wants_last=True)
     context.forget(0)
 
 
-def load_embedder(loaded: LoadedModel, plan: Plan, threads: int) -> Embedder:
+def load_embedder(loaded: LoadedModel, plan: Plan, threads: int, loop: DecodeLoop) -> Embedder:
     """A context for embeddings from a chat model. Raises LoadError."""
     try:
-        return Embedder(loaded.model, loaded.adapters, plan, loaded.checked.header.pooling, threads=threads)
-    except NativeError as error:
-        raise LoadError(str(error)) from None
+        return _embedder(loaded, plan, threads, loop)
+    except (NativeError, StoppedError) as error:
+        raise LoadError(_reason(error)) from None
+
+
+def _embedder(loaded: LoadedModel, plan: Plan, threads: int, loop: DecodeLoop) -> Embedder:
+    embedder = Embedder(loaded.model, loaded.adapters, plan, loaded.checked.header.pooling, threads=threads)
+    try:
+        loop.call(embedder.test).result()
+    except (NativeError, StoppedError):
+        embedder.close()
+        raise
+    return embedder
 
 
 def load_adapter(loaded: LoadedModel, entry: Entry) -> str:

@@ -103,7 +103,7 @@ def spin_briefly() -> None:
     OpenMP's default is to spin for milliseconds, at a thousand barriers a token. As soon as anything else wants a
     processor that is ruinous: on 2 cores under a load of 7, no token in four seconds, against 14 to 21 a second so.
     """
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     os.environ.setdefault("KMP_BLOCKTIME", "1")
     # numpy's own threads, which nothing here has a use for, would be there before the process is confined.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -47,10 +47,9 @@ class Embedder:
         )
         self.length = min(self.length, self._context.length)
         self._pace = Pace()
-        self._test()
 
-    def _test(self) -> None:
-        """Raises NativeError when this build gives numbers that make no sense."""
+    def test(self) -> None:
+        """Read a short text, on the decode thread. Raises NativeError when the numbers make no sense."""
         reading = Reading(self, [self.tokenize(_SELF_TEST)[: self.length]], None)
         while not reading.advance():
             pass
