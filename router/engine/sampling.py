@@ -37,11 +37,11 @@ class Sampler:
 
     def __init__(self, model: NativeModel, sampling: Sampling, prompt: Sequence[int] = ()) -> None:
         """Raises GrammarError."""
-        self._greedy = sampling.temperature < _GREEDY_BELOW
+        self.is_greedy = sampling.temperature < _GREEDY_BELOW
         self._random = random.Random(sampling.seed)  # noqa: S311 - sampling is no secret
         self._sampling = sampling
-        self._span = 0.0 if self._greedy else _NEGLIGIBLE * sampling.temperature
-        self._scale = 1.0 if self._greedy else 1.0 / sampling.temperature
+        self._span = 0.0 if self.is_greedy else _NEGLIGIBLE * sampling.temperature
+        self._scale = 1.0 if self.is_greedy else 1.0 / sampling.temperature
         self._penalties = Penalties(sampling, prompt) if Penalties.wanted(sampling) else None
         self._constraint = Constraint.of(model, sampling)
 
@@ -67,7 +67,7 @@ class Sampler:
 
     def _draw(self, logits: Logits) -> int:
         """An index of `logits`."""
-        if self._greedy:
+        if self.is_greedy:
             return int(logits.argmax())
         sampling, ranking = self._sampling, Ranking(logits)
         if sampling.top_k:

@@ -22,6 +22,10 @@ from router.engine.sequence import Sequence
 from router.engine.types import Event, Failed, Finished
 
 _FIRST_GUESS_S = 2.0  # of one request's duration, for Retry-After, until one has been measured
+# Up to here llama.cpp's attention on the CPU rounds a step of several tokens as it rounds single ones; behind
+# it a single token takes another path (its `nek1 >= 512`, the cache being looked at in blocks of 256). A greedy answer
+# must not depend on guesses, so it has none there.
+_SAME_ROUNDING = 256
 _STOPPING = Failed("local_unavailable", "The local engine is stopping.")
 
 
@@ -223,7 +227,7 @@ class Lane:
             if not part.sequence.is_prefilling:
                 said, prompt = part.sequence.said, part.sequence.generation.prompt
                 part.start = len(prompt) + len(said) - 1
-                part.tokens = [said[-1], *(part.sequence.guess() if self._may_guess else [])]
+                part.tokens = [said[-1], *self._guess(part.sequence, part.start)]
                 taken += len(part.tokens)
         reading = sorted((part for part in parts if not part.tokens), key=lambda part: part.sequence.started)
         room = self._pace.room(taken, self._context.batch_size)
@@ -233,10 +237,12 @@ class Lane:
             part.tokens = list(part.sequence.generation.prompt[part.start : part.start + self._cut(part, count)])
         return [part for part in parts if part.tokens]
 
-    @property
-    def _may_guess(self) -> bool:
-        """Whether a step has room for guesses: one lone talker, and a cache that can be cut behind a wrong one."""
-        return self._speculates and len(self._running) == 1 and not len(self._queue)
+    def _guess(self, sequence: Sequence, position: int) -> list[int]:
+        """Tokens that may follow: there is room for them behind one lone talker, where they can be cut off again."""
+        if not self._speculates or len(self._running) != 1 or len(self._queue):
+            return []
+        guess = sequence.guess()
+        return guess[: max(0, _SAME_ROUNDING - position - 1)] if sequence.sampler.is_greedy else guess
 
     def _turn(self) -> list[Sequence]:
         adapters = sorted({sequence.generation.adapter for sequence in self._running}, key=lambda name: name or "")
