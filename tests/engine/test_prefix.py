@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -222,6 +223,24 @@ def test_choices_copy_from_their_leader_and_their_partition_dies_with_them(bench
     bench.run()
     assert [request.finished.cached_tokens for request in followers] == [len(PROMPT) - 1] * 2
     assert reused(bench, PROMPT, "of another") == 0
+
+
+@pytest.mark.parametrize("family", ["gemma-2", "gemma-3"])
+def test_a_prompt_cut_behind_a_sliding_window_is_answered_as_if_it_were_new(folder: Path, family: str) -> None:
+    """These attend to the last 64 tokens in some layers; the cut leaves far less of what was there."""
+    source = random.Random(1)
+    with tiny_model(folder, family) as model, alone(model, context=1024) as oracle, workbench(model, slots=2) as bench:
+        compared = 0
+        for kept in range(20, 300, 40):
+            first = [source.randrange(10, 300) for _ in range(300)]
+            second = first[:kept] + [source.randrange(10, 300) for _ in range(30)]
+            bench.ask(first, LENGTH, salt="red")
+            request = bench.ask(second, LENGTH, salt="red")
+            assert request.finished.cached_tokens >= kept
+            if oracle.lead(second, LENGTH) > LEAD:
+                assert request.answer == oracle.ask(second, LENGTH).answer
+                compared += 1
+        assert compared >= 4
 
 
 # The template's own opening.
