@@ -17,8 +17,8 @@ import orjson
 
 from router.engine_models import EngineModels, manifest_file
 from router.engine_stats import EngineMetrics, read_stats
+from router.keys import replace_whole
 from router.liveness import answer_check
-from router.models.registry import replace_whole
 from router.recorder import EngineState
 from router.settings import Settings, engine_environment
 from router.supervisor import State, Supervisor, health_check

@@ -80,7 +80,9 @@ def create_private(path: Path, make: Callable[[], bytes]) -> bytes:
         with _locked(path.parent):
             with contextlib.suppress(FileNotFoundError):
                 return read_private(path)
-            return _write_whole(path, make())
+            content = make()
+            replace_whole(path, content)
+            return content
     except OSError as error:
         raise StateFolderError(f"cannot create {path}: {error.strerror}") from None
 
@@ -103,24 +105,25 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _write_whole(path: Path, content: bytes) -> bytes:
+def replace_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Put `content` in the place of the file `path`, whole or not at all, even if the power fails. Raises OSError."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with open(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), 0o600)
+            os.fchmod(file.fileno(), mode)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        temporary.rename(path)
+        temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
-    return content
+    sync_folder(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make what was renamed in `folder` survive a power failure."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -10,13 +10,12 @@ import fcntl
 import json
 import os
 import re
-import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from router.keys import StateFolderError, ensure_private_folder
+from router.keys import StateFolderError, ensure_private_folder, replace_whole, sync_folder
 from router.models.catalogue import ModelFileError
 
 Kind = Literal["model", "adapter"]
@@ -187,32 +186,6 @@ def check_name(name: str) -> str:
             "underscores, beginning with a letter or digit"
         )
     return name
-
-
-def replace_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Put `content` in the place of the file `path`, whole or not at all, even if the power fails. Raises OSError."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with open(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), mode)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make what was renamed in `folder` survive a power failure."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _seen(path: Path) -> tuple[int, int]:

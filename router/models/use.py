@@ -18,9 +18,9 @@ from policies.schema import compile_policy
 from policies.sources import read_source, recipes
 from policies.types import Policy
 from policies.vocabulary import CONTEXT
+from router.keys import replace_whole
 from router.models.catalogue import ModelFileError
 from router.models.local import LocalModel
-from router.models.registry import replace_whole
 
 
 @dataclass(frozen=True, slots=True)
