@@ -7,15 +7,15 @@ from functools import cache
 
 import llama_cpp.llama_cpp as llama
 
-_PROCESSOR = "CPU"
+PROCESSOR = "CPU"
 _GPU_KINDS = (1, 2)  # GGML_BACKEND_DEVICE_TYPE_GPU, _IGPU
 
 
 def accelerator(gpu_layers: int | None) -> str:
     """The devices' names, or CPU when none is built in or no layer may go there. `gpu_layers` None: all layers."""
     if gpu_layers == 0 or not llama.llama_supports_gpu_offload():
-        return _PROCESSOR
-    return ", ".join(_devices()) or _PROCESSOR
+        return PROCESSOR
+    return ", ".join(_devices()) or PROCESSOR
 
 
 @cache

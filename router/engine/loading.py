@@ -13,21 +13,21 @@ from pathlib import Path
 
 import jinja2
 import llama_cpp
-import numpy as np
 
+from router.engine.accelerator import PROCESSOR, accelerator
 from router.engine.adapters import Adapters
 from router.engine.gguf import BadModelError, Header, inspect
 from router.engine.loop import DecodeLoop, StoppedError
 from router.engine.manifest import Entry
-from router.engine.native import NativeContext, NativeError, NativeModel, Step
+from router.engine.native import NativeContext, NativeError, NativeModel
 from router.engine.queue import QueueLimits
 from router.engine.scheduler import Lane
+from router.engine.selftest import self_test
 from router.engine.sizing import BATCH, Limits, Plan, plan_chat, plan_embedder
 from router.engine.template import ChatTemplate
 from router.engine.types import EngineError
 from router.engine.vectors import Embedder
 
-_SELF_TEST = ({"role": "user", "content": "Say hello."},)
 _ALL_LAYERS = 999
 _UNLOAD_S = 60.0  # for the step in progress to end
 _loads = count(1)
@@ -153,10 +153,17 @@ def _build(
         loaded.embedder = _embedder(loaded, plan, settings.threads, loop)
         loaded.context = loaded.embedder.length
         return loaded
-    native = NativeContext(model, context=plan.context, batch=BATCH, sequences=plan.slots, threads=settings.threads)
+    native = NativeContext(
+        model,
+        context=plan.context,
+        batch=BATCH,
+        sequences=plan.slots,
+        threads=settings.threads,
+        bfloat16_keys=accelerator(settings.gpu_layers) == PROCESSOR,
+    )
     cleanup.append(native.close)
     template = ChatTemplate(model, source)
-    _self_test(native, template, loop)
+    rounds_alike = self_test(native, template, loop)
     # What looks at every token, or renders often, is done here, on nobody's time.
     _ = model.longest_piece, model.is_end(0), template.public_prefix
     loaded.native, loaded.template = native, template
@@ -169,35 +176,9 @@ def _build(
         wake=loop.wake,
         use_adapter=lambda key: loaded.adapters.apply(native.handle, key),
         speculates=settings.speculates,
+        rounds_alike=rounds_alike,
     )
     return loaded
-
-
-def _self_test(context: NativeContext, template: ChatTemplate, loop: DecodeLoop) -> None:
-    """Decode a prompt and two tokens; numbers that are not finite mean a broken build. Raises NativeError.
-
-    On the decode thread, as all decoding is. OpenMP gives every thread that computes a team of its own, and as soon as
-    the teams together have more threads than there are processors it lets none of them spin: measured, a third of the
-    speed, for as long as the process lives.
-    """
-
-    def decode() -> int:
-        context.decode(step)
-        logits = context.logits(1)[0]
-        if not np.isfinite(logits).all() or float(np.ptp(logits)) == 0.0:
-            raise NativeError(
-                "the self-test prompt gave numbers that make no sense: this build does not suit this machine"
-            )
-        return int(logits.argmax())
-
-    step = Step()
-    tokens = template.encode(_SELF_TEST)[-min(BATCH, context.length - 2) :]
-    step.add(0, 0, tokens, wants_all=False, wants_last=True)
-    for _ in range(3):
-        best, position = loop.call(decode).result(), step.positions[-1] + 1
-        step = Step()
-        step.add(0, position, [best], wants_all=False, wants_last=True)
-    context.forget(0)
 
 
 def load_embedder(loaded: LoadedModel, plan: Plan, threads: int, loop: DecodeLoop) -> Embedder:

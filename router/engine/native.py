@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from router.engine.spelling import Spelling
 
+_BFLOAT16 = 30  # GGML_TYPE_BF16 of ggml.h, which llama-cpp-python does not name
 _ABORTED = 2  # what llama_decode returns when its abort callback said so
 # llama.cpp asks this callback before each operation whether to go on: a C function of the platform, which reads a byte
 # of ours, so that the question never waits for Python's lock. The length of an empty text is 0, false.
@@ -65,11 +66,6 @@ class NativeModel:
         """The chat template of the metadata."""
         raw = llama.llama_model_chat_template(self.handle, None)
         return raw.decode("utf-8") if raw else None
-
-    @cached_property
-    def can_cut(self) -> bool:
-        """Whether a sequence can be cut at any position: not so for a recurrent memory, which has no positions."""
-        return not (llama.llama_model_is_recurrent(self.handle) or llama.llama_model_is_hybrid(self.handle))
 
     @property
     def description(self) -> str:
@@ -186,10 +182,14 @@ class NativeContext:
         sequences: int,
         threads: int,
         flash_attention: bool = True,
+        bfloat16_keys: bool = True,
         embeddings: bool = False,
     ) -> None:
         """`context` tokens for each of `sequences`, at most `batch` tokens a step. Raises NativeError.
 
+        With `bfloat16_keys` keys are kept in another 16-bit type than values: on the processor llama.cpp then adds up
+        in one way, whatever else is in a step; with one type for both it has three, by rows and length. Accelerators
+        want one type.
         With `embeddings` all sequences share `context` tokens, and `vectors` gives what the model makes of each token.
         """
         params = llama.llama_context_default_params()
@@ -200,6 +200,8 @@ class NativeContext:
         params.n_threads = params.n_threads_batch = threads
         params.no_perf = True
         params.flash_attn_type = int(flash_attention)
+        if bfloat16_keys:
+            params.type_k = _BFLOAT16
         if embeddings:
             params.pooling_type = llama.LLAMA_POOLING_TYPE_NONE
         self._model = model
@@ -275,6 +277,7 @@ class NativeContext:
 
     def load(self, sequence: int, state: bytes) -> bool:
         """Put a saved state in the place of what the cache holds of `sequence`. False: it holds nothing now."""
+        llama.llama_memory_seq_rm(self._memory, sequence, -1, -1)  # an empty state would leave what is there
         buffer = (ctypes.c_uint8 * len(state)).from_buffer_copy(state)
         if llama.llama_state_seq_set_data(self._handle, buffer, len(state), sequence) > 0:
             return True

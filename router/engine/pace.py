@@ -1,37 +1,86 @@
-"""How many tokens fit in one step, and who gets them: steps stay short, so that nobody waits long for anybody."""
+"""How many prompt tokens fit in one step, and who gets them: steps stay short, so that nobody waits long for anybody.
+
+llama.cpp works a step off in passes over the weights. One pass takes as many tokens from each sequence of a run of
+neighbouring slots, so a step in which they all read the same number is one pass, and every other shape is several.
+"""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 
-TARGET_S = 0.08  # of one step; a cancellation or a newcomer waits for at most one
+TARGET_S = 0.09  # of one step; a cancellation or a newcomer waits for at most one
 LEAST = 8  # prompt tokens a step, however slow the machine is: a prompt gets read
-_FIRST_GUESS_S = 0.005  # a token
 _WEIGHT = 0.2
+_UNIT = 8  # tokens that weigh as much as a pass in what is learned: with small models they cost about as much
+_FIRST_GUESS_S = (0.01, 0.04, 0.04)  # a pass, a unit of an answer's tokens, a unit of a prompt's
 
 
 class Pace:
-    """Learns what a token costs on this machine, with this model, now."""
+    """Learns what a step costs on this machine, with this model, now: its passes, and each token of it.
+
+    Tokens of answers and of prompts cost differently, because each looks back on what its sequence holds.
+    Source: normalised least mean squares (Widrow and Hoff, 1960).
+    """
 
     def __init__(self) -> None:
-        self._token_s = _FIRST_GUESS_S
+        self._costs = list(_FIRST_GUESS_S)
 
-    def learn(self, tokens: int, seconds: float) -> None:
-        """One step took so long. Steps of few tokens say little of what one more costs."""
-        if tokens >= LEAST:
-            self._token_s += _WEIGHT * (seconds / tokens - self._token_s)
+    def seconds(self, passes: int, said: int, read: int) -> float:
+        """What a step with so many tokens of answers and of prompts will take."""
+        a_pass, an_answer, a_prompt = self._costs
+        return a_pass * passes + (an_answer * said + a_prompt * read) / _UNIT
 
-    def room(self, taken: int, most: int) -> int:
-        """Prompt tokens for a step that already has `taken` others and can hold `most` in all."""
-        fitting = int(TARGET_S / max(self._token_s, 1e-6)) - taken
-        return max(0, min(max(LEAST, fitting), most - taken))
+    def learn(self, passes: int, said: int, read: int, seconds: float) -> None:
+        """One step took so long. A step that was held up from outside counts as twice what was expected at most."""
+        expected, parts = self.seconds(passes, said, read), (passes, said / _UNIT, read / _UNIT)
+        error = _WEIGHT * (min(seconds, 2 * expected) - expected) / sum(part * part for part in parts)
+        self._costs = [max(1e-6, cost + error * part) for cost, part in zip(self._costs, parts, strict=True)]
+
+    def room(self, most: int) -> int:
+        """Prompt tokens for a step of one pass that can hold `most`."""
+        a_pass, _, a_prompt = self._costs
+        return min(max(LEAST, int((TARGET_S - a_pass) / a_prompt * _UNIT)), most)
+
+    def shares(self, talking: Sequence[int], remaining: Sequence[int], most: int) -> list[int]:
+        """How many prompt tokens each slot reads in a step that can hold `most` tokens.
+
+        By slot: `talking` counts the tokens that are in the step already, `remaining` what its prompt still needs.
+        All read the same number or to their end: a long prompt cannot stall a short one, and passes stay few.
+        """
+
+        def too_long(level: int) -> bool:
+            reads = [min(needed, level) for needed in remaining]
+            made = passes([one + other for one, other in zip(talking, reads, strict=True)])
+            return said + sum(reads) > most or self.seconds(made, said, sum(reads)) > TARGET_S
+
+        said = sum(talking)
+        # The first level that is too long, less one.
+        level = bisect_left(range(1, max(remaining, default=0) + 1), True, key=too_long)
+        given = [min(needed, level) for needed in remaining]
+        least = min(LEAST, most - said)
+        return given if sum(given) >= min(least, sum(remaining)) else share(remaining, least)
+
+
+def passes(counts: Sequence[int]) -> int:
+    """The passes that llama.cpp makes of a step with so many tokens of each slot.
+
+    Source: `split_equal` in its llama-batch.cpp: the first run of neighbours gives as many tokens each as all have.
+    """
+    left, total = list(counts), 0
+    for start in range(len(left)):
+        while left[start]:
+            end = left.index(0, start) if 0 in left[start:] else len(left)
+            least = min(left[start:end])
+            left[start:end] = [count - least for count in left[start:end]]
+            total += 1
+    return total
 
 
 def share(remaining: Sequence[int], room: int) -> list[int]:
     """How many of `room` tokens each prompt gets, where `remaining` is what each still needs.
 
-    Equal shares, and what a short prompt does not need goes to the others (max-min fairness): a long prompt cannot
-    stall a short one. Prompts that came together are read together, which keeps the model's batches full.
+    Equal shares, and what a short prompt does not need goes to the others (max-min fairness).
     """
     given = [0] * len(remaining)
     left = len(remaining)

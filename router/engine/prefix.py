@@ -17,7 +17,7 @@ Partition = tuple[str, str | None]  # the salt, and the adapter, which changes w
 class Slot:
     """One sequence's part of the cache. `partition` None: nobody may reuse what is in it."""
 
-    index: int
+    index: int  # another after a move
     tokens: list[int] = field(default_factory=list, repr=False)
     partition: Partition | None = None
     adapter: str | None = None
@@ -35,6 +35,7 @@ class Place:
 
 
 _WORTH_COPYING = 32  # tokens; below that decoding them is as quick
+_WORTH_MOVING = 1024  # tokens, of both; above that the copying would be felt
 
 
 def common_prefix(left: Sequence[int], right: Sequence[int]) -> int:
@@ -77,6 +78,20 @@ class SlotTable:
         self._events += 1
         slot.is_busy, slot.used = False, self._events
 
+    def gap(self) -> tuple[Slot, Slot] | None:
+        """A busy slot at an end, and the free one between the busy ones where it had better be. None: they stand close.
+
+        Neighbours are decoded in one pass over the weights, and each gap costs another pass in every step.
+        """
+        busy = sorted((slot for slot in self.slots if slot.is_busy), key=_index)
+        if not busy or busy[-1].index - busy[0].index < len(busy):
+            return None
+        within = range(busy[0].index, busy[-1].index)
+        mover = min(busy[0], busy[-1], key=lambda slot: len(slot.tokens))
+        free = [slot for slot in self.slots if not slot.is_busy and slot.index in within]
+        hole = min(free, key=lambda slot: (len(slot.tokens), -abs(slot.index - mover.index)))
+        return (mover, hole) if len(mover.tokens) + len(hole.tokens) <= _WORTH_MOVING else None
+
     def _best(
         self, slots: Iterable[Slot], prompt: Sequence[int], partition: Partition | None
     ) -> tuple[Slot | None, int]:
@@ -92,4 +107,11 @@ class SlotTable:
 
     def _least_useful(self, free: list[Slot]) -> Slot:
         """An empty slot first (the lowest: neighbours are decoded together), then the one unused for longest."""
-        return min(free, key=lambda slot: (bool(slot.tokens and slot.partition), slot.used if slot.partition else 0))
+        return min(
+            free,
+            key=lambda slot: (bool(slot.tokens and slot.partition), slot.used if slot.partition else 0, slot.index),
+        )
+
+
+def _index(slot: Slot) -> int:
+    return slot.index

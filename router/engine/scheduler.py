@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from router.engine.loop import NativeClock
 from router.engine.native import Logits, NativeContext, NativeError, NativeModel, Step
-from router.engine.pace import Pace, share
+from router.engine.pace import Pace, passes
 from router.engine.prefix import SlotTable
 from router.engine.queue import FairQueue, QueueFullError, QueueLimits
 from router.engine.sampling import DeadEndError, describe
@@ -22,10 +22,6 @@ from router.engine.sequence import Sequence
 from router.engine.types import Event, Failed, Finished
 
 _FIRST_GUESS_S = 2.0  # of one request's duration, for Retry-After, until one has been measured
-# Up to here llama.cpp's attention on the CPU rounds a step of several tokens as it rounds single ones; behind
-# it a single token takes another path (its `nek1 >= 512`, the cache being looked at in blocks of 256). A greedy answer
-# must not depend on guesses, so it has none there.
-_SAME_ROUNDING = 256
 _STOPPING = Failed("local_unavailable", "The local engine is stopping.")
 
 
@@ -83,14 +79,20 @@ class Lane:
         wake: Callable[[], None],
         use_adapter: Callable[[str | None], None] | None = None,
         speculates: bool = True,
+        rounds_alike: bool = True,
     ) -> None:
-        """`wake` tells the loop that there is work. `use_adapter` is called before a step when the adapter changes."""
+        """`wake` tells the loop that there is work. `use_adapter` is called before a step when the adapter changes.
+
+        Without `rounds_alike` a step of several tokens rounds otherwise than single ones, and greedy answers, which
+        must not depend on guesses, have none.
+        """
         self._model = model
         self._context = context
         self._clock = clock
         self._wake = wake
         self._use_adapter = use_adapter
-        self._speculates = speculates and model.can_cut
+        self._speculates = speculates
+        self._rounds_alike = rounds_alike
         self._adapter: str | None = None
         self._lock = threading.Lock()
         self._queue: FairQueue[Sequence] = FairQueue(limits)
@@ -151,6 +153,7 @@ class Lane:
             self._figures.cancelled_total += 1
             self._leave(sequence)
         self._admit()
+        self._close_ranks()
         if self._running:
             self._run_step(self._plan())
         self._flush()
@@ -207,6 +210,22 @@ class Lane:
         self._table.occupy(slot, sequence.partition, generation.adapter)
         sequence.slot, sequence.fed, sequence.cached = slot, kept, kept
 
+    def _close_ranks(self) -> None:
+        """Move a sequence into a gap between the others; what is kept there goes to its place."""
+        move = self._table.gap()
+        if move is None:
+            return
+        mover, hole = move
+        kept = self._context.save(hole.index)
+        if not self._context.load(hole.index, self._context.save(mover.index)):
+            hole.tokens = []
+            return
+        if not hole.tokens or not self._context.load(mover.index, kept):
+            self._context.forget(mover.index)
+            hole.tokens = []
+        mover.index, hole.index = hole.index, mover.index
+        self._running.sort(key=_index)
+
     def _open(self, sequence: Sequence, held: list[int], index: int) -> int:
         """The template's own opening, which all may share: kept where it stands, or loaded. Its length, or 0."""
         generation = sequence.generation
@@ -222,27 +241,35 @@ class Lane:
         """What the next step decodes. Adapters apply to a whole step, so one adapter's sequences have their turn."""
         group = self._turn()
         parts = [_Part(sequence, 0, []) for sequence in group]
-        taken = 0
         for part in parts:
             if not part.sequence.is_prefilling:
                 said, prompt = part.sequence.said, part.sequence.generation.prompt
                 part.start = len(prompt) + len(said) - 1
-                part.tokens = [said[-1], *self._guess(part.sequence, part.start)]
-                taken += len(part.tokens)
-        reading = sorted((part for part in parts if not part.tokens), key=lambda part: part.sequence.started)
-        room = self._pace.room(taken, self._context.batch_size)
-        shares = share([len(part.sequence.generation.prompt) - part.sequence.fed for part in reading], room)
-        for part, count in zip(reading, shares, strict=True):
-            part.start = part.sequence.fed
-            part.tokens = list(part.sequence.generation.prompt[part.start : part.start + self._cut(part, count)])
+                part.tokens = [said[-1], *self._guess(part.sequence)]
+        for part, count in zip(parts, self._shares(parts), strict=True):
+            if part.sequence.is_prefilling:
+                part.start = part.sequence.fed
+                part.tokens = list(part.sequence.generation.prompt[part.start : part.start + self._cut(part, count)])
         return [part for part in parts if part.tokens]
 
-    def _guess(self, sequence: Sequence, position: int) -> list[int]:
-        """Tokens that may follow: there is room for them behind one lone talker, where they can be cut off again."""
-        if not self._speculates or len(self._running) != 1 or len(self._queue):
+    def _shares(self, parts: list[_Part]) -> list[int]:
+        """How many tokens of its prompt each part reads in this step."""
+        talking, remaining = [0] * self._context.sequences, [0] * self._context.sequences
+        for part in parts:
+            sequence, index = part.sequence, _index(part.sequence)
+            talking[index] = len(part.tokens)
+            remaining[index] = len(sequence.generation.prompt) - sequence.fed
+        if not any(remaining):
+            return [0] * len(parts)
+        shares = self._pace.shares(talking, remaining, self._context.batch_size)
+        return [shares[_index(part.sequence)] for part in parts]
+
+    def _guess(self, sequence: Sequence) -> list[int]:
+        """Tokens that may follow: there is room for them behind one lone talker."""
+        if not self._speculates:
             return []
-        guess = sequence.guess()
-        return guess[: max(0, _SAME_ROUNDING - position - 1)] if sequence.sampler.is_greedy else guess
+        is_safe = self._rounds_alike or not sequence.sampler.is_greedy
+        return sequence.guess() if is_safe and len(self._running) == 1 and not len(self._queue) else []
 
     def _turn(self) -> list[Sequence]:
         adapters = sorted({sequence.generation.adapter for sequence in self._running}, key=lambda name: name or "")
@@ -294,9 +321,12 @@ class Lane:
         self._figures.sampling_seconds_total += time.monotonic() - decoded
 
     def _note(self, parts: list[_Part], count: int, seconds: float) -> None:
-        self._pace.learn(count, seconds)
-        figures = self._figures
+        counts = [0] * self._context.sequences
+        for part in parts:
+            counts[_index(part.sequence)] = len(part.tokens)
         read = sum(len(part.tokens) for part in parts if part.is_prompt)
+        self._pace.learn(passes(counts), count - read, read, seconds)
+        figures = self._figures
         figures.steps_total += 1
         figures.batched_tokens_total += count
         figures.prompt_tokens_total += read

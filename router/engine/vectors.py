@@ -43,7 +43,13 @@ class Embedder:
         self.waiting = 0
         self._batch = self.length if self.is_whole else min(BATCH, self.length)
         self._context = NativeContext(
-            model, context=self.length, batch=self._batch, sequences=_TOGETHER, threads=threads, embeddings=True
+            model,
+            context=self.length,
+            batch=self._batch,
+            sequences=_TOGETHER,
+            threads=threads,
+            bfloat16_keys=False,
+            embeddings=True,
         )
         self.length = min(self.length, self._context.length)
         self._pace = Pace()
@@ -87,7 +93,7 @@ class Embedder:
 
     def room(self) -> int:
         """Tokens that the next piece may have."""
-        return self._batch if self.is_whole else self._pace.room(0, self._batch)
+        return self._batch if self.is_whole else self._pace.room(self._batch)
 
     def read(self, step: Step) -> Vector:
         """The rows of one piece. Raises NativeError."""
@@ -95,7 +101,7 @@ class Embedder:
         if not self._context.decode(step):
             raise NativeError("the embeddings were aborted")
         rows = self._context.vectors(len(step), self.width)
-        self._pace.learn(len(step), time.monotonic() - began)
+        self._pace.learn(1, 0, len(step), time.monotonic() - began)
         return rows
 
     def pool(self, total: npt.NDArray[np.float64], first: Vector, last: Vector, count: int) -> Vector:

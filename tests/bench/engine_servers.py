@@ -120,7 +120,9 @@ def engine(setting: Setting, *options: str, name: str = "engine") -> Iterator[Ru
     command = [sys.executable, "-P", "-m", "router.engine", "--model", setting.model, "--alias", EMBEDDED]
     command += ["--socket", path, "--threads", str(setting.threads), "--context", str(setting.context)]
     command += ["--slots", str(setting.slots), *options]
-    with _server(Target(name, EMBEDDED, socket=path, busy_path="/stats"), command, "/health", setting) as running:
+    salt = {"cache_salt": "benchmark"}  # one tenant: prefixes are reused, as llama-server reuses them among all
+    target = Target(name, EMBEDDED, socket=path, extra=salt, busy_path="/stats")
+    with _server(target, command, "/health", setting) as running:
         yield running
 
 

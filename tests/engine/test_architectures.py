@@ -73,7 +73,7 @@ def oracle(served: Served) -> Iterator[Any]:
     spin_briefly()
     from llama_cpp import Llama
 
-    model = Llama(str(served.path), n_ctx=CONTEXT, n_threads=1, flash_attn=True, verbose=False)
+    model = Llama(str(served.path), n_ctx=CONTEXT, n_threads=1, flash_attn=True, type_k=BFLOAT16, verbose=False)
     yield model
     model.close()
 

@@ -132,6 +132,38 @@ def test_a_stop_string_ends_one_answer_and_no_other(model: NativeModel, oracle: 
     assert other.answer == oracle.ask(prompts[1], LENGTH).answer
 
 
+def test_who_is_left_stands_close_again_and_says_what_it_says_alone(
+    model: NativeModel, oracle: Alone, prompts: list[str]
+) -> None:
+    """A gap between those who talk would cost a pass over the weights in every step."""
+    with workbench(model, slots=4) as bench:
+        brief = bench.submit(prompts[0], LENGTH), bench.submit(prompts[1], 2)
+        long = [bench.submit(prompt, LENGTH) for prompt in prompts[2:4]]
+        while not brief[1].ends:
+            bench.lane.step()
+        bench.lane.step()
+        talking = sorted(request.sequence.slot.index for request in (brief[0], *long) if request.sequence.slot)
+        assert talking in ([0, 1, 2], [1, 2, 3])
+        bench.check_memory()
+        bench.run()
+        for prompt, request in zip((prompts[0], *prompts[2:4]), (brief[0], *long), strict=True):
+            assert request.answer == oracle.ask(prompt, LENGTH).answer
+        bench.check_idle()
+
+
+def test_what_a_slot_keeps_moves_with_it(model: NativeModel, prompts: list[str]) -> None:
+    with workbench(model, slots=4) as bench:
+        asked = [
+            bench.submit(prompt, 2 if index == 1 else LENGTH, salt="red") for index, prompt in enumerate(prompts[:4])
+        ]
+        bench.run()
+        assert all(request.ends for request in asked)
+        bench.check_idle()
+        again = bench.ask(prompts[1], 2, salt="red")
+        assert again.finished.cached_tokens == len(again.sequence.generation.prompt) - 1
+        assert again.answer == asked[1].answer
+
+
 # Cancellation.
 
 

@@ -91,10 +91,33 @@ def test_there_is_a_free_slot_until_all_are_busy() -> None:
     assert not slots.has_free
 
 
+# Which slots are busy (+) and how many tokens each holds; which goes where.
+GAPS = [
+    ("nobody", "- -", None),
+    ("one alone", "- +9 -", None),
+    ("neighbours", "- +9 +9 +9", None),
+    ("the last one into a gap", "+9 - +9 +3", (3, 1)),
+    ("the shorter end moves", "+3 - +9 +9", (0, 1)),
+    ("an empty place before one that holds something", "+9 -5 - +9 +3", (4, 2)),
+    ("of two empty ones the one beside the others", "+9 +9 - - +3", (4, 2)),
+    ("of two empty ones the one beside the others, from below", "+3 - - +9 +9", (0, 2)),
+    ("too much to be copied", "+900 - +900", (0, 1)),
+    ("far too much to be copied", "+2000 - +2000", None),
+    ("too much, with what is kept in the gap", "+900 -900 +900", None),
+]
+
+
+@pytest.mark.parametrize(("slots", "move"), [case[1:] for case in GAPS], ids=[case[0] for case in GAPS])
+def test_a_gap_between_those_who_are_decoded_together_is_filled(slots: str, move: tuple[int, int] | None) -> None:
+    held = [(RED, list(range(int(word[1:] or 0))), word[0] == "+") for word in slots.split()]
+    found = table(*held).gap()
+    assert (found and (found[0].index, found[1].index)) == move
+
+
 # A lane over a real cache.
 
-PROMPT = tuple(range(20, 120))
-OTHER = tuple(range(150, 230))
+PROMPT = tuple(range(12, 112))
+OTHER = tuple(range(170, 250))
 
 
 @pytest.fixture(scope="module")
