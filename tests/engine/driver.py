@@ -21,6 +21,7 @@ from router.models.catalogue import embedded_model
 
 ALIAS = "smollm2-135m-instruct"
 ROOT = Path(__file__).parents[2]
+BFLOAT16 = 30  # GGML_TYPE_BF16: how the engine keeps keys, and the oracle must
 READY_S = 60.0
 
 Body = dict[str, Any]

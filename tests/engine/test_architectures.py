@@ -19,7 +19,7 @@ from router.engine.gguf import inspect
 from router.engine.process import spin_briefly
 from router.engine.sandbox import TemplateSandbox
 from router.engine.template import FALLBACK
-from tests.engine.driver import Body, Client, EngineProcess, end_engine, start_engine
+from tests.engine.driver import BFLOAT16, Body, Client, EngineProcess, end_engine, start_engine
 from tests.support.tiny_gguf import CONTEXT, FAMILIES, make_model
 
 # How far a token must lead, in natural log-probability. Measured over all families, batched against alone: the same

@@ -20,7 +20,7 @@ import pytest
 from router.engine.process import spin_briefly, usable_cpus
 from router.engine.template import NEUTRAL_SYSTEM
 from router.models.catalogue import embedded_model
-from tests.engine.driver import ROOT, Body, Client, says
+from tests.engine.driver import BFLOAT16, ROOT, Body, Client, says
 
 # Real prompts: facts, sums, edits, translations, code.
 EVERYDAY = [
@@ -40,9 +40,6 @@ PROMPTS = [*EVERYDAY[: 3 * 95 : 3], *LONG]
 # 0.009 for that reason (test_architectures). A token of another sequence, a position beside the right one or a lost
 # piece of the prompt moves it by tenths and more.
 BOUND = 0.01
-
-
-BFLOAT16 = 30  # GGML_TYPE_BF16
 
 
 def served(**options: Any) -> Iterator[Any]:

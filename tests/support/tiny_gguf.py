@@ -408,6 +408,7 @@ FAMILIES: dict[str, Family] = {
         _llama,
         "chatml-tools",
         {**_RMS, "rope.dimension_count": HEAD},
+        seed=1,
     ),
     "olmo-2": Family(
         "olmo2",
