@@ -123,22 +123,34 @@ def test_greedy_answers_are_the_same_with_and_without_guesses(
 
 
 def test_a_copy_of_a_text_is_guessed_for_the_greater_part_and_stays_the_same() -> None:
-    """The real model, asked to repeat a text: most of its tokens come without a step of their own."""
-    request = "Repeat this text word for word:\n" + PASSAGE
+    """The real model, asked to repeat a text, far beyond 256 tokens, from where on llama.cpp has ways of adding up that
+    differ between one token and several: most of them come without a step of their own."""
+    request = "Repeat this text word for word:\n" + " ".join([PASSAGE] * 6)
     model = NativeModel(str(embedded_model()))
     try:
         assert model.template is not None
         prompt = ChatTemplate(model, model.template).encode(({"role": "user", "content": request},))
         with workbench(model, slots=1, batch=256, speculates=False) as bench:
-            plain = bench.ask(prompt, 64)
+            plain = bench.ask(prompt, 128)
         with workbench(model, slots=1, batch=256) as bench:
-            guessed = bench.ask(prompt, 64)
+            guessed = bench.ask(prompt, 128)
             figures = bench.lane.figures()
     finally:
         model.close()
     assert guessed.answer == plain.answer
-    assert plain.finished.completion_tokens > 40
+    assert len(prompt) > 256
+    assert plain.finished.completion_tokens > 100
     assert figures.accepted_total > 0.5 * figures.decoded_tokens_total
+
+
+def test_a_model_that_rounds_several_tokens_otherwise_guesses_for_sampled_answers_only(
+    model: NativeModel, copied: list[tuple[int, ...]]
+) -> None:
+    with workbench(model, rounds_alike=False) as bench:
+        bench.ask(copied[0], LENGTH)
+        assert bench.lane.figures().speculated_total == 0
+        bench.ask(copied[0], LENGTH, sampling=Sampling(temperature=0.3, top_p=1.0, seed=5))
+        assert bench.lane.figures().speculated_total > 0
 
 
 def test_log_probabilities_of_guessed_tokens_are_the_models(
