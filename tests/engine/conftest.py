@@ -11,7 +11,10 @@ import pytest
 from router.engine.process import spin_briefly
 from tests.engine.driver import Client, EngineProcess, end_engine, start_engine
 
-spin_briefly()  # conftest comes first: some test modules load llama.cpp
+spin_briefly()  # before anything loads llama.cpp: what follows does, and so do some test modules
+
+from router.engine.native import NativeModel  # noqa: E402  # llama.cpp reads its environment when it is loaded
+from tests.engine.lanes import Alone, alone, tiny_model  # noqa: E402  # llama.cpp reads its environment when it is loaded
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +50,20 @@ def launch() -> Iterator[Launch]:
         finally:
             for each in started:
                 end_engine(each)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NativeModel]:
+    """A tiny model inside the test's own process. A module that wants another one overrides it."""
+    with tiny_model(tmp_path_factory.mktemp("model")) as loaded:
+        yield loaded
+
+
+@pytest.fixture(scope="module")
+def oracle(model: NativeModel) -> Iterator[Alone]:
+    """What `model` says to each request by itself."""
+    with alone(model) as asked:
+        yield asked
 
 
 @pytest.fixture

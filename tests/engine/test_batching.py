@@ -5,28 +5,14 @@ The model is tiny and the test steps the lane itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from router.engine.native import NativeContext, NativeError, NativeModel, Step
 from router.engine.queue import QueueFullError, QueueLimits
 from router.engine.types import Failed
-from tests.engine.lanes import Alone, MeddledContext, Request, alone, tiny_model, workbench
+from tests.engine.lanes import Alone, MeddledContext, Request, workbench
 
 LENGTH = 16
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NativeModel]:
-    with tiny_model(tmp_path_factory.mktemp("model")) as loaded:
-        yield loaded
-
-
-@pytest.fixture(scope="module")
-def oracle(model: NativeModel) -> Iterator[Alone]:
-    with alone(model) as asked:
-        yield asked
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import random
 import resource
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +19,7 @@ from hypothesis import strategies as st
 from router.engine.native import NativeModel
 from router.engine.prefix import common_prefix
 from router.engine.queue import QueueFullError, QueueLimits
-from tests.engine.lanes import Alone, MeddledContext, Request, Workbench, alone, tiny_model, workbench
+from tests.engine.lanes import Alone, MeddledContext, Request, Workbench, workbench
 
 LENGTHS = (1, 5, 24)
 LIMITS = QueueLimits(count=5, tokens=1_500)
@@ -69,18 +68,6 @@ ACTIONS = st.one_of(
     st.builds(Steps, st.integers(1, 12)),
     st.builds(Cancel, which=st.integers(0, 30), inside=st.booleans()),
 )
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NativeModel]:
-    with tiny_model(tmp_path_factory.mktemp("model")) as loaded:
-        yield loaded
-
-
-@pytest.fixture(scope="module")
-def oracle(model: NativeModel) -> Iterator[Alone]:
-    with alone(model) as asked:
-        yield asked
 
 
 @pytest.fixture(scope="module")

@@ -131,12 +131,6 @@ def model(folder: Path) -> Iterator[NativeModel]:
         yield loaded
 
 
-@pytest.fixture(scope="module")
-def oracle(model: NativeModel) -> Iterator[Alone]:
-    with alone(model) as asked:
-        yield asked
-
-
 @pytest.fixture
 def bench(model: NativeModel) -> Iterator[Workbench]:
     with workbench(model, slots=3, kind=MeddledContext) as made:

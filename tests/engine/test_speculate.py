@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 
@@ -12,7 +12,7 @@ from router.engine.speculate import PromptLookup
 from router.engine.template import ChatTemplate
 from router.engine.types import Sampling
 from router.models.catalogue import embedded_model
-from tests.engine.lanes import Alone, MeddledContext, alone, tiny_model, workbench
+from tests.engine.lanes import Alone, MeddledContext, workbench
 
 LENGTH = 48
 PASSAGE = (
@@ -82,18 +82,6 @@ def test_more_agreement_makes_the_first_guess_longer() -> None:
 
 
 # In a lane, with a real model.
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NativeModel]:
-    with tiny_model(tmp_path_factory.mktemp("model")) as loaded:
-        yield loaded
-
-
-@pytest.fixture(scope="module")
-def oracle(model: NativeModel) -> Iterator[Alone]:
-    with alone(model) as asked:
-        yield asked
 
 
 @pytest.fixture(scope="module")
