@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _GRAM = 3  # tokens that must have occurred before
+_NEAR = 3  # within so many tokens of where a copy was left, one token is enough: a word was left out, or another put in
 _MOST = 16
 # A token of a guess costs this share of a step of its own (measured with SmolLM2-135M on 2 cores: 4 of 10.5 ms; less
 # where memory is the limit). A guess ends where its next token would be right less often than that.
@@ -41,8 +42,10 @@ class PromptLookup:
     def __init__(self, tokens: Sequence[int]) -> None:
         self._tokens = list(tokens)
         self._places: dict[tuple[int, ...], int] = {}  # a gram -> where what follows it begins
-        self._odds = (_Odds(1.0, 2.0), _Odds(3.0, 4.0), _Odds(9.0, 10.0))  # by the length of the agreement
+        # By the length of the agreement.
+        self._odds = (_Odds(1.0, 2.0), _Odds(3.0, 4.0), _Odds(9.0, 10.0), _Odds(19.0, 20.0))
         self._used = self._odds[0]
+        self._read = 0  # the place behind what was copied last, from where on it may go on; 0: nothing was
         for end in range(_GRAM, len(self._tokens)):
             self._places[tuple(self._tokens[end - _GRAM : end])] = end
 
@@ -51,23 +54,34 @@ class PromptLookup:
         if len(self._tokens) >= _GRAM:
             self._places[tuple(self._tokens[-_GRAM:])] = len(self._tokens)
         self._tokens.append(token)
+        if self._read:
+            self._read += 1
 
     def guess(self, most: int) -> list[int]:
         """At most `most` tokens that may come next; none when nothing like it has occurred."""
-        place = self._places.get(tuple(self._tokens[-_GRAM:]))
+        place = self._places.get(tuple(self._tokens[-_GRAM:])) or self._near()
         if place is None or most < 1:
             return []
         agreement = self._agreement(place)
-        self._used = self._odds[0 if agreement < 5 else 1 if agreement < 9 else 2]
+        self._used = self._odds[0 if agreement < _GRAM else 1 if agreement < 5 else 2 if agreement < 9 else 3]
+        self._read = place
         return self._tokens[place : place + min(most, self._used.length)]
 
     def learn(self, guessed: int, right: int) -> None:
         """Say how many of the last guess's tokens were right."""
         self._used.learn(guessed, right)
 
+    def _near(self) -> int | None:
+        """Where a copy that was left may go on: behind the last token's like, beside where it was left."""
+        for away in range(_NEAR if self._read else 0):
+            for place in (self._read + away, self._read - away):
+                if 0 < place < len(self._tokens) and self._tokens[place - 1] == self._tokens[-1]:
+                    return place
+        return None
+
     def _agreement(self, place: int) -> int:
         """How many tokens before `place` are those at the end."""
-        length = _GRAM
+        length = 1
         while length < _MOST and place > length and self._tokens[place - length - 1] == self._tokens[-length - 1]:
             length += 1
         return length

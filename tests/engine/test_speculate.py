@@ -20,8 +20,7 @@ PASSAGE = (
     "and the children carry the pots of paint. When the work is done, all of them eat soup at the long table outside."
 )
 
-# What has been said, how many tokens there is room for, and the guess. The first guess with an agreement of three
-# tokens is one long, with more agreement longer.
+# What has been said, how many tokens there is room for, and the first token of the guess.
 GUESSES = [
     ("nothing has been said", [], 9, []),
     ("too little", [1, 2], 9, []),
@@ -79,6 +78,29 @@ def test_more_agreement_makes_the_first_guess_longer() -> None:
     lengths = [len(PromptLookup([*text, 500, *text[40 - count : 40]]).guess(100)) for count in (3, 6, 12)]
     assert lengths == sorted(lengths)
     assert lengths[0] < lengths[2]
+
+
+# A text that is copied, in which one token is left out, put in, or replaced; how soon it is guessed again.
+@pytest.mark.parametrize(
+    "changed",
+    [[40, 41, 42, 44, 45], [40, 41, 42, 500, 43, 44, 45], [40, 41, 42, 500, 44, 45], [40, 41, 42, 45]],
+    ids=["left out", "put in", "replaced", "two left out"],
+)
+def test_a_copy_goes_on_after_one_token_that_fits(changed: list[int]) -> None:
+    lookup = PromptLookup([*range(100), 600, *changed[:3]])
+    assert lookup.guess(1) == [43]
+    for token in changed[3:]:
+        lookup.push(token)
+        guess = lookup.guess(1)
+    assert guess == [46]
+
+
+def test_one_token_is_no_reason_elsewhere() -> None:
+    lookup = PromptLookup([*range(100), 600, 40, 41, 42])
+    assert lookup.guess(1) == [43]
+    for token in (500, 80):
+        lookup.push(token)
+    assert lookup.guess(1) == []
 
 
 # In a lane, with a real model.
