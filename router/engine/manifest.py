@@ -101,10 +101,10 @@ class Manifest:
         self._looked = time.monotonic()
         self.entries = self._read()
 
-    def refresh(self) -> bool:
-        """Look whether the file has changed, at most every 0.2 s. True: there are other entries now."""
+    def refresh(self, *, at_once: bool = False) -> bool:
+        """Look whether the file has changed, every 0.2 s or `at_once`. True: there are other entries now."""
         now = time.monotonic()
-        if now - self._looked < LOOK_S:
+        if now - self._looked < LOOK_S and not at_once:
             return False
         self._looked = now
         stamp = self._stamp()
@@ -144,6 +144,6 @@ class SingleModel:
     def __init__(self, name: str, path: str) -> None:
         self.entries = (Entry(name, path),)
 
-    def refresh(self) -> bool:
+    def refresh(self, *, at_once: bool = False) -> bool:
         """It never changes."""
         return False

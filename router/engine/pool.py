@@ -31,8 +31,8 @@ class Entries(Protocol):
     @property
     def entries(self) -> tuple[Entry, ...]: ...
 
-    def refresh(self) -> bool:
-        """True: there are other entries now."""
+    def refresh(self, *, at_once: bool = False) -> bool:
+        """True: there are other entries now. `at_once`: even if somebody has looked just now."""
         ...
 
 
@@ -109,9 +109,9 @@ class Pool:
         self.refresh()
         return tuple(entry.name for entry in self._manifest.entries)
 
-    def refresh(self) -> None:
+    def refresh(self, *, at_once: bool = False) -> None:
         """See whether the manifest has changed; what it no longer names goes as soon as nobody uses it."""
-        if not self._manifest.refresh():
+        if not self._manifest.refresh(at_once=at_once):
             return
         current = self._current()
         with self._loader.lock:
@@ -121,7 +121,8 @@ class Pool:
 
     async def claim(self, name: str) -> Claim:
         """Hold the model `name`, loaded if it is not here yet. Raises EngineError."""
-        self.refresh()
+        # A name that is not known may have come a moment ago: a gateway asks for it as soon as the manifest is written.
+        self.refresh(at_once=all(entry.name != name for entry in self._manifest.entries))
         seats = self._seats_of(name)
         claim = Claim(self, seats)
         try:

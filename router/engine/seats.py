@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field, fields
 
+from router.engine.figures import LaneFigures
 from router.engine.loading import Checked, LoadedModel
 from router.engine.manifest import Entry
-from router.engine.scheduler import LaneFigures
 from router.engine.types import EngineError
 
 _MOST_BACK_OFF_S = 60.0

@@ -103,6 +103,16 @@ def test_a_change_is_seen_at_the_next_look_and_only_then(tmp_path: Path) -> None
     assert look(manifest)
 
 
+def test_who_asks_for_a_new_name_need_not_wait_for_the_next_look(tmp_path: Path) -> None:
+    file = File(tmp_path)
+    file.write(text(BASE))
+    manifest = file.open()
+    assert not look(manifest)
+    file.write(text(BASE, {**BASE, "name": "b"}))
+    assert manifest.refresh(at_once=True)
+    assert [entry.name for entry in manifest.entries] == ["a", "b"]
+
+
 def test_a_file_written_anew_with_the_same_entries_is_no_change(tmp_path: Path) -> None:
     file = File(tmp_path)
     file.write(text(BASE))

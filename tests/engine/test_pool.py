@@ -53,6 +53,16 @@ async def test_the_first_is_loaded_at_the_start_and_all_names_are_listed(launch:
         assert (health["model"], health["accelerator"], health["loaded"]) == ("one", "CPU", ["one"])
 
 
+async def test_a_model_can_be_asked_for_as_soon_as_the_manifest_names_it(launch: Launch, tmp_path: Path) -> None:
+    """A gateway takes a new policy and asks for its model within a millisecond of the manifest's writing."""
+    first, second = (entry(name, tiny(tmp_path, seed)) for seed, name in enumerate(NAMES[:2]))
+    path = write_manifest(tmp_path / "m.json", first)
+    async with Client(launch("--manifest", str(path), *TWO_FIT).socket) as client:
+        await say(client, "one")  # the engine has just looked
+        write_manifest(path, first, second)
+        assert await say(client, "two")
+
+
 async def test_the_least_recently_used_idle_model_goes_and_comes_back_the_same(launch: Launch, manifest: Path) -> None:
     async with Client(launch("--manifest", str(manifest), *TWO_FIT).socket) as client:
         first = {name: await say(client, name) for name in ("one", "two")}

@@ -1,0 +1,32 @@
+"""What a lane counts: the figures of one model behind `/stats`. No content."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class LaneFigures:
+    """Counters since the model was loaded (`…_total`) and the present state. Seconds, tokens, requests."""
+
+    waiting: int = 0
+    running: int = 0
+    slots: int = 0
+    queue_tokens: int = 0
+    requests_total: int = 0
+    cancelled_total: int = 0
+    refused_total: int = 0
+    wait_seconds_total: float = 0.0
+    first_tokens_total: int = 0
+    first_token_seconds_total: float = 0.0
+    prompt_tokens_total: int = 0  # decoded; reused ones are `prefix_tokens_total`
+    prefill_seconds_total: float = 0.0
+    decoded_tokens_total: int = 0
+    decode_seconds_total: float = 0.0
+    steps_total: int = 0
+    batched_tokens_total: int = 0
+    prefix_hits_total: int = 0
+    prefix_tokens_total: int = 0
+    speculated_total: int = 0
+    accepted_total: int = 0
+    sampling_seconds_total: float = 0.0
