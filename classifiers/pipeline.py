@@ -19,7 +19,7 @@ from classifiers.process import ScanProcess, ScanProcessDied
 from classifiers.registry import DETECTORS, SIGNALS, SignalSpec
 from classifiers.scanner import Report, Scanner, construct
 from classifiers.types import Scan, ScanRules, Signal, Signals, Unknown
-from classifiers.walk import Cell, Walk, Walker, strings_of
+from classifiers.walk import Cell, Walk, Walker, pointer_of, strings_of
 
 __all__ = ["Pipeline", "strings_of"]
 
@@ -232,16 +232,28 @@ class Pipeline:
             job.unknowns.append(Unknown("timeout", "", "scan"))
 
     def _place(self, job: _Job, singles: Haystack, joins: Haystack, reports: list[Report]) -> None:
+        failed, unread = bool(job.unknowns), set()
         if len(reports) == 2:
             place(singles, reports[0].hits, job.rules.exemptions, job.placed)
             place_joins(joins, reports[1].hits, job.placed)
-        if not job.unknowns:
-            crossing = {span.cell for _, spans in job.placed.across for span in spans}
+            unread = self._note_unread(job, singles, reports[0]) | self._note_unread(job, joins, reports[1])
+        if not failed:
+            anew = unread | {span.cell for _, spans in job.placed.across for span in spans}
             for index, key in job.keys.items():
-                if index not in crossing:
+                if index not in anew:
                     self._memory.put(key, tuple(job.placed.inside.get(index, ())))
         unknowns = tuple(dict.fromkeys((*job.walk.unknowns, *job.unknowns)))
         job.result = Scan(findings_of(job.placed, job.walk.cells), unknowns, frozenset(job.walk.texts))
+
+    def _note_unread(self, job: _Job, haystack: Haystack, report: Report) -> set[int]:
+        """Keep what detectors said that they could not read, as unknowns of the cells that hold it; those cells."""
+        cells: set[int] = set()
+        for kind, start, end, detector in sorted(report.unread):
+            within = {span.cell for span in haystack.place(start, end)}
+            pointers = [pointer_of(job.walk.cells[index].path) for index in sorted(within)]
+            job.unknowns += [Unknown(kind, pointer, detector) for pointer in pointers or [""]]
+            cells |= within
+        return cells
 
     async def _measure(self, name: str, body: Mapping[str, Any], job: _Job) -> Signal:
         """One signal, or the error that stands in its place."""

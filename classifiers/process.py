@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from classifiers.scanner import Hit, Report, Scanner
+from classifiers.scanner import Hit, Report, Scanner, Unread
 from classifiers.types import Dictionary, Pattern, ScanRules
 
 _LENGTH = 8
@@ -143,7 +143,8 @@ def _answer(scanner: Scanner, haystacks: list[bytes], rules: ScanRules, over: fl
         for _ in scanner.scan(data, rules, report, lambda: time.perf_counter() > over):
             pass
         hits = [tuple(hit) for hit in report.hits]
-        answer.append({"hits": hits, "errors": list(report.errors), "complete": report.complete})
+        unread = [tuple(each) for each in report.unread]
+        answer.append({"hits": hits, "unread": unread, "errors": list(report.errors), "complete": report.complete})
     return answer
 
 
@@ -186,6 +187,11 @@ def _rules_from_json(value: dict[str, Any]) -> ScanRules:
 
 def _reports_from_json(answer: bytes) -> list[Report]:
     return [
-        Report({Hit(*hit) for hit in value["hits"]}, set(value["errors"]), value["complete"])
+        Report(
+            {Hit(*hit) for hit in value["hits"]},
+            {Unread(*each) for each in value["unread"]},
+            set(value["errors"]),
+            value["complete"],
+        )
         for value in orjson.loads(answer)
     ]

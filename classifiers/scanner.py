@@ -18,7 +18,7 @@ import re2
 from classifiers.boundary import Failure, attempt
 from classifiers.detectors.base import Detector, Piece
 from classifiers.detectors.terms import TermDetector
-from classifiers.types import ScanRules
+from classifiers.types import Gap, ScanRules, UnknownKind
 
 PIECE = 4096
 OVERLAP = 1024  # no shipped pattern needs more to recognise an item
@@ -41,11 +41,21 @@ class Hit(NamedTuple):
     detector: str
 
 
+class Unread(NamedTuple):
+    """A stretch of a haystack that a detector could not read, in bytes."""
+
+    kind: UnknownKind
+    start: int
+    end: int
+    detector: str
+
+
 @dataclass(slots=True)
 class Report:
     """What the detectors said. `errors` are `detector: exception class`; `complete` is False after an overrun."""
 
     hits: set[Hit] = field(default_factory=set)
+    unread: set[Unread] = field(default_factory=set)
     errors: set[str] = field(default_factory=set)
     complete: bool = True
 
@@ -145,7 +155,10 @@ class Scanner:
                     report.errors.add(f"{detector.name}: {found.error}")
                     continue
                 for match in found:
-                    report.hits.add(Hit(match.entity_type, match.start, match.end, match.score, detector.name))
+                    if isinstance(match, Gap):
+                        report.unread.add(Unread(match.kind, match.start, match.end, detector.name))
+                    else:
+                        report.hits.add(Hit(match.entity_type, match.start, match.end, match.score, detector.name))
 
     def _bank_of(self, rules: ScanRules) -> _Bank | str:
         """The policy's terms, compiled once a policy; or the error that stands in their place."""

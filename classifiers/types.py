@@ -23,6 +23,7 @@ UnknownKind = Literal[
     "timeout",
     "truncated",
     "unsupported_language",
+    "undecodable",
 ]
 
 
@@ -34,6 +35,15 @@ class Match:
     start: int
     end: int
     score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """What a detector says that it could not read, inside one text: it becomes an `Unknown` of that kind."""
+
+    kind: UnknownKind
+    start: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True)

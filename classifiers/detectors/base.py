@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import re2
 
-from classifiers.types import Match
+from classifiers.types import Gap, Match
 
 # Stands between two strings of a haystack; no shipped pattern matches across it, and `^` and `$` in (?m) match at it.
 WALL = b"\n\x00\n"
@@ -79,6 +79,6 @@ class Detector(Protocol):
     entities: frozenset[str]
     triggers: tuple[str, ...]
 
-    def detect(self, piece: Piece, hits: Sequence[int]) -> list[Match]:
-        """Every item in the piece, as byte offsets of `piece.data`."""
+    def detect(self, piece: Piece, hits: Sequence[int]) -> Sequence[Match | Gap]:
+        """Every item in the piece, and what of it could not be read, as byte offsets of `piece.data`."""
         ...

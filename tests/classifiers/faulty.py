@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from classifiers.detectors.base import Piece
-from classifiers.types import Match, Signal
+from classifiers.types import Gap, Match, Signal
 
 
 class Raising:
@@ -47,6 +47,18 @@ class Dying:
 
     def detect(self, piece: Piece, hits: Sequence[int]) -> list[Match]:
         os._exit(9)
+
+
+class Baffled:
+    """Cannot read the word "rhubarb"."""
+
+    name = "baffled"
+    entities: frozenset[str] = frozenset()
+    triggers = ("rhubarb",)
+
+    def detect(self, piece: Piece, hits: Sequence[int]) -> list[Gap]:
+        at = piece.data.index(b"rhubarb", piece.start)
+        return [Gap("unsupported_language", at, at + 7)]
 
 
 class Unbuildable:

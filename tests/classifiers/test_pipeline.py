@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -73,6 +74,17 @@ async def test_a_detector_that_cannot_be_built_is_an_unknown_of_every_scan() -> 
     assert (await pipeline.run(chat("hi"), RULES, "default")).scan.unknowns == (
         Unknown("detector_error", "", "unbuildable: FileNotFoundError"),
     )
+
+
+@pytest.mark.parametrize("make", [chat, large])
+async def test_what_a_detector_cannot_read_is_an_unknown_each_time_it_comes(make: Callable[[str], Any]) -> None:
+    """Remembered or not, beside an error or not, in this process or in the other."""
+    table = {**DETECTORS, "baffled": HERE + "Baffled", "raising": HERE + "Raising"}
+    pipeline = Pipeline(detectors=table, signals=FACTS, budget_ms=5000)
+    unread = Unknown("unsupported_language", "/messages/0/content", "baffled")
+    for words in ("rhubarb", "rhubarb", "rhubarb boom"):
+        assert unread in (await pipeline.run(make("so much text " * 30 + words), RULES, "default")).scan.unknowns
+    await pipeline.close()
 
 
 async def test_an_overrun_is_an_unknown() -> None:
