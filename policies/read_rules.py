@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from classifiers.vocabulary import MEANINGS
 from policies.conditions import ready
 from policies.document import Path
 from policies.errors import nearest, suggest
@@ -33,7 +34,9 @@ def read_egress(part: EgressPart, models: Mapping[str, Model], notes: Notes) -> 
             localities=frozenset(entry.localities),
             regions=None if entry.regions is None else frozenset(entry.regions),
             require=frozenset(entry.require),
+            meaning_may_leave=frozenset(each.entity for each in entry.meaning_may_leave),
         )
+        _check_meanings(("egress", level.word, "meaning_may_leave"), entry, notes)
         _check_words(("egress", level.word), entry, models, notes)
         if entry.payload == "pseudonymized":
             notes.warn(("egress", level.word, "payload"), "pseudonyms are not available yet: this acts as none")
@@ -73,8 +76,19 @@ def _exceeds(above: EgressRule, below: EgressRule) -> str | None:
             return "reach any region"
         if not above.regions <= below.regions:
             return f"reach region {', '.join(sorted(above.regions - below.regions))}"
+    if below.payload == "pseudonymized" and not above.meaning_may_leave <= below.meaning_may_leave:
+        return f"leave with {', '.join(sorted(above.meaning_may_leave - below.meaning_may_leave))}"
     missing = below.require - above.require
     return f"leave without {', '.join(sorted(missing))}" if missing else None
+
+
+def _check_meanings(path: Path, entry: EgressRulePart, notes: Notes) -> None:
+    for index, each in enumerate(entry.meaning_may_leave):
+        if each.entity not in MEANINGS:
+            hint = suggest(each.entity, MEANINGS)
+            notes.problem((*path, index, "entity"), f"'{each.entity}' is not the meaning of a segment{hint}")
+    if entry.meaning_may_leave and entry.payload != "pseudonymized":
+        notes.warn(path, f"with payload {entry.payload} these meanings change nothing", at_key=True)
 
 
 def _check_words(path: Path, entry: EgressRulePart, models: Mapping[str, Model], notes: Notes) -> None:

@@ -85,6 +85,7 @@ def _assemble(file: PolicyFile, source: str, digest: str, entities: Collection[s
         on_pinned_denied=file.on_pinned_denied,
         fallback_local_unavailable=file.fallback.local_unavailable,
         headers_after_seconds=float(file.headers_after),
+        history=file.history,
     )
     check_proof(policy, notes)
     return policy

@@ -173,6 +173,13 @@ class SensitivityPart(Part):
     )
 
 
+class MeaningPart(Part):
+    """A meaning that does not keep a request at home."""
+
+    entity: Entity = Field(description="The meaning of a whole segment, such as MEDICAL.")
+    reason: Reason
+
+
 class EgressRulePart(Part):
     """What may leave at one level."""
 
@@ -180,6 +187,9 @@ class EgressRulePart(Part):
     localities: list[Literal["lan", "cloud"]] = Field(default=["cloud"], min_length=1, description="Where it may go.")
     regions: list[Word] | None = Field(default=None, min_length=1, description="Regions it may go to; absent: any.")
     require: list[Word] = Field(default=[], description="Attributes that the model must have.")
+    meaning_may_leave: list[MeaningPart] = Field(
+        default=[], description="Meanings that may leave with payload pseudonymized; any other keeps the request."
+    )
 
 
 class EgressPart(Part):
@@ -264,6 +274,10 @@ class PolicyFile(Part):
         default="refuse",
         description="When a model is asked for by name and may not be used: refuse, or answer at home.",
     )
+    history: Literal["keep_local", "drop_turns"] = Field(
+        default="keep_local",
+        description="When only earlier turns are sensitive: keep the request, or drop those turns from what leaves.",
+    )
     headers_after: float = Field(
         default=10.0,
         gt=0,
@@ -276,11 +290,10 @@ class PolicyFile(Part):
 # Keys and values that the language will have and that nothing implements yet: refused, never ignored.
 LATER_KEYS: dict[type[Part], frozenset[str]] = {
     PolicyFile: frozenset(
-        {"extends", "probes", "tenants", "limits", "budgets", "retention", "release", "notice", "history"}
+        {"extends", "probes", "tenants", "limits", "budgets", "retention", "release", "notice"}
         | {"approved_texts", "approvals", "policy"}
     ),
     ExceptionPart: frozenset({"patterns", "hashes", "salted_hashes", "expires", "expiry", "tenant"}),
-    EgressRulePart: frozenset({"meaning_may_leave"}),
     DecisionPart: frozenset({"cache", "tools", "cel", "deadline", "fallback", "retention"}),
     EscalationPart: frozenset({"hold_tokens", "max_bad_local", "max_cloud_share"}),
     CachePart: frozenset({"similarity", "threshold"}),

@@ -19,6 +19,7 @@ BackendKind = Literal["engine", "openai", "litellm"]
 Operator = Literal["at_least", "at_most", "in", "is"]
 StreamMode = Literal["before", "hold"]
 CacheMode = Literal["off", "exact"]
+History = Literal["keep_local", "drop_turns"]
 
 
 class Level(IntEnum):
@@ -112,6 +113,7 @@ class EgressRule:
     localities: frozenset[Locality] = frozenset({"cloud"})
     regions: frozenset[str] | None = None  # None: any region
     require: frozenset[str] = frozenset()
+    meaning_may_leave: frozenset[str] = frozenset()  # meanings that `pseudonymized` lets out; any other stays
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +158,7 @@ class Policy:
     on_pinned_denied: Literal["refuse", "local"] = "refuse"
     fallback_local_unavailable: Literal["refuse", "cloud"] = "refuse"
     headers_after_seconds: float = 10.0
+    history: History = "keep_local"  # when only earlier turns are sensitive
     warnings: tuple[str, ...] = ()
 
     @property

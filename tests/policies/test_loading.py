@@ -134,6 +134,7 @@ def test_a_small_policy_has_safe_defaults() -> None:
     assert (policy.cache.mode, policy.escalation.max_hops, policy.escalation.threshold) == ("off", 0, 0.0)
     assert (policy.egress, policy.rules, policy.aliases, policy.levels) == ({}, (), (), {})
     assert policy.headers_after_seconds == 10.0
+    assert policy.history == "keep_local"
     assert policy.models["home"].capabilities == {"json_mode", "json_schema", "logprobs", "n"}
     assert policy.models["home"].context == 8192
 
@@ -154,6 +155,7 @@ def test_every_other_key_arrives() -> None:
 audit: required
 on_pinned_denied: local
 headers_after: 3
+history: drop_turns
 sensitivity:
   countries: [DE, FR]
   patterns: [{name: case-number, level: internal, regex: 'C-[0-9]{6}'}]
@@ -164,6 +166,7 @@ sensitivity:
     )
     policy = load(text)
     assert (policy.audit, policy.on_pinned_denied, policy.headers_after_seconds) == ("required", "local", 3.0)
+    assert policy.history == "drop_turns"
     rules = policy.scan_rules
     assert rules.countries == ("DE", "FR")
     assert rules.patterns[0].regex == "C-[0-9]{6}"
@@ -172,6 +175,16 @@ sensitivity:
     assert rules.exemptions[1].terms == {"Ada Lovelace"}
     assert rules.digest != load(OFFLINE).scan_rules.digest
     assert rules.digest == load(text.replace("internal", "public")).scan_rules.digest
+
+
+def test_meanings_that_may_leave_arrive_and_change_nothing_but_under_pseudonyms() -> None:
+    meanings = "meaning_may_leave: [{entity: MEDICAL, reason: agreed with the ward}]"
+    text = BASE.replace("confidential: {payload: full", f"confidential: {{{meanings}, payload: pseudonymized")
+    text = text.replace("restricted: {payload: full, localities: [lan]", "restricted: {payload: none")
+    policy = load(text)
+    assert policy.egress[Level.CONFIDENTIAL].meaning_may_leave == {"MEDICAL"}
+    warnings = load(text.replace("payload: pseudonymized", "payload: full")).warnings
+    assert any("with payload full these meanings change nothing" in each for each in warnings)
 
 
 def test_a_model_gets_what_is_written_of_it() -> None:
