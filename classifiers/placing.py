@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from classifiers.haystack import Haystack, Span
 from classifiers.memory import Remembered
 from classifiers.scanner import Hit
-from classifiers.types import Exemption, Finding
-from classifiers.walk import Cell, pointer_of
+from classifiers.types import Exemption, Finding, Inner
+from classifiers.walk import Cell, Path, pointer_of
 
+_JSON = ("json",)
 _WEAK = "PHONE_NUMBER"  # digits that are also something with a check digit are that thing
 
 
@@ -88,12 +89,17 @@ def place_joins(haystack: Haystack, hits: Iterable[Hit], placed: Placed) -> None
 def findings_of(placed: Placed, cells: Sequence[Cell]) -> tuple[Finding, ...]:
     """The findings, in the order of the body; pieces of one value share a group; wrapped ones span the outer string."""
     findings: list[Finding] = []
-    seen: set[tuple[str, str, int, int, tuple[str, ...]]] = set()
+    seen: set[tuple[object, ...]] = set()
+    inside_json = {
+        _written(cells[at], item) for at in placed.inside for item in placed.inside[at] if _is_in_json(cells[at])
+    }
     group = 0
     for index in sorted(placed.inside):
         for item in placed.inside[index]:
+            if inside_json and _is_json(cells[index]) and _written(cells[index], item) in inside_json:
+                continue
             finding = _finding(item, Span(index, item.start, item.end), cells, group)
-            key = (finding.entity_type, finding.pointer, finding.start, finding.end, finding.via)
+            key = (finding.entity_type, finding.pointer, finding.start, finding.end, finding.via, finding.inner)
             if cells[index].via and key in seen:
                 continue
             seen.add(key)
@@ -108,8 +114,27 @@ def findings_of(placed: Placed, cells: Sequence[Cell]) -> tuple[Finding, ...]:
 def _finding(item: Remembered, span: Span, cells: Sequence[Cell], group: int) -> Finding:
     cell = cells[span.cell]
     start, end = (span.start, span.end) if cell.outer_length is None else (0, cell.outer_length)
+    inner = _inner(cell, span) if cell.via == _JSON else None
     pointer = pointer_of(cell.path)
-    return Finding(item.entity, pointer, cell.place, start, end, item.score, item.detector, group, cell.via)
+    return Finding(item.entity, pointer, cell.place, start, end, item.score, item.detector, group, cell.via, inner)
+
+
+def _is_json(cell: Cell) -> bool:
+    """Whether the cell is a string of the body that is JSON, as it is written there."""
+    return cell.via == _JSON and cell.place == "value" and cell.outer_length == len(cell.text)
+
+
+def _is_in_json(cell: Cell) -> bool:
+    """Whether the cell is a string or key inside such a one."""
+    return cell.via == _JSON and not _is_json(cell)
+
+
+def _written(cell: Cell, item: Remembered) -> tuple[str, Path, str]:
+    return item.entity, cell.path, cell.text[item.start : item.end]
+
+
+def _inner(cell: Cell, span: Span) -> Inner:
+    return Inner(None if _is_json(cell) else pointer_of(cell.inner), span.start, span.end)
 
 
 def _remembered(hit: Hit, span: Span) -> Remembered:

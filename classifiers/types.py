@@ -47,6 +47,18 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
+class Inner:
+    """Where a finding stands inside a string that is JSON itself, in code points: what a replacement must know.
+
+    `pointer` leads to a string inside that JSON (or to the member whose key it is); None: the text as it is written.
+    """
+
+    pointer: str | None
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One detected item, without its text. Offsets are Unicode code points of the decoded string at `pointer`."""
 
@@ -59,6 +71,7 @@ class Finding:
     detector: str
     group: int  # the pieces of one value share a group
     via: tuple[str, ...] = ()
+    inner: Inner | None = None  # set where `via` is ("json",) alone
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,7 @@ class Cell(NamedTuple):
     outer_length: int | None  # of wrapped text: the code points of the outer string
     column: int  # -1: no neighbours
     key: str  # the member's name, where it may say what the value is; else empty
+    inner: Path = None  # inside a string that is JSON: the path there
 
 
 @dataclass(slots=True)
@@ -93,6 +94,7 @@ class _Node(NamedTuple):
     where: _Where
     via: tuple[str, ...]
     outer_length: int | None
+    inner: Path = None
 
 
 class Walker:
@@ -147,7 +149,7 @@ class Walker:
             column = self._column(node.column, '"')
             self._stack.append(_Node(nested, node.path, node.depth + 1, column, "", "elsewhere", via, outer))
         hint = "" if node.key in _API_WORDS else node.key
-        self.walk.cells.append(Cell(text, node.path, "value", via, outer, node.column, hint))
+        self.walk.cells.append(Cell(text, node.path, "value", via, outer, node.column, hint, node.inner))
 
     def _nested(self, text: str, node: _Node) -> Any:
         try:
@@ -160,7 +162,8 @@ class Walker:
         if not _NUMBER_FLOOR <= abs(value) < float("inf") or value != int(value):
             return
         hint = "" if node.key in _API_WORDS else node.key
-        self.walk.cells.append(Cell(str(int(value)), node.path, "value", node.via, node.outer_length, -1, hint))
+        number = str(int(value))
+        self.walk.cells.append(Cell(number, node.path, "value", node.via, node.outer_length, -1, hint, node.inner))
 
     def _visit_object(self, value: dict[str, Any], node: _Node) -> None:
         outside = not node.via
@@ -169,17 +172,18 @@ class Walker:
         children = []
         for key, child in value.items():
             path: Path = (node.path, key) if outside else node.path
+            inner: Path = None if outside else (node.inner, key)
             if outside:
                 self.walk.texts.add(key)
             if key and key not in _API_WORDS:
-                self.walk.cells.append(Cell(key, path, "key", node.via, node.outer_length, -1, ""))
+                self.walk.cells.append(Cell(key, path, "key", node.via, node.outer_length, -1, "", inner))
             column = node.column
             if key in _FIXED_VALUES and isinstance(child, str):
                 column = -1
             elif key not in _TRANSPARENT:
                 column = self._column(column, key)
             where = _below(node.where, key)
-            children.append(_Node(child, path, node.depth + 1, column, key, where, node.via, node.outer_length))
+            children.append(_Node(child, path, node.depth + 1, column, key, where, node.via, node.outer_length, inner))
         self._stack.extend(reversed(children))
 
     def _visit_list(self, value: list[Any], node: _Node) -> None:
@@ -194,10 +198,11 @@ class Walker:
         children = []
         for index, item in enumerate(value):
             path: Path = (node.path, index) if not node.via else node.path
+            inner: Path = (node.inner, index) if node.via else None
             if where == "part" and not isinstance(item, dict | str):
                 self._report("unknown_part", path, type(item).__name__)
             children.append(
-                _Node(item, path, node.depth + 1, node.column, node.key, where, node.via, node.outer_length)
+                _Node(item, path, node.depth + 1, node.column, node.key, where, node.via, node.outer_length, inner)
             )
         self._stack.extend(reversed(children))
 

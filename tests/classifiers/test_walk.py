@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from classifiers.types import Finding
+from classifiers.types import Finding, Inner
 from classifiers.walk import MAX_NODES, Walker, strings_of
 
 CARD = "4111 1111 1111 1111"
@@ -87,6 +87,20 @@ async def test_json_inside_a_string_reports_the_whole_outer_string(scan: Scan) -
     finding = only((await scan(body)).findings)
     assert finding.pointer == "/messages/0/tool_calls/0/function/arguments"
     assert (finding.start, finding.end, finding.via) == (0, len(arguments), ("json",))
+
+
+async def test_a_finding_in_json_inside_a_string_says_where_in_it_for_those_who_replace(scan: Scan) -> None:
+    text = '{"to": [{"m/ail": "write \\u0074o jo@example.com"}], "jo@example.org": 1}'
+    inner = {(finding.place, finding.inner) for finding in (await scan(chat(text))).findings}
+    assert inner == {("value", Inner("/to/0/m~1ail", 9, 23)), ("key", Inner("/jo@example.org", 0, 14))}
+
+
+async def test_each_value_of_json_in_a_string_is_told_from_the_others(scan: Scan) -> None:
+    text = '{"a": "jo@example.com", "b": 4111111111111111}'
+    findings = (await scan(chat(text))).findings
+    assert {finding.inner for finding in findings} == {Inner("/a", 0, 14), Inner("/b", 0, 16)}
+    mail = only((await scan(chat("jo@example.com"))).findings)
+    assert mail.inner is None
 
 
 async def test_json_inside_json_with_escapes_is_unwrapped_to_the_end(scan: Scan) -> None:
