@@ -68,6 +68,16 @@ class Haystack:
                 spans.append(_span(entry, first, last))
         return spans
 
+    def borders(self, start: int, end: int) -> list[int]:
+        """Where one string begins right behind another inside bytes `start` to `end`."""
+        found = []
+        index = bisect_right(self._starts, start)
+        while index < len(self.entries) and self.entries[index].start < end:
+            if self.entries[index - 1].end == self.entries[index].start:
+                found.append(self.entries[index].start)
+            index += 1
+        return found
+
     def _count(self, start: int, end: int) -> int:
         """Code points in a stretch of the bytes."""
         if self._is_ascii:

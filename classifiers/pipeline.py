@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from classifiers.approving import Approver, unapproved
 from classifiers.boundary import Failure, attempt
+from classifiers.exempting import IsExempt, exempting
 from classifiers.haystack import Haystack, lay_out, lay_out_joins
 from classifiers.memory import ScanMemory
-from classifiers.placing import Placed, findings_of, place, place_joins
+from classifiers.placing import Placed, findings_of, place, place_joins, without_approved
 from classifiers.process import ScanProcess, ScanProcessDied
 from classifiers.registry import DETECTORS, SIGNALS, SignalSpec
 from classifiers.scanner import Report, Scanner, construct
@@ -80,6 +82,7 @@ class _Job:
     keys: dict[int, bytes] = field(default_factory=dict)  # cells to remember afterwards
     placed: Placed = field(default_factory=Placed)
     unknowns: list[Unknown] = field(default_factory=list)
+    approved: frozenset[int] = frozenset()  # cells that stand in texts which the policy approves
     result: Scan = field(default_factory=Scan)
 
     @property
@@ -92,7 +95,7 @@ class Pipeline:
 
     Budgets are in milliseconds, `per_kb_ms` for each KB of the body's strings. `clock` and `work` count seconds.
     `detectors` and `signals` are tables as in `registry`; constructors run here, once. `memory_bytes=0` remembers
-    nothing.
+    nothing. `approval_key` is what the policy's approved texts were digested with: without it none is approved.
     """
 
     def __init__(
@@ -105,7 +108,9 @@ class Pipeline:
         detectors: Mapping[str, str] = DETECTORS,
         signals: Mapping[str, SignalSpec] = SIGNALS,
         memory_bytes: int = 16 << 20,
+        approval_key: bytes = b"",
     ) -> None:
+        self._approver = Approver(approval_key) if approval_key else None
         self._budget, self._per_byte = budget_ms / 1000, per_kb_ms / 1000 / 1024
         self._clock, self._work = clock, work
         self._scanner = Scanner(detectors)
@@ -180,6 +185,8 @@ class Pipeline:
         while not walker.step(_SLICE_NODES):
             await job.timer.give_way()
         job.walk = walker.walk
+        if self._approver is not None and rules.approvals:
+            job.approved = self._approver.approved(body, job.walk.cells, rules.approvals)
         job.size = sum(len(cell.text) for cell in job.walk.cells)
         job.timer.limit = self._budget + self._per_byte * job.size
         singles, joins = await _run(job.is_large, self._lay_out, job)
@@ -234,8 +241,9 @@ class Pipeline:
     def _place(self, job: _Job, singles: Haystack, joins: Haystack, reports: list[Report]) -> None:
         failed, unread = bool(job.unknowns), set()
         if len(reports) == 2:
-            place(singles, reports[0].hits, job.rules.exemptions, job.placed)
-            place_joins(joins, reports[1].hits, job.placed)
+            is_exempt = _is_exempt(job)
+            place(singles, reports[0].hits, is_exempt, job.placed)
+            place_joins(joins, reports[1].hits, is_exempt, job.placed)
             unread = self._note_unread(job, singles, reports[0]) | self._note_unread(job, joins, reports[1])
         if not failed:
             anew = unread | {span.cell for _, spans in job.placed.across for span in spans}
@@ -243,6 +251,9 @@ class Pipeline:
                 if index not in anew:
                     self._memory.put(key, tuple(job.placed.inside.get(index, ())))
         unknowns = tuple(dict.fromkeys((*job.walk.unknowns, *job.unknowns)))
+        if job.approved:  # only now: what is remembered does not depend on where a text stands
+            job.placed = without_approved(job.placed, job.approved)
+            unknowns = unapproved(unknowns, job.walk.cells, job.approved)
         job.result = Scan(findings_of(job.placed, job.walk.cells), unknowns, frozenset(job.walk.texts))
 
     def _note_unread(self, job: _Job, haystack: Haystack, report: Report) -> set[int]:
@@ -268,6 +279,15 @@ class Pipeline:
             return Signal(name, error="timeout")
         await job.timer.give_way()
         return measured if isinstance(measured, Signal) else Signal(name, error="TypeError")
+
+
+def _is_exempt(job: _Job) -> IsExempt:
+    """What the policy says is no finding for this tenant; nothing, should that fail."""
+    made = attempt(exempting, job.rules.exemptions) if job.rules.exemptions else None
+    if made is None or isinstance(made, Failure):
+        return lambda entity, text: False
+    covers, tenant = made.covers, job.tenant
+    return lambda entity, text: covers(entity, text, tenant)
 
 
 async def _run(many: bool, work: Callable[..., _T], *arguments: Any) -> _T:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from classifiers.exempting import IsExempt
 from classifiers.haystack import Haystack, Span
 from classifiers.memory import Remembered
 from classifiers.scanner import Hit
-from classifiers.types import Exemption, Finding, Inner
+from classifiers.types import Finding, Inner
 from classifiers.walk import Cell, Path, pointer_of
 
 _JSON = ("json",)
@@ -61,20 +62,20 @@ def _without_weak(hits: list[Hit], strong: list[tuple[int, int]]) -> list[Hit]:
     return kept
 
 
-def place(haystack: Haystack, hits: Iterable[Hit], exemptions: Sequence[Exemption], placed: Placed) -> None:
+def place(haystack: Haystack, hits: Iterable[Hit], is_exempt: IsExempt, placed: Placed) -> None:
     """Add what was found in the haystack of single strings."""
     for hit in settle(hits):
         spans = haystack.place(hit.start, hit.end)
         if len({span.cell for span in spans}) > 1:
             placed.across.append((_remembered(hit, spans[0]), tuple(spans)))
-        elif spans and not _is_exempt(haystack, hit, exemptions):
+        elif spans and not is_exempt(hit.entity, _text(haystack, hit.start, hit.end)):
             whole = Span(spans[0].cell, spans[0].start, spans[-1].end)
             items = placed.inside.setdefault(whole.cell, [])
             if whole.cell not in haystack.viewed or not _is_shown(items, whole, hit.entity):
                 items.append(_remembered(hit, whole))
 
 
-def place_joins(haystack: Haystack, hits: Iterable[Hit], placed: Placed) -> None:
+def place_joins(haystack: Haystack, hits: Iterable[Hit], is_exempt: IsExempt, placed: Placed) -> None:
     """Add what was found in the haystack of joins, where it crosses a border and is not one string's item repeated."""
     seen: set[tuple[str, tuple[Span, ...]]] = set()
     for hit in settle(hits):
@@ -82,7 +83,8 @@ def place_joins(haystack: Haystack, hits: Iterable[Hit], placed: Placed) -> None
         if len({span.cell for span in spans}) < 2 or (hit.entity, spans) in seen:
             continue
         seen.add((hit.entity, spans))
-        if not any(_overlaps(hit.entity, span, placed.inside.get(span.cell, ())) for span in spans):
+        is_repeat = any(_overlaps(hit.entity, span, placed.inside.get(span.cell, ())) for span in spans)
+        if not is_repeat and not _is_exempt_join(haystack, hit, is_exempt):
             placed.across.append((_remembered(hit, spans[0]), spans))
 
 
@@ -150,17 +152,36 @@ def _overlaps(entity: str, span: Span, items: Iterable[Remembered]) -> bool:
     return any(item.entity == entity and item.start < span.end and span.start < item.end for item in items)
 
 
-def _is_exempt(haystack: Haystack, hit: Hit, exemptions: Sequence[Exemption]) -> bool:
-    """Whether the policy says that this very text is no finding. Never for a secret."""
-    if not exemptions or hit.entity == "SECRET":
-        return False
-    text = haystack.data[hit.start : hit.end].decode("utf-8", "replace").casefold()
-    for exemption in exemptions:
-        if exemption.entity != hit.entity:
-            continue
-        if any(text == term.casefold() for term in exemption.terms):
-            return True
-        _, at, domain = text.rpartition("@")
-        if at and any(domain == allowed.casefold() for allowed in exemption.domains):
+def _text(haystack: Haystack, start: int, end: int) -> str:
+    return haystack.data[start:end].decode("utf-8", "replace")
+
+
+def _is_exempt_join(haystack: Haystack, hit: Hit, is_exempt: IsExempt) -> bool:
+    """Whether what crosses a border is exempt, or is an exempt value with a word of its neighbour run into it.
+
+    The latter only between two letters: `a@example.com` and `Hello`, but not `a@example.com` and `.au`.
+    """
+    if is_exempt(hit.entity, _text(haystack, hit.start, hit.end)):
+        return True
+    for border in haystack.borders(hit.start, hit.end):
+        between = haystack.data[border - 1 : border + 1]
+        if between.isalpha() and (
+            is_exempt(hit.entity, _text(haystack, hit.start, border))
+            or is_exempt(hit.entity, _text(haystack, border, hit.end))
+        ):
             return True
     return False
+
+
+def without_approved(placed: Placed, approved: frozenset[int]) -> Placed:
+    """Without what stands in approved texts, but for secrets; what reaches out of such a text stays."""
+    inside = {
+        index: [item for item in items if item.entity == "SECRET"] if index in approved else items
+        for index, items in placed.inside.items()
+    }
+    across = [
+        (item, spans)
+        for item, spans in placed.across
+        if item.entity == "SECRET" or not all(span.cell in approved for span in spans)
+    ]
+    return Placed(inside, across)

@@ -169,7 +169,9 @@ def _write(stream: Any, value: Any) -> None:
 def _rules_to_json(rules: ScanRules) -> dict[str, Any]:
     """What the detectors need of the rules; exemptions are applied where the findings are placed."""
     return {
-        "dictionaries": [[entry.name, entry.terms] for entry in rules.dictionaries],
+        "dictionaries": [
+            [entry.name, entry.terms, entry.hashes, entry.salt, entry.words] for entry in rules.dictionaries
+        ],
         "patterns": [[entry.name, entry.regex] for entry in rules.patterns],
         "countries": rules.countries,
         "digest": rules.digest,
@@ -178,7 +180,10 @@ def _rules_to_json(rules: ScanRules) -> dict[str, Any]:
 
 def _rules_from_json(value: dict[str, Any]) -> ScanRules:
     return ScanRules(
-        dictionaries=tuple(Dictionary(name, tuple(terms)) for name, terms in value["dictionaries"]),
+        dictionaries=tuple(
+            Dictionary(name, tuple(terms), tuple(hashes), salt, words)
+            for name, terms, hashes, salt, words in value["dictionaries"]
+        ),
         patterns=tuple(Pattern(name, regex) for name, regex in value["patterns"]),
         countries=tuple(value["countries"]),
         digest=value["digest"],

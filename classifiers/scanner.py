@@ -17,6 +17,7 @@ import re2
 
 from classifiers.boundary import Failure, attempt
 from classifiers.detectors.base import Detector, Piece
+from classifiers.detectors.hashed_terms import HashedTermDetector
 from classifiers.detectors.terms import TermDetector
 from classifiers.types import Gap, ScanRules, UnknownKind
 
@@ -164,11 +165,16 @@ class Scanner:
         """The policy's terms, compiled once a policy; or the error that stands in their place."""
         key = (rules.digest, ScanRules() if rules.digest else rules)
         if key not in self._terms:
-            bank = attempt(lambda: _Bank([TermDetector(rules)]))
+            bank = attempt(_policy_bank, rules)
             self._terms[key] = f"policy: {bank.error}" if isinstance(bank, Failure) else bank
             while len(self._terms) > _KEPT_RULES:
                 self._terms.popitem(last=False)
         return self._terms[key]
+
+
+def _policy_bank(rules: ScanRules) -> _Bank:
+    hashed = [HashedTermDetector(dictionary) for dictionary in rules.dictionaries if dictionary.hashes]
+    return _Bank([TermDetector(rules), *hashed])
 
 
 def construct(where: str) -> Any:

@@ -8,6 +8,7 @@ from typing import Literal
 
 Place = Literal["value", "key"]
 Band = Literal["easy", "medium", "hard"]
+ApprovalKind = Literal["system", "tool", "signature", "any"]  # where an approved text may stand
 
 # Everything that can make a part of a request unreadable to the detectors. Each counts as `restricted`
 # unless the policy lowers that kind by name (`sensitivity.on_unknown`).
@@ -117,10 +118,16 @@ class Signals:
 
 @dataclass(frozen=True, slots=True)
 class Dictionary:
-    """An admin's list of exact terms; a hit is a finding whose entity type is the dictionary's name."""
+    """An admin's list of exact terms; a hit is a finding whose entity type is the dictionary's name.
+
+    `hashes` are salted SHA-256 digests (hex, `classifiers.values`) of terms of up to `words` words, all with one salt.
+    """
 
     name: str
-    terms: tuple[str, ...]
+    terms: tuple[str, ...] = ()
+    hashes: tuple[str, ...] = ()
+    salt: str = ""
+    words: int = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +139,36 @@ class Pattern:
 
 
 @dataclass(frozen=True, slots=True)
+class SaltedHash:
+    """A value that must not stand in a file: SHA-256 (hex) of its comparable form, with a salt."""
+
+    salt: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Exemption:
-    """What is not a finding here: the whole matched text must be one of `terms`, or an address at one of `domains`."""
+    """What is not a finding here, for one tenant or for all.
+
+    The whole matched text must be one of `terms`, an address at one of `domains`, what one of the RE2 `patterns`
+    matches, or have one of `hashes`.
+    """
 
     entity: str
     reason: str
     terms: frozenset[str] = frozenset()
     domains: frozenset[str] = frozenset()
+    patterns: tuple[str, ...] = ()
+    hashes: frozenset[SaltedHash] = frozenset()
+    tenant: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A whole text that an admin has looked at, by its keyed digest: but for secrets, nothing in it is a finding."""
+
+    digest: str
+    kind: ApprovalKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,5 +178,6 @@ class ScanRules:
     dictionaries: tuple[Dictionary, ...] = ()
     patterns: tuple[Pattern, ...] = ()
     exemptions: tuple[Exemption, ...] = ()
+    approvals: tuple[Approval, ...] = ()
     countries: tuple[str, ...] = ()
     digest: str = ""

@@ -10,18 +10,14 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-import re2
-
-from classifiers.detectors.terms import pattern_error
-from classifiers.types import Dictionary, Exemption, Pattern, ScanRules
+from classifiers.types import Approval, Dictionary, Exemption, Pattern, ScanRules
+from policies.calendar import Calendar
 from policies.document import Path
-from policies.errors import suggest
 from policies.notes import Notes
-from policies.shape import ExceptionPart, PatternPart, SensitivityPart
+from policies.read_exceptions import SECRET, read_approvals, read_exceptions, salted
+from policies.read_words import check_entity, check_pattern
+from policies.shape import DictionaryPart, PolicyFile, SensitivityPart
 from policies.types import Level
-
-SECRET = "SECRET"  # noqa: S105  # an entity type
-_WITH_DOMAINS = ("EMAIL_ADDRESS", "URL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,29 +30,28 @@ class Sensitivity:
     rules: ScanRules
 
 
-def read_sensitivity(part: SensitivityPart, entities: Collection[str], notes: Notes) -> Sensitivity:
+def read_sensitivity(file: PolicyFile, entities: Collection[str], notes: Notes, calendar: Calendar) -> Sensitivity:
     """Compile the part. `entities` are the types that the loaded detectors can produce."""
+    part = file.sensitivity
     own = _own_names(part, notes)
     levels = _levels(part, own, notes)
     known = {*entities, *own}
     for word in ("public", "internal", "confidential", "restricted"):
         for index, entity in enumerate(getattr(part.levels, word)):
-            _check_entity(("sensitivity", "levels", word, index), entity, known, notes)
+            check_entity(("sensitivity", "levels", word, index), entity, known, notes)
     for entity in part.min_score:
-        _check_entity(("sensitivity", "min_score", entity), entity, known, notes, at_key=True)
-    for index, exception in enumerate(part.exceptions):
-        _check_exception(("sensitivity", "exceptions", index), exception, known, notes)
+        check_entity(("sensitivity", "min_score", entity), entity, known, notes, at_key=True)
     for index, pattern in enumerate(part.patterns):
-        _check_pattern(("sensitivity", "patterns", index, "regex"), pattern, notes)
+        check_pattern(("sensitivity", "patterns", index, "regex"), pattern.regex, notes)
     for index, dictionary in enumerate(part.dictionaries):
-        for position, term in enumerate(dictionary.terms):
-            if len(term.strip()) < 2:
-                notes.problem(("sensitivity", "dictionaries", index, "terms", position), "a term of blanks")
+        _check_dictionary(("sensitivity", "dictionaries", index), dictionary, notes)
+    exemptions = read_exceptions(part.exceptions, own, entities, notes, calendar)
+    approvals = read_approvals(file.approved_texts, notes, calendar)
     return Sensitivity(
         levels=levels,
         min_score={entity: float(score) for entity, score in part.min_score.items()},
         on_unknown={kind: _level(entry.counts_as) for kind, entry in part.on_unknown.items()},
-        rules=_scan_rules(part),
+        rules=_scan_rules(part, exemptions, approvals),
     )
 
 
@@ -93,58 +88,49 @@ def _levels(part: SensitivityPart, own: dict[str, Level], notes: Notes) -> dict[
     return {**levels, **own}
 
 
-def _check_entity(path: Path, entity: str, known: Collection[str], notes: Notes, *, at_key: bool = False) -> None:
-    if entity not in known:
-        hint = suggest(entity, known, cutoff=0.8)  # entity types have long words in common
-        notes.warn(path, f"no loaded detector produces '{entity}'{hint}", at_key=at_key)
+def _check_dictionary(path: Path, part: DictionaryPart, notes: Notes) -> None:
+    if part.terms is None and part.hashes is None:
+        notes.problem(path, f"'{part.name}' needs 'terms' or 'hashes'")
+    for position, term in enumerate(part.terms or ()):
+        if len(term.strip()) < 2:
+            notes.problem((*path, "terms", position), "a term of blanks")
+    salts = [salted(each).salt for each in part.hashes or ()]
+    for position, salt in enumerate(salts):
+        if salt != salts[0]:
+            where = (*path, "hashes", position)
+            notes.problem(where, "a dictionary has one salt: gatehouse policy hash --salt with that of the first")
 
 
-def _check_exception(path: Path, part: ExceptionPart, known: Collection[str], notes: Notes) -> None:
-    if part.entity == SECRET:
-        notes.problem((*path, "entity"), "a SECRET is never excepted")
-    _check_entity((*path, "entity"), part.entity, known, notes)
-    if part.terms is None and part.domains is None:
-        notes.problem(path, "an exception needs 'terms' or 'domains'")
-    if part.domains is not None and part.entity not in _WITH_DOMAINS:
-        notes.problem((*path, "domains"), f"'domains' is for {' and '.join(_WITH_DOMAINS)} only", at_key=True)
-
-
-def _check_pattern(path: Path, part: PatternPart, notes: Notes) -> None:
-    error = pattern_error(part.regex)
-    if error is not None:
-        notes.problem(path, f"not an RE2 pattern: {_re2_words(error)}")
-    elif re2.search(part.regex, "") is not None:
-        notes.problem(path, "this pattern matches the empty text, so it would find everything")
-
-
-def _re2_words(error: str) -> str:
-    cause, _, what = error.partition(": ")
-    if cause == "invalid perl operator" and what.startswith("(?"):
-        return "look-around is not available; match the value itself"
-    if cause == "invalid escape sequence":
-        return f"{what} is not available (RE2 has no back-references)"
-    return cause
-
-
-def _scan_rules(part: SensitivityPart) -> ScanRules:
+def _scan_rules(part: SensitivityPart, exemptions: tuple[Exemption, ...], approvals: tuple[Approval, ...]) -> ScanRules:
     rules = ScanRules(
-        dictionaries=tuple(Dictionary(each.name, tuple(each.terms)) for each in part.dictionaries),
+        dictionaries=tuple(_dictionary(each) for each in part.dictionaries),
         patterns=tuple(Pattern(each.name, each.regex) for each in part.patterns),
-        exemptions=tuple(
-            Exemption(each.entity, each.reason, frozenset(each.terms or ()), frozenset(each.domains or ()))
-            for each in part.exceptions
-        ),
+        exemptions=exemptions,
+        approvals=approvals,
         countries=tuple(part.countries),
     )
     return replace(rules, digest=_digest(rules))
 
 
+def _dictionary(part: DictionaryPart) -> Dictionary:
+    hashes = [salted(each) for each in part.hashes or ()]
+    salt = hashes[0].salt if hashes else ""
+    return Dictionary(part.name, tuple(part.terms or ()), tuple(each.digest for each in hashes), salt, part.words)
+
+
 def _digest(rules: ScanRules) -> str:
     """SHA-256 of what changes what is found: levels and reasons do not."""
     content = [
-        [[each.name, each.terms] for each in rules.dictionaries],
+        [[each.name, each.terms, each.hashes, each.salt, each.words] for each in rules.dictionaries],
         [[each.name, each.regex] for each in rules.patterns],
-        [[each.entity, sorted(each.terms), sorted(each.domains)] for each in rules.exemptions],
+        [
+            [
+                *(each.entity, sorted(each.terms), sorted(each.domains), each.patterns),
+                *(sorted((hashed.salt, hashed.digest) for hashed in each.hashes), each.tenant),
+            ]
+            for each in rules.exemptions
+        ],
+        [[each.digest, each.kind] for each in rules.approvals],
         rules.countries,
     ]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()

@@ -10,15 +10,18 @@ import json
 import sys
 from collections.abc import Collection
 from dataclasses import replace
+from datetime import UTC, date, datetime
 
 from pydantic import ValidationError
 
 from classifiers.registry import producible_entities
+from policies.calendar import Calendar
 from policies.complaints import complaints
 from policies.document import decode, parse
 from policies.editors import json_schema
 from policies.errors import PolicyError
 from policies.lawful import lawful_payload
+from policies.loosenings import loosenings
 from policies.notes import Notes
 from policies.proof import reachable, violations
 from policies.read_models import read_aliases, read_defaults, read_models, read_networks
@@ -32,13 +35,16 @@ __all__ = ["PolicyError", "compile_policy", "load_policy"]
 
 
 def load_policy(name: str) -> Policy:
-    """The policy of a recipe's name or a file. Raises `PolicyError`."""
+    """The policy of a recipe's name or a file, as it is today. Raises `PolicyError`."""
     data, source = read_source(name)
-    return compile_policy(decode(data, source), source)
+    return compile_policy(decode(data, source), source, today=datetime.now(UTC).date())
 
 
-def compile_policy(text: str, source: str, entities: Collection[str] | None = None) -> Policy:
+def compile_policy(
+    text: str, source: str, entities: Collection[str] | None = None, *, today: date | None = None
+) -> Policy:
     """The policy that `text` is. `source` names it in messages; `entities` are those that detectors can produce.
+    What expires by `today` is void and a warning; without a day, whatever expires at all is.
 
     Raises `PolicyError` with every problem, each as `file:line:column: what is wrong`.
     """
@@ -49,17 +55,19 @@ def compile_policy(text: str, source: str, entities: Collection[str] | None = No
         raise PolicyError(source, complaints(error, document)) from None
     notes = Notes(document, source)
     known = producible_entities() if entities is None else entities
-    policy = _assemble(file, source, _digest(document.value), known, notes)
+    policy = _assemble(file, source, _digest(document.value), known, notes, Calendar(today))
     _warn(policy, notes)
     return replace(policy, warnings=notes.warnings)
 
 
-def _assemble(file: PolicyFile, source: str, digest: str, entities: Collection[str], notes: Notes) -> Policy:
+def _assemble(
+    file: PolicyFile, source: str, digest: str, entities: Collection[str], notes: Notes, calendar: Calendar
+) -> Policy:
     networks = read_networks(file, notes)
     models = read_models(file, networks, notes)
     default_local, default_cloud = read_defaults(file, models, notes)
     aliases = read_aliases(file, models, notes)
-    sensitivity = read_sensitivity(file.sensitivity, entities, notes)
+    sensitivity = read_sensitivity(file, entities, notes, calendar)
     egress = read_egress(file.egress, models, notes)
     rules = read_rules(file, models, notes)
     notes.raise_problems()
@@ -86,6 +94,8 @@ def _assemble(file: PolicyFile, source: str, digest: str, entities: Collection[s
         fallback_local_unavailable=file.fallback.local_unavailable,
         headers_after_seconds=float(file.headers_after),
         history=file.history,
+        loosenings=loosenings(file, calendar),
+        next_expiry=calendar.next_expiry,
     )
     check_proof(policy, notes)
     return policy

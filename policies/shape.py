@@ -21,6 +21,9 @@ VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]{0,127}$"
 COUNTRY = r"^[A-Z]{2}$"
 DOMAIN = r"^[a-z0-9-]+(\.[a-z0-9-]+)+$"
 ALIAS = r"^[!-)+-~]*\*?$"
+DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+HASH = r"^sha256:[A-Za-z0-9_-]{8,64}:[0-9a-f]{64}$"
+DIGEST = r"^[0-9a-f]{8}:[0-9a-f]{32}$"
 
 PATTERN_WORDS = {
     NAME: "up to 64 letters, digits and . _ : / @ + -, beginning with a letter or digit",
@@ -31,6 +34,9 @@ PATTERN_WORDS = {
     COUNTRY: "an ISO 3166 country code of two capital letters",
     DOMAIN: "a lower-case domain such as example.com",
     ALIAS: "a model name, with at most one * and that at its end",
+    DATE: "a date such as 2027-01-31",
+    HASH: "sha256:SALT:DIGEST, as `gatehouse policy hash` makes it",
+    DIGEST: "what `gatehouse policy approve-text` wrote",
 }
 
 Locality = Literal["local", "lan", "cloud"]
@@ -43,6 +49,11 @@ Unit = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Address = Annotated[str, Field(min_length=1, max_length=2000)]
 FilePath = Annotated[str, Field(min_length=1, max_length=4000)]
 Variable = Annotated[str, Field(pattern=VARIABLE)]
+Hash = Annotated[str, Field(pattern=HASH)]
+Regex = Annotated[str, Field(min_length=1, max_length=2000)]
+Expiry = Annotated[
+    str | None, Field(pattern=DATE, description="The first day (UTC) on which this no longer counts, as 2027-01-31.")
+]
 
 
 class Part(BaseModel):
@@ -129,7 +140,17 @@ class ExceptionPart(Part):
     domains: list[Annotated[str, Field(pattern=DOMAIN, max_length=253)]] | None = Field(
         default=None, min_length=1, description="The matched address must be at one of these."
     )
+    patterns: list[Regex] | None = Field(
+        default=None, min_length=1, description="RE2; one of these must match the whole matched text."
+    )
+    hashes: list[Hash] | None = Field(
+        default=None, min_length=1, description="For values that must not stand in a file: gatehouse policy hash."
+    )
     reason: Reason
+    expires: Expiry = None
+    tenant: Annotated[str, Field(pattern=NAME)] | None = Field(
+        default=None, description="Only for this tenant; absent: for all."
+    )
 
 
 class DictionaryPart(Part):
@@ -137,9 +158,16 @@ class DictionaryPart(Part):
 
     name: Entity = Field(description="What a hit is called: an entity type of its own.")
     level: LevelWord = Field(description="The level of a hit.")
-    terms: list[Annotated[str, Field(min_length=2, max_length=500)]] = Field(
-        min_length=1, max_length=20_000, description="Whole words, in any case."
+    terms: list[Annotated[str, Field(min_length=2, max_length=500)]] | None = Field(
+        default=None, min_length=1, max_length=20_000, description="Whole words, in any case."
     )
+    hashes: list[Hash] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=20_000,
+        description="For terms that must not stand in a file, all with one salt: gatehouse policy hash.",
+    )
+    words: int = Field(default=4, ge=1, le=8, description="How many words the longest of the hashed terms has.")
 
 
 class PatternPart(Part):
@@ -155,6 +183,21 @@ class OnUnknownPart(Part):
 
     counts_as: LevelWord = Field(description="Its level; without this entry it is restricted.")
     reason: Reason
+
+
+class ApprovedTextPart(Part):
+    """A whole text that somebody has looked at; `gatehouse policy approve-text` writes it."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200)] = Field(description="What the text is; for readers.")
+    digest: Annotated[str, Field(pattern=DIGEST)] = Field(
+        description="Keyed with this installation's secret: nobody can try texts against it."
+    )
+    kind: Literal["system", "tool", "signature", "any"] = Field(
+        description="Where the text may stand: system prompts, tools, sealed members, or anywhere."
+    )
+    reason: Reason
+    approved: Annotated[str, Field(pattern=DATE)] = Field(description="When, as 2026-11-27.")
+    expires: Expiry = None
 
 
 class SensitivityPart(Part):
@@ -258,6 +301,9 @@ class PolicyFile(Part):
     )
     networks: NetworksPart = Field(default=NetworksPart(), description="Address ranges.")
     sensitivity: SensitivityPart = Field(default=SensitivityPart(), description="What makes a request sensitive.")
+    approved_texts: list[ApprovedTextPart] = Field(
+        default=[], max_length=2000, description="Whole texts in which nothing but a SECRET is a finding."
+    )
     egress: EgressPart = Field(default=EgressPart(), description="What may leave at each level.")
     decisions: list[DecisionPart] = Field(
         default=[], description="Forbids first, all of them; then the highest-priority lawful route; none: local."
@@ -291,9 +337,8 @@ class PolicyFile(Part):
 LATER_KEYS: dict[type[Part], frozenset[str]] = {
     PolicyFile: frozenset(
         {"extends", "probes", "tenants", "limits", "budgets", "retention", "release", "notice"}
-        | {"approved_texts", "approvals", "policy"}
+        | {"approvals", "policy"}
     ),
-    ExceptionPart: frozenset({"patterns", "hashes", "salted_hashes", "expires", "expiry", "tenant"}),
     DecisionPart: frozenset({"cache", "tools", "cel", "deadline", "fallback", "retention"}),
     EscalationPart: frozenset({"hold_tokens", "max_bad_local", "max_cloud_share"}),
     CachePart: frozenset({"similarity", "threshold"}),

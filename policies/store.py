@@ -11,7 +11,7 @@ import logging
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from policies.document import decode
 from policies.errors import PolicyError
@@ -49,19 +49,27 @@ class _Loaded:
     policy: Policy
     text: str
     file_digest: str
+    day: date
     at: str
 
 
 class PolicyStore:
     """One policy by a recipe's name or a file's path. `load` first; then `reload` and `watch`.
 
+    `today` tells the day: what the policy lets pass until a day stops when it comes, without a change of the file.
     Everything in force is one reference, replaced whole: readers in other threads never see half of a change.
     """
 
-    def __init__(self, name: str, check: Callable[[Policy], None] = lambda policy: None) -> None:
+    def __init__(
+        self,
+        name: str,
+        check: Callable[[Policy], None] = lambda policy: None,
+        today: Callable[[], date] = lambda: datetime.now(UTC).date(),
+    ) -> None:
         """`check` raises `PolicyError` for a policy that is good in itself but cannot be served here."""
         self._name = name
         self._check = check
+        self._today = today
         self._loaded: _Loaded | None = None
         self._seen: str | None = None
         self._error: str | None = None
@@ -76,6 +84,11 @@ class PolicyStore:
     def text(self) -> str:
         """The text of the policy in force, for processes that compile it themselves."""
         return self._in_force.text
+
+    @property
+    def day(self) -> date:
+        """The day that the policy in force was compiled for."""
+        return self._in_force.day
 
     @property
     def status(self) -> PolicyStatus:
@@ -126,6 +139,8 @@ class PolicyStore:
         """
         while True:
             await asyncio.sleep(poll_seconds)
+            if self._has_expired():
+                await on_change(await asyncio.to_thread(self._take_day))
             seen, error = await asyncio.to_thread(self._look)
             if seen == self._seen and (seen is not None or error == self._error):
                 continue
@@ -133,6 +148,17 @@ class PolicyStore:
             if (seen, error) != await asyncio.to_thread(self._look):
                 continue
             await on_change(await asyncio.to_thread(self.reload))
+
+    def _has_expired(self) -> bool:
+        expiry = self._in_force.policy.next_expiry
+        return expiry is not None and expiry <= self._today()
+
+    def _take_day(self) -> Policy:
+        """What is in force, as it is today: also while the file is a bad one, and whatever else has changed here."""
+        with self._one_at_a_time:
+            day = self._today()
+            policy = compile_policy(self._in_force.text, self._name, today=day)
+            return self._settle(policy, self._in_force.text, self._in_force.file_digest, day)
 
     def _look(self) -> tuple[str | None, str | None]:
         """The digest of the file as it is now, or why it cannot be read."""
@@ -143,11 +169,14 @@ class PolicyStore:
 
     def _put_in_force(self, data: bytes) -> Policy:
         self._seen = _digest(data)
-        text = decode(data, self._name)
-        policy = compile_policy(text, self._name)
+        text, day = decode(data, self._name), self._today()
+        policy = compile_policy(text, self._name, today=day)
         self._check(policy)
-        self._loaded = _Loaded(policy, text, self._seen, datetime.now(UTC).isoformat(timespec="milliseconds"))
         self._error = None
+        return self._settle(policy, text, self._seen, day)
+
+    def _settle(self, policy: Policy, text: str, file_digest: str, day: date) -> Policy:
+        self._loaded = _Loaded(policy, text, file_digest, day, datetime.now(UTC).isoformat(timespec="milliseconds"))
         for warning in policy.warnings:
             log.warning("%s", warning)
         log.info("policy %s in force (%s)", policy.label, self._name)

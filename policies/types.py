@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from enum import IntEnum
 from typing import Literal
 
@@ -117,6 +118,16 @@ class EgressRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Loosening:
+    """One thing that a policy lets pass although detectors or caution would hold it back. Never holds a value."""
+
+    path: str  # as `sensitivity.exceptions[0]`
+    what: str
+    reason: str
+    expires: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class EscalationPolicy:
     """When a local answer is not good enough, and whether a stream waits for that judgement."""
 
@@ -160,6 +171,8 @@ class Policy:
     headers_after_seconds: float = 10.0
     history: History = "keep_local"  # when only earlier turns are sensitive
     warnings: tuple[str, ...] = ()
+    loosenings: tuple[Loosening, ...] = ()
+    next_expiry: date | None = None  # the first day on which less is let pass than today
 
     @property
     def label(self) -> str:

@@ -13,6 +13,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import cast
 
@@ -85,7 +86,11 @@ class Worker:
         keys = load_keys(settings.state_dir)
         self.running = RunningPolicy(policy, self._backend)
         self.telemetry.policy_in_force(policy.label)
-        self.pipeline = Pipeline(budget_ms=settings.scan_budget_ms, per_kb_ms=settings.scan_budget_ms_per_kb)
+        self.pipeline = Pipeline(
+            budget_ms=settings.scan_budget_ms,
+            per_kb_ms=settings.scan_budget_ms_per_kb,
+            approval_key=keys.subkey("approvals"),
+        )
         self.cache, self._cache_state = _make_cache(settings, keys)
         self._accounts = accounts = Accounts(
             sink=sink, keys=keys, telemetry=self.telemetry, artifacts={"classifiers": self.pipeline.digest}
@@ -150,7 +155,8 @@ class Worker:
 
 def effective_policy(message: JsonObject, settings: Settings) -> Policy:
     """The policy in a `policy` message, as this process serves it."""
-    policy = with_local_server(compile_policy(message["text"], message["source"]), settings)
+    today = date.fromisoformat(message["today"])
+    policy = with_local_server(compile_policy(message["text"], message["source"], today=today), settings)
     return with_engine_models(policy, read_message(message["engine_models"]), settings)
 
 

@@ -18,7 +18,7 @@ from typing import Literal
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-KeyName = Literal["cache", "digests", "dictionaries", "partitions", "subjects", "state"]
+KeyName = Literal["approvals", "cache", "digests", "dictionaries", "partitions", "subjects", "state"]
 
 _ROOT_FILE = "root.key"
 _LOCK_FILE = ".lock"
@@ -157,6 +157,11 @@ class Keys:
     def digest(self, data: bytes) -> str:
         """A keyed digest for records and logs (HMAC-SHA256, 32 hex digits): equal for equal data, and says no more."""
         return hmac.digest(self.subkey("digests"), data, "sha256")[:16].hex()
+
+
+def existing_keys(state_dir: Path) -> Keys | None:
+    """The keys of this state folder where there are some already; creates nothing. Raises `StateFolderError`."""
+    return load_keys(state_dir) if (state_dir / _ROOT_FILE).exists() else None
 
 
 def load_keys(state_dir: Path) -> Keys:

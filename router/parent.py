@@ -167,6 +167,7 @@ class Parent:
                 "t": "policy",
                 "text": self.store.text,
                 "source": self.policy.source,
+                "today": self.store.day.isoformat(),
                 "engine_models": self._found.message(),
             }
         )
@@ -180,6 +181,7 @@ class Parent:
             "file_digest": status.file_digest,
             "last_error": status.last_error,
             "loaded_at": status.loaded_at,
+            "warnings": list(self.policy.warnings),
         }
         await self._control.publish(
             {
