@@ -210,7 +210,7 @@ async def test_an_approved_tool_is_approved_whole_in_every_dialects_wrapper(pipe
 async def test_what_is_wrapped_in_an_approved_text_is_approved_with_it(pipeline: Pipeline) -> None:
     text = '{"contact": {"jo@corp.net": "ann@corp.net"}}'
     assert entities(await scan(pipeline, body(("system", text)), approve(text))) == []
-    assert len((await scan(pipeline, body(("system", text)), ScanRules(digest="none"))).findings) == 1
+    assert "EMAIL_ADDRESS" in entities(await scan(pipeline, body(("system", text)), ScanRules(digest="none")))
 
 
 async def test_a_key_of_the_callers_is_never_an_approved_text(pipeline: Pipeline) -> None:
