@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from functools import partial
 from typing import Protocol, TypeVar
 
 from router.engine.native import NativeError
@@ -19,8 +20,17 @@ T = TypeVar("T")
 class Steppable(Protocol):
     """What the loop needs of a lane."""
 
-    def step(self) -> bool:
-        """One step. False: there was nothing to do."""
+    @property
+    def is_busy(self) -> bool:
+        """Whether there is something to do."""
+        ...
+
+    def step(self, others_wait: Callable[[], bool]) -> bool:
+        """One step; `others_wait` tells whether another lane has something to do. False: there was nothing to do."""
+        ...
+
+    def interrupt(self) -> None:
+        """There is news: a step that can be given up is given up. May be called from any thread, at any time."""
         ...
 
     def end(self) -> None:
@@ -58,6 +68,7 @@ class DecodeLoop:
         self._calls: deque[Callable[[], None]] = deque()
         self._has_news = False
         self._is_stopped = False
+        self._stepping: Steppable | None = None
 
     @property
     def step_started(self) -> float | None:
@@ -68,7 +79,7 @@ class DecodeLoop:
         """There is something new to do."""
         with self._changed:
             self._has_news = True
-            self._changed.notify()
+            self._tell()
 
     def attach(self, lane: Steppable) -> None:
         """Step `lane` from now on. Raises StoppedError."""
@@ -77,7 +88,7 @@ class DecodeLoop:
                 raise StoppedError
             self._lanes = (*self._lanes, lane)
             self._has_news = True
-            self._changed.notify()
+            self._tell()
 
     def detach(self, lane: Steppable) -> Future[None]:
         """Step `lane` no more; done when no step of it is in progress."""
@@ -110,28 +121,41 @@ class DecodeLoop:
             if self._is_stopped:
                 raise StoppedError
             self._calls.append(run)
-            self._changed.notify()
+            self._tell()
         return future
 
     def stop(self) -> None:
         """End `run` after the present step; what is unfinished fails."""
         with self._changed:
             self._is_stopped = True
-            self._changed.notify()
+            self._tell()
 
     def run(self) -> None:
         """The loop itself. Returns after `stop`."""
         while self._wait():
             self._has_news = False  # before the steps: what is submitted from here on is seen by the next round
             for lane in self._lanes:
-                if lane.step():
+                self._stepping = lane
+                if lane.step(partial(self._others_wait, lane)):
                     self._has_news = True
+            self._stepping = None
             if self._calls:
                 self._calls.popleft()()
         for lane in self._lanes:
             lane.end()
         while self._calls:
             self._calls.popleft()()
+
+    def _tell(self) -> None:
+        """Wake the thread, or the step that it is at."""
+        self._changed.notify()
+        stepping = self._stepping
+        if stepping is not None:
+            stepping.interrupt()
+
+    def _others_wait(self, stepping: Steppable) -> bool:
+        others = (lane.is_busy for lane in self._lanes if lane is not stepping)
+        return self._is_stopped or bool(self._calls) or any(others)
 
     def _wait(self) -> bool:
         """Sleep while there is nothing to do. False: stopped."""

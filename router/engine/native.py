@@ -224,9 +224,10 @@ class NativeContext:
     def decode(self, step: Step) -> bool:
         """Run the model over one step. False: `abort` ended it, and the step's positions must be forgotten.
 
+        After an `abort` every decode ends at once, until `rearm`.
+
         Raises NativeError; the caller then forgets the sequences.
         """
-        self._abort_flag.raw = b"\0\0"
         code = llama.llama_decode(self._handle, self._batch.fill(step))
         if code == _ABORTED:
             return False
@@ -237,6 +238,10 @@ class NativeContext:
     def abort(self) -> None:
         """End the decode that is in progress, at its next operation. May be called from any thread."""
         self._abort_flag.raw = b"\1\0"
+
+    def rearm(self) -> None:
+        """Let decodes go on again."""
+        self._abort_flag.raw = b"\0\0"
 
     def logits(self, rows: int) -> Logits:
         """The logits of the last step's wanted tokens, in their order: shape (rows, vocabulary).

@@ -10,6 +10,8 @@ from bisect import bisect_left
 from collections.abc import Sequence
 
 TARGET_S = 0.09  # of one step; a cancellation or a newcomer waits for at most one
+LONG_S = 1.0  # of a step that is given up as soon as somebody comes or goes
+SPARE_S = 0.06  # what giving up may cost one prompt in all; from then on it is read in short steps
 LEAST = 8  # prompt tokens a step, however slow the machine is: a prompt gets read
 _WEIGHT = 0.2
 _UNIT = 8  # tokens that weigh as much as a pass in what is learned: with small models they cost about as much
@@ -42,8 +44,10 @@ class Pace:
         a_pass, _, a_prompt = self._costs
         return min(max(LEAST, int((TARGET_S - a_pass) / a_prompt * _UNIT)), most)
 
-    def shares(self, talking: Sequence[int], remaining: Sequence[int], most: int) -> list[int]:
-        """How many prompt tokens each slot reads in a step that can hold `most` tokens.
+    def shares(
+        self, talking: Sequence[int], remaining: Sequence[int], most: int, target_s: float = TARGET_S
+    ) -> list[int]:
+        """How many prompt tokens each slot reads in a step of `target_s` that can hold `most` tokens.
 
         By slot: `talking` counts the tokens that are in the step already, `remaining` what its prompt still needs.
         All read the same number or to their end: a long prompt cannot stall a short one, and passes stay few.
@@ -52,7 +56,7 @@ class Pace:
         def too_long(level: int) -> bool:
             reads = [min(needed, level) for needed in remaining]
             made = passes([one + other for one, other in zip(talking, reads, strict=True)])
-            return said + sum(reads) > most or self.seconds(made, said, sum(reads)) > TARGET_S
+            return said + sum(reads) > most or self.seconds(made, said, sum(reads)) > target_s
 
         said = sum(talking)
         # The first level that is too long, less one.

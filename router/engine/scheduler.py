@@ -10,12 +10,12 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from router.engine.figures import LaneFigures
 from router.engine.loop import NativeClock
 from router.engine.native import Logits, NativeContext, NativeError, NativeModel, Step
-from router.engine.pace import Pace, passes
+from router.engine.pace import LONG_S, TARGET_S, Pace, passes
+from router.engine.part import Part, index_of, may_be_long
 from router.engine.prefix import SlotTable
 from router.engine.queue import FairQueue, QueueFullError, QueueLimits
 from router.engine.sampling import DeadEndError, describe
@@ -24,20 +24,6 @@ from router.engine.types import Event, Failed, Finished
 
 _FIRST_GUESS_S = 2.0  # of one request's duration, for Retry-After, until one has been measured
 _STOPPING = Failed("local_unavailable", "The local engine is stopping.")
-
-
-@dataclass(slots=True)
-class _Part:
-    """One sequence's part of a step: its tokens from `start` on, and where the rows of their logits begin."""
-
-    sequence: Sequence
-    start: int
-    tokens: list[int]
-    row: int = -1  # -1: no logits are wanted
-
-    @property
-    def is_prompt(self) -> bool:
-        return self.start < len(self.sequence.generation.prompt)
 
 
 class Lane:
@@ -73,6 +59,8 @@ class Lane:
         self._table = SlotTable(context.sequences)
         self._running: list[Sequence] = []
         self._alone: Sequence | None = None  # whose prompt is all that the step in progress decodes
+        self._is_long = False  # the step in progress is given up when somebody comes or goes
+        self._has_news = False  # somebody has come or gone since the step was planned
         self._openings: dict[str | None, tuple[list[int], bytes]] = {}  # adapter -> the template's own opening, saved
         self._pace = Pace()
         self._typical_s = _FIRST_GUESS_S
@@ -119,19 +107,36 @@ class Lane:
                 self._context.abort()
         self._wake()
 
+    def interrupt(self) -> None:
+        """Somebody has come or gone, here or in another lane: a long step is given up."""
+        with self._lock:
+            self._has_news = True
+            if self._is_long:
+                self._context.abort()
+
     # The decode thread.
 
-    def step(self) -> bool:
-        """Let cancelled sequences go and waiting ones in, then decode once. False: there is nothing more to do."""
+    @property
+    def is_busy(self) -> bool:
+        """Whether somebody runs or waits."""
+        return bool(self._running or len(self._queue))
+
+    def step(self, others_wait: Callable[[], bool] = lambda: False) -> bool:
+        """Let cancelled sequences go and waiting ones in, then decode once. False: there is nothing more to do.
+
+        `others_wait` tells whether another lane has something to do.
+        """
+        self._has_news = False  # before anybody is looked at: who comes from here on is news
         for sequence in [running for running in self._running if running.is_cancelled]:
             self._figures.cancelled_total += 1
             self._leave(sequence)
         self._admit()
         self._close_ranks()
         if self._running:
-            self._run_step(self._plan())
+            is_long = may_be_long(self._running) and not others_wait()
+            self._run_step(self._plan(LONG_S if is_long else TARGET_S), is_long)
         self._flush()
-        return bool(self._running or len(self._queue))  # who leaves in this step makes room for those who wait
+        return self.is_busy  # who leaves in this step makes room for those who wait
 
     def drop_adapter(self, key: str) -> None:
         """Forget the opening that was saved for an adapter: none of that key comes again."""
@@ -164,7 +169,7 @@ class Lane:
             sequence.started = time.monotonic()
             self._figures.wait_seconds_total += sequence.started - sequence.submitted
             self._settle(sequence)
-            self._running.sort(key=_index)  # neighbours in the cache are decoded together
+            self._running.sort(key=index_of)  # neighbours in the cache are decoded together
 
     def _settle(self, sequence: Sequence) -> None:
         """Give `sequence` a slot, with as much of its prompt as the cache may lend it."""
@@ -198,7 +203,7 @@ class Lane:
             self._context.forget(mover.index)
             hole.tokens = []
         mover.index, hole.index = hole.index, mover.index
-        self._running.sort(key=_index)
+        self._running.sort(key=index_of)
 
     def _open(self, sequence: Sequence, held: list[int], index: int) -> int:
         """The template's own opening, which all may share: kept where it stands, or loaded. Its length, or 0."""
@@ -211,32 +216,32 @@ class Lane:
             return min(len(public), len(generation.prompt) - 1)
         return 0
 
-    def _plan(self) -> list[_Part]:
+    def _plan(self, target_s: float) -> list[Part]:
         """What the next step decodes. Adapters apply to a whole step, so one adapter's sequences have their turn."""
         group = self._turn()
-        parts = [_Part(sequence, 0, []) for sequence in group]
+        parts = [Part(sequence, 0, []) for sequence in group]
         for part in parts:
             if not part.sequence.is_prefilling:
                 said, prompt = part.sequence.said, part.sequence.generation.prompt
                 part.start = len(prompt) + len(said) - 1
                 part.tokens = [said[-1], *self._guess(part.sequence)]
-        for part, count in zip(parts, self._shares(parts), strict=True):
+        for part, count in zip(parts, self._shares(parts, target_s), strict=True):
             if part.sequence.is_prefilling:
                 part.start = part.sequence.fed
                 part.tokens = list(part.sequence.generation.prompt[part.start : part.start + self._cut(part, count)])
         return [part for part in parts if part.tokens]
 
-    def _shares(self, parts: list[_Part]) -> list[int]:
+    def _shares(self, parts: list[Part], target_s: float) -> list[int]:
         """How many tokens of its prompt each part reads in this step."""
         talking, remaining = [0] * self._context.sequences, [0] * self._context.sequences
         for part in parts:
-            sequence, index = part.sequence, _index(part.sequence)
+            sequence, index = part.sequence, index_of(part.sequence)
             talking[index] = len(part.tokens)
             remaining[index] = len(sequence.generation.prompt) - sequence.fed
         if not any(remaining):
             return [0] * len(parts)
-        shares = self._pace.shares(talking, remaining, self._context.batch_size)
-        return [shares[_index(part.sequence)] for part in parts]
+        shares = self._pace.shares(talking, remaining, self._context.batch_size, target_s)
+        return [shares[index_of(part.sequence)] for part in parts]
 
     def _guess(self, sequence: Sequence) -> list[int]:
         """Tokens that may follow: there is room for them behind one lone talker."""
@@ -253,13 +258,13 @@ class Lane:
             self._use_adapter(self._adapter)
         return [sequence for sequence in self._running if sequence.generation.adapter == self._adapter]
 
-    def _cut(self, part: _Part, count: int) -> int:
+    def _cut(self, part: Part, count: int) -> int:
         """End a piece of a prompt where the template's own opening ends, while that is still to be saved."""
         generation = part.sequence.generation
         left = generation.public - part.start
         return left if 0 < left < count and generation.adapter not in self._openings else count
 
-    def _run_step(self, parts: list[_Part]) -> None:
+    def _run_step(self, parts: list[Part], is_long: bool) -> None:
         step = Step()
         rows = 0
         for part in parts:
@@ -271,6 +276,9 @@ class Lane:
                 part.row = rows
                 rows += 1 if part.is_prompt else len(part.tokens)
         with self._lock:
+            if is_long and self._has_news:
+                return  # the next step is planned with it
+            self._is_long = is_long
             self._alone = parts[0].sequence if len(self._running) == 1 and parts[0].is_prompt else None
         began = time.monotonic()
         try:
@@ -283,21 +291,23 @@ class Lane:
             return
         finally:
             with self._lock:
-                self._alone = None
+                self._alone, self._is_long = None, False
+                self._context.rearm()
         decoded = time.monotonic()
         if not is_whole:
             for part in parts:
-                self._context.forget(_index(part.sequence), part.start)
+                part.sequence.lost_s += decoded - began
+                self._context.forget(index_of(part.sequence), part.start)
             return
         self._note(parts, len(step), decoded - began)
         for part in parts:
             self._advance(part, logits)
         self._figures.sampling_seconds_total += time.monotonic() - decoded
 
-    def _note(self, parts: list[_Part], count: int, seconds: float) -> None:
+    def _note(self, parts: list[Part], count: int, seconds: float) -> None:
         counts = [0] * self._context.sequences
         for part in parts:
-            counts[_index(part.sequence)] = len(part.tokens)
+            counts[index_of(part.sequence)] = len(part.tokens)
         read = sum(len(part.tokens) for part in parts if part.is_prompt)
         self._pace.learn(passes(counts), count - read, read, seconds)
         figures = self._figures
@@ -307,7 +317,7 @@ class Lane:
         figures.prefill_seconds_total += seconds * read / count
         figures.decode_seconds_total += seconds * (count - read) / count
 
-    def _advance(self, part: _Part, logits: Logits | None) -> None:
+    def _advance(self, part: Part, logits: Logits | None) -> None:
         sequence, slot = part.sequence, part.sequence.slot
         assert slot is not None
         if part.is_prompt:
@@ -338,7 +348,7 @@ class Lane:
     def _save_opening(self, sequence: Sequence) -> None:
         generation = sequence.generation
         if generation.public == sequence.fed > 0 and generation.adapter not in self._openings:
-            state = self._context.save(_index(sequence))
+            state = self._context.save(index_of(sequence))
             self._openings[generation.adapter] = (list(generation.prompt[: sequence.fed]), state)
 
     def _choose(self, sequence: Sequence, logits: Logits) -> bool:
@@ -388,8 +398,3 @@ class Lane:
             self._table.free(slot)
         if last is not None:
             self._outbox.append((sequence, last))
-
-
-def _index(sequence: Sequence) -> int:
-    assert sequence.slot is not None
-    return sequence.slot.index

@@ -29,6 +29,7 @@ class Sequence:
         self.said: list[int] = []
         self.submitted = time.monotonic()
         self.started = 0.0
+        self.lost_s = 0.0  # in steps that were given up
         self.is_cancelled = False
         self.is_done = False
         self._lookup: PromptLookup | None = None

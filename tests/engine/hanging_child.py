@@ -24,7 +24,12 @@ class Lane:
         self._loop = loop
         self._kind = kind
 
-    def step(self) -> bool:
+    is_busy = False
+
+    def interrupt(self) -> None:
+        """Nothing of it can be given up."""
+
+    def step(self, others_wait: object) -> bool:
         if self._kind == "idle":
             return False
         with self._loop.clock.running():

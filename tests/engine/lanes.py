@@ -163,12 +163,17 @@ def workbench(
 ) -> Iterator[Workbench]:
     native = kind(model, context=context, batch=batch, sequences=slots, threads=1)
     woken: list[None] = []
+
+    def wake() -> None:
+        woken.append(None)
+        lane.interrupt()  # as the loop does with a lane that is at its step
+
     lane = Lane(
         model,
         native,
         limits=limits or QueueLimits(),
         clock=NativeClock(),
-        wake=lambda: woken.append(None),
+        wake=wake,
         speculates=speculates,
         **options,
     )

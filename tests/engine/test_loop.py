@@ -25,13 +25,21 @@ class Lane:
     work: int = 0
     steps: int = 0
     ends: int = 0
+    interrupts: int = 0
     threads: set[int] = field(default_factory=set)
 
-    def step(self) -> bool:
+    @property
+    def is_busy(self) -> bool:
+        return self.work > 0
+
+    def step(self, others_wait: Callable[[], bool]) -> bool:
         self.steps += 1
         self.threads.add(threading.get_ident())
         self.work = max(0, self.work - 1)
         return self.work > 0
+
+    def interrupt(self) -> None:
+        self.interrupts += 1
 
     def end(self) -> None:
         self.ends += 1
@@ -222,6 +230,34 @@ def eager_threads() -> Iterator[None]:
     sys.setswitchinterval(interval)
 
 
+def test_news_reaches_the_lane_that_is_at_its_step_and_no_other(running: Running) -> None:
+    """A wake, a call: whatever comes while it steps. Whether others wait is asked anew each time."""
+    inside, gate = threading.Event(), threading.Event()
+    asked: list[bool] = []
+
+    class Slow(Lane):
+        def step(self, others_wait: Callable[[], bool]) -> bool:
+            asked.append(others_wait())
+            inside.set()
+            assert gate.wait(SOON_S)
+            asked.append(others_wait())
+            return False
+
+    slow, other = Slow(), Lane()
+    running.loop.attach(slow)
+    assert inside.wait(SOON_S)
+    before = slow.interrupts
+    other.work = 1
+    running.loop.attach(other)
+    running.loop.wake()
+    call = running.loop.call(lambda: None)
+    assert slow.interrupts == before + 3
+    gate.set()
+    call.result(SOON_S)
+    assert asked[:2] == [False, True]
+    assert other.interrupts == 0
+
+
 @pytest.mark.usefixtures("eager_threads")
 def test_a_wake_at_any_moment_is_a_step_that_sees_what_came_before_it(running: Running) -> None:
     """Two threads bring work and wake the loop; none is left lying when they stop."""
@@ -229,7 +265,7 @@ def test_a_wake_at_any_moment_is_a_step_that_sees_what_came_before_it(running: R
     inbox: list[int] = []
 
     class Inbox(Lane):
-        def step(self) -> bool:
+        def step(self, others_wait: Callable[[], bool]) -> bool:
             while inbox:
                 done.append(inbox.pop())
             return False
