@@ -6,7 +6,9 @@ Pure: text in, text out. What comes out has been compiled, and says the same as 
 from __future__ import annotations
 
 import copy
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -18,6 +20,8 @@ from policies.errors import PolicyError, Problem
 from policies.schema import compile_policy
 
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")  # a scalar that needs no quotes, unless it is one of these words
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_KINDS = frozenset({"system", "tool", "signature", "any"})
 _WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 
 Replacement = tuple[int, int, str]  # from, to, text
@@ -64,6 +68,50 @@ def use_engine_model(text: str, source: str, model: str, *, context: int | None 
             source, [Problem(1, 1, f"this file's layout is one that cannot be edited: {_by_hand(name, wanted)}")]
         )
     return Edited(edited, name, before["defaults"]["local"], is_new)
+
+
+def add_approved_text(text: str, source: str, entry: Mapping[str, str]) -> str:
+    """The policy with one more entry at the end of `approved_texts`.
+
+    Raises `PolicyError` for a policy that is not good before, or would not be after.
+    """
+    compile_policy(text, source)
+    wanted = copy.deepcopy(cast("dict[str, Any]", parse(text, source).value))
+    wanted.setdefault("approved_texts", []).append(dict(entry))
+    body = text.removeprefix("\ufeff")
+    flow = "{" + ", ".join(f"{key}: {_shown(value)}" for key, value in entry.items()) + "}"
+    start, end, new = _listed(body, cast(MappingNode, YAML(pure=True).compose(body)), "approved_texts", flow)
+    edited = text[: len(text) - len(body)] + body[:start] + new + body[end:]
+    compile_policy(edited, source)
+    if parse(edited, source).value != wanted:
+        by_hand = f"write `- {flow}` under approved_texts"
+        raise PolicyError(source, [Problem(1, 1, f"this file's layout is one that cannot be edited: {by_hand}")])
+    return edited
+
+
+def _listed(text: str, root: MappingNode, key: str, entry: str) -> Replacement:
+    """Where and how a new entry of a list goes: behind the last one; a list that is not there stands at the end."""
+    newline = "\r\n" if "\r\n" in text else "\n"
+    found = [value for name, value in root.value if name.value == key]
+    if not found:
+        if root.flow_style:
+            place = root.start_mark.index + 1
+            return place, place, f"{key}: [{entry}], "
+        gap = "" if text.endswith("\n") else newline
+        return len(text), len(text), f"{gap}{key}:{newline}  - {entry}{newline}"
+    items = cast(CollectionNode, found[0])
+    if items.flow_style:
+        place = _end(items.value[-1]) if items.value else items.start_mark.index + 1
+        return place, place, f", {entry}" if items.value else entry
+    indent = " " * items.start_mark.column
+    place = text.find("\n", _end(items))
+    if place < 0:
+        return len(text), len(text), f"{newline}{indent}- {entry}{newline}"
+    return place + 1, place + 1, f"{indent}- {entry}{newline}"
+
+
+def _shown(value: str) -> str:
+    return value if _DAY.fullmatch(value) or value in _KINDS else json.dumps(value, ensure_ascii=False)
 
 
 def _is_engines(entry: dict[str, Any], model: str) -> bool:

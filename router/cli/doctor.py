@@ -20,6 +20,7 @@ from rich.console import Console
 from classifiers.registry import producible_entities
 from policies.schema import PolicyError, load_policy
 from policies.types import Policy
+from router.approvals import strange
 from router.backends.table import make_backend
 from router.engine_child import engine_command, what_to_serve
 from router.engine_models import EngineModels, find
@@ -67,7 +68,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
     except PolicyError as error:
         yield Check("policy", "fail", str(error))
         return
-    yield from _policy(policy)
+    yield from _policy(policy, settings)
     yield from _local_model(policy, settings)
     yield asyncio.run(_redis(settings))
     yield asyncio.run(_collector(settings))
@@ -86,11 +87,13 @@ def _compiler(settings: Settings) -> Iterator[Check]:
         yield Check("compiler", state, f"{' and '.join(sorted(missing))} missing: install it, or use --local-url")
 
 
-def _policy(policy: Policy) -> Iterator[Check]:
+def _policy(policy: Policy, settings: Settings) -> Iterator[Check]:
     yield Check(
         "policy", "ok", f"{policy.source}: version {policy.version}, digest {policy.digest[:12]}, {policy.mode}"
     )
     for warning in policy.warnings:
+        yield Check("policy", "warn", warning)
+    for warning in strange(policy, settings):
         yield Check("policy", "warn", warning)
     for name, why in unavailable_models(policy).items():
         model = policy.models[name]

@@ -17,6 +17,7 @@ from policies.schema import PolicyError, load_policy
 from policies.types import Policy
 from router.api.explain import explanation
 from router.api.parse import parse_json_object
+from router.approvals import approval_key
 from router.engine_models import known_models, with_engine_models
 from router.errors import GatehouseError
 from router.planning import plan
@@ -63,7 +64,11 @@ def _body(text: str | None, file: Path | None, model: str, settings: Settings) -
 
 
 async def _explain(body: JsonObject, policy: Policy, settings: Settings) -> JsonObject:
-    pipeline = Pipeline(budget_ms=settings.scan_budget_ms, per_kb_ms=settings.scan_budget_ms_per_kb)
+    pipeline = Pipeline(
+        budget_ms=settings.scan_budget_ms,
+        per_kb_ms=settings.scan_budget_ms_per_kb,
+        approval_key=approval_key(policy, settings),
+    )
     request = ChatRequest(
         id="explain",
         body=body,

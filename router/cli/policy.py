@@ -1,4 +1,4 @@
-"""`gatehouse policy`: check a policy file before it is switched on."""
+"""`gatehouse policy`: check a policy file before it is switched on, and what helps to write one."""
 
 from __future__ import annotations
 
@@ -11,20 +11,26 @@ from rich.table import Table
 from policies.proof import reachable
 from policies.schema import PolicyError, load_policy
 from policies.types import Policy
+from router.approvals import strange
+from router.cli.approve_text import approve_text
+from router.cli.hash_value import hash_value
+from router.settings import from_environment
 
-policy = typer.Typer(help="Check policy files.", no_args_is_help=True)
+policy = typer.Typer(help="Check policy files, and write the parts of them that need a machine.", no_args_is_help=True)
 
 
-@policy.callback()
-def _group() -> None:
-    """Keeps `validate` a command of its own while it is the only one."""
+policy.command("approve-text")(approve_text)
+policy.command("hash")(hash_value)
 
 
 @policy.command()
 def validate(
     file: Annotated[str, typer.Argument(help="A policy file, or the name of a recipe such as `default`.")],
 ) -> None:
-    """Load FILE, or say with file:line:column what is wrong; then show what may reach which model. Exit 1 if bad."""
+    """Load FILE, or say with file:line:column what is wrong. Exit 1 if bad.
+
+    Then show what may reach which model, and everything that the policy loosens, with its reason.
+    """
     try:
         loaded = load_policy(file)
     except PolicyError as error:
@@ -32,7 +38,11 @@ def validate(
         raise typer.Exit(1) from None
     for warning in loaded.warnings:
         typer.echo(f"warning: {warning}", err=True)
+    for warning in strange(loaded, from_environment()):
+        typer.echo(f"warning: {warning}", err=True)
     Console().print(_table(loaded))
+    if loaded.loosenings:
+        Console().print(_loosenings(loaded))
     typer.echo(f"{loaded.source}: version {loaded.version}, digest {loaded.digest[:12]}, mode {loaded.mode}: good")
 
 
@@ -42,4 +52,13 @@ def _table(loaded: Policy) -> Table:
         table.add_row(
             reach.level.word, reach.model, loaded.models[reach.model].locality, reach.region or "-", reach.payload
         )
+    return table
+
+
+def _loosenings(loaded: Policy) -> Table:
+    """What lets pass what would be held back otherwise: the other half of the proof."""
+    table = Table("loosened by", "what", "until", "reason", box=None)
+    for each in loaded.loosenings:
+        until = each.expires.isoformat() if each.expires is not None else "-"
+        table.add_row(each.path, each.what, until, each.reason or "-")
     return table

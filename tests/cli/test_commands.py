@@ -19,7 +19,7 @@ from tests.support.recorder import RecorderThread
 HARD = "Prove that the square root of two is irrational, and then generalise the proof to every non-square integer n."
 
 
-def gatehouse(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def gatehouse(*arguments: str, folder: Path, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
     clean = {
         name: value for name, value in os.environ.items() if not name.startswith(("GATEHOUSE_", "OPENAI_", "OTEL_"))
     }
@@ -34,6 +34,7 @@ def gatehouse(*arguments: str, folder: Path, **environment: str) -> subprocess.C
             **environment,
         },
         cwd=folder,
+        input=stdin,
         capture_output=True,
         text=True,
         timeout=120,

@@ -6,7 +6,7 @@ import difflib
 
 import pytest
 
-from policies.edits import use_engine_model
+from policies.edits import add_approved_text, use_engine_model
 from policies.errors import PolicyError
 from policies.schema import compile_policy
 from policies.sources import read_source, recipes
@@ -114,3 +114,52 @@ def test_what_would_not_be_good_is_refused() -> None:
         use_engine_model(BLOCK.replace("home:", "local:").replace("local: home", "local: local"), "p", "other")
     with pytest.raises(PolicyError, match="'defaults' is missing"):
         use_engine_model("version: 1\nmodels: {home: {locality: local, backend: engine, model: m}}\n", "p", "other")
+
+
+ENTRY = {
+    "name": "prompt: one",
+    "digest": "01234567:0123456789abcdef0123456789abcdef",
+    "kind": "system",
+    "reason": 'it says "ours"',
+    "approved": "2026-11-27",
+}
+LINE = (
+    '{name: "prompt: one", digest: "01234567:0123456789abcdef0123456789abcdef", kind: system, '
+    'reason: "it says \\"ours\\"", approved: 2026-11-27}'
+)
+
+
+def test_an_approved_text_comes_at_the_end_of_its_list_which_comes_at_the_end_of_the_file() -> None:
+    first = add_approved_text(BLOCK, "p", ENTRY)
+    assert changed(BLOCK, first) == ["+ approved_texts:", f"+   - {LINE}"]
+    second = add_approved_text(first, "p", {**ENTRY, "kind": "any"})
+    assert changed(first, second) == [f"+   - {LINE.replace('system', 'any')}"]
+    assert [each.kind for each in compile_policy(second, "p").scan_rules.approvals] == ["system", "any"]
+
+
+@pytest.mark.parametrize(
+    ("text", "added"),
+    [
+        (BLOCK + "approved_texts: []\n", f"approved_texts: [{LINE}]"),
+        (BLOCK + f"approved_texts: [{LINE}]  # one\n", f"approved_texts: [{LINE}, {LINE}]  # one"),
+        (BLOCK + f"approved_texts:\n- {LINE}\n# end\n", f"- {LINE}\n- {LINE}\n# end"),
+        (BLOCK + f"approved_texts:\n  -   {LINE}   # last\nmode: enforce", f"   # last\n  - {LINE}\nmode: enforce"),
+        (BLOCK + f"approved_texts:\n  - {LINE}", f"  - {LINE}\n  - {LINE}\n"),
+        (BLOCK.rstrip(), f"payload: none}}\napproved_texts:\n  - {LINE}\n"),
+        ("{" + FLOW.replace("\n", ", ").rstrip(", ") + "}", "{approved_texts: [{"),
+        (BLOCK.replace("\n", "\r\n"), f"approved_texts:\r\n  - {LINE}\r\n"),
+        ("\ufeff" + BLOCK, f"approved_texts:\n  - {LINE}\n"),
+    ],
+)
+def test_an_approved_text_finds_its_place_in_every_layout(text: str, added: str) -> None:
+    edited = add_approved_text(text, "p", ENTRY)
+    assert added in edited
+    before = len(compile_policy(text, "p").scan_rules.approvals)
+    assert len(compile_policy(edited, "p").scan_rules.approvals) == before + 1
+
+
+def test_a_policy_that_is_not_good_gets_no_approved_text() -> None:
+    with pytest.raises(PolicyError, match="'digest' must be what"):
+        add_approved_text(BLOCK, "p", {**ENTRY, "digest": "x"})
+    with pytest.raises(PolicyError, match="invisible"):
+        add_approved_text(BLOCK, "p", {**ENTRY, "reason": "it\u202e is"})
