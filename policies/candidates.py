@@ -54,9 +54,16 @@ class Target:
 class Targets:
     """All models of a policy for one request, in the order in which they are preferred within a locality."""
 
-    def __init__(self, policy: Policy, facts: Facts, level: Level, forbidden: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        facts: Facts,
+        level: Level,
+        forbidden: Mapping[str, str],
+        kept: Level | None = Level.RESTRICTED,
+    ) -> None:
         self._policy = policy
-        self._all = {model.name: _assess(policy, facts, level, forbidden, model) for model in _preferred(policy)}
+        self._all = {model.name: _assess(policy, facts, level, forbidden, kept, model) for model in _preferred(policy)}
 
     def __iter__(self) -> Iterator[Target]:
         return iter(self._all.values())
@@ -101,8 +108,10 @@ def _preferred(policy: Policy) -> list[Model]:
     return sorted(policy.models.values(), key=lambda model: model.name not in first)
 
 
-def _assess(policy: Policy, facts: Facts, level: Level, forbidden: Mapping[str, str], model: Model) -> Target:
-    payload, why = lawful_payload(policy, level, model)
+def _assess(
+    policy: Policy, facts: Facts, level: Level, forbidden: Mapping[str, str], kept: Level | None, model: Model
+) -> Target:
+    payload, why = lawful_payload(policy, level, model, kept)
     barred = SENSITIVITY if payload == "none" else ""
     if model.locality != "local" and not barred:
         rule = forbidden.get(model.locality) or forbidden.get(model.name)

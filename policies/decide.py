@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from classifiers.types import Scan, Signals
 from policies import refusals
-from policies.candidates import AUTO, Target, Targets, first_ready, resolve
+from policies.candidates import AUTO, SENSITIVITY, Target, Targets, first_ready, resolve
 from policies.choosing import Case, Choice, Held, Purpose, go_home, keep, pinned
 from policies.conditions import Evaluator, unmatched
 from policies.lawful import lawful_payload
-from policies.levels import request_level, scan_level
-from policies.types import Decision, EgressPermit, Facts, Grant, Level, Policy, Reason, Refusal, Rule
+from policies.levels import kept_level, request_level, scan_level
+from policies.types import Decision, EgressPermit, Facts, Grant, Level, Payload, Policy, Reason, Refusal, Rule
 
 DIGEST_BYTES = 32  # BLAKE2b-256
 
@@ -22,7 +22,8 @@ def decide(policy: Policy, facts: Facts, signals: Signals) -> Decision:
     level, reasons = request_level(policy, signals)
     evaluator = Evaluator(signals.values, level)
     forbidden = _forbidden(policy, evaluator, reasons)
-    case = Case(policy, facts, level, evaluator, reasons, Targets(policy, facts, level, forbidden))
+    kept = _kept(policy, facts, level, signals, reasons)
+    case = Case(policy, facts, level, evaluator, reasons, Targets(policy, facts, level, forbidden, kept))
     asked = resolve(policy, facts.requested)
     if asked is None:
         return _decision(case, Choice(reason="pinned", refusal=refusals.model_not_found(policy)))
@@ -35,8 +36,9 @@ def decide(policy: Policy, facts: Facts, signals: Signals) -> Decision:
 def permit(policy: Policy, decision: Decision, grant: Grant, digest: bytes, scan: Scan) -> EgressPermit | Refusal:
     """Leave to write the bytes with this digest (BLAKE2b-256) to the grant's model, or a refusal.
 
-    `scan` is what the detectors said about those very bytes; their level is taken anew, and the graver of it and the
-    decision's counts. A grant of another policy or another decision gives nothing.
+    `scan` is what the detectors said about those very bytes, but for placeholders that egress itself put there; their
+    level is taken anew, and the graver of it and the decision's counts. What is found beside placeholders must be
+    lawful as it is. A grant of another policy or another decision gives nothing.
     """
     model = policy.models.get(grant.model)
     if not policy.digest == decision.policy_digest == grant.policy_digest or grant not in decision.grants:
@@ -46,7 +48,8 @@ def permit(policy: Policy, decision: Decision, grant: Grant, digest: bytes, scan
     if len(digest) != DIGEST_BYTES:
         return _no_permit("the digest is not a BLAKE2b-256 digest")
     level = max(decision.sensitivity, scan_level(policy, scan))
-    payload, why = lawful_payload(policy, level, model)
+    kept = kept_level(policy, level, scan)[0] if grant.payload == "pseudonymized" else Level.RESTRICTED
+    payload, why = lawful_payload(policy, level, model, kept)
     if payload == "none" or payload != grant.payload:
         return _no_permit(why or f"{level.word} may not leave as {grant.payload}")
     return EgressPermit(grant.model, grant.payload, digest, grant.rule, grant.policy_digest, grant.purpose)
@@ -54,6 +57,20 @@ def permit(policy: Policy, decision: Decision, grant: Grant, digest: bytes, scan
 
 def _no_permit(why: str) -> Refusal:
     return Refusal("policy_denied", 403, f"The policy gives no permit for what would leave: {why}.")
+
+
+def _kept(policy: Policy, facts: Facts, level: Level, signals: Signals, reasons: list[Reason]) -> Level | None:
+    """The level of what no placeholder can stand for, where the request's level may leave with placeholders at all."""
+    rule = policy.egress.get(level)
+    if rule is None or rule.payload != "pseudonymized":
+        return Level.RESTRICTED
+    measured = signals.values.get("sensitivity")
+    if measured is not None and measured.error is not None:
+        return Level.RESTRICTED
+    kept, what = kept_level(policy, level, signals.scan, facts.replaceable)
+    if kept is not None:
+        reasons.append(Reason(SENSITIVITY, True, f"no placeholder can stand for {what}"))
+    return kept
 
 
 def _forbidden(policy: Policy, evaluator: Evaluator, reasons: list[Reason]) -> dict[str, str]:
@@ -130,13 +147,15 @@ def _decision(case: Case, choice: Choice) -> Decision:
     is_exit = target is not None and not target.is_home
     answer = _grant(policy, target, choice.rule or choice.reason, choice.purpose) if target and is_exit else None
     escalation, fallback = _later(case, choice)
-    is_harmless = case.level <= Level.INTERNAL and not case.facts.no_store
+    payload: Payload = target.payload if target is not None and is_exit else "none"
+    # Neither an answer with its values nor one with placeholders, which only its own request can read, is kept.
+    is_harmless = case.level <= Level.INTERNAL and not case.facts.no_store and payload != "pseudonymized"
     return Decision(
         route=target.model.locality if target is not None else "refused",
         model=target.model.name if target is not None else None,
         rule=choice.rule,
         reason=choice.reason,
-        payload=target.payload if target is not None and is_exit else "none",
+        payload=payload,
         sensitivity=case.level,
         policy_digest=policy.digest,
         grants=tuple(grant for grant in (answer, escalation, fallback) if grant is not None),

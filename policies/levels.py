@@ -7,9 +7,10 @@ restricted.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
-from classifiers.types import Scan, Signals
+from classifiers.types import Finding, Scan, Signals
+from classifiers.vocabulary import MEANINGS
 from policies.types import Level, Policy, Reason
 
 _INDEX = re.compile(r"[0-9]{0,5}")  # of a list; longer digits could be a value that stands as a key
@@ -32,6 +33,38 @@ def scan_level(policy: Policy, scan: Scan) -> Level:
     for unknown in scan.unknowns:
         level = max(level, policy.on_unknown.get(unknown.kind, Level.RESTRICTED))
     return level
+
+
+def counted_level(policy: Policy, level: Level, finding: Finding) -> Level | None:
+    """The level of one finding in a request at `level` whose values get placeholders; None for one that is no matter.
+
+    That is one below its `min_score`, and a meaning that the egress rule of `level` lets out.
+    """
+    if finding.score < policy.min_score.get(finding.entity_type, 0.0):
+        return None
+    rule = policy.egress.get(level)
+    if rule is not None and finding.entity_type in MEANINGS and finding.entity_type in rule.meaning_may_leave:
+        return None
+    return policy.levels.get(finding.entity_type, Level.CONFIDENTIAL)
+
+
+def kept_level(
+    policy: Policy, level: Level, scan: Scan, replaceable: Collection[int] = (), taint: Level = Level.PUBLIC
+) -> tuple[Level | None, str]:
+    """The level of what no placeholder can stand for in a request at `level`, and what that is; None: nothing.
+
+    That is every finding whose index is not in `replaceable`, every unknown, and what was inherited.
+    """
+    kept: list[tuple[Level, str]] = [(taint, "what earlier turns brought in")] if taint > Level.PUBLIC else []
+    for index, finding in enumerate(scan.findings):
+        if index not in replaceable:
+            counted = counted_level(policy, level, finding)
+            if counted is not None:
+                kept.append((counted, f"{finding.entity_type} at {place(finding.pointer) or '/'}"))
+    for unknown in scan.unknowns:
+        counted = policy.on_unknown.get(unknown.kind, Level.RESTRICTED)
+        kept.append((counted, f"{unknown.kind} at {place(unknown.pointer) or '/'}"))
+    return max(kept, key=lambda pair: pair[0], default=(None, ""))
 
 
 def request_level(policy: Policy, signals: Signals, taint: Level = Level.PUBLIC) -> tuple[Level, list[Reason]]:

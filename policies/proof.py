@@ -11,6 +11,8 @@ from itertools import product
 
 from policies.types import EgressRule, Level, Locality, Model, Payload, Policy
 
+_RANK: dict[Payload, int] = {"none": 0, "pseudonymized": 1, "full": 2}
+
 
 @dataclass(frozen=True, slots=True)
 class Reach:
@@ -38,8 +40,10 @@ def violations(policy: Policy) -> tuple[str, ...]:
     for cell in reachable(policy):
         if cell.level is Level.RESTRICTED and cell.locality == "cloud" and cell.payload != "none":
             found.append(f"restricted can reach the cloud model '{cell.model}'")
-        if cell.payload != "none" and reached.get(cell.model, cell.payload) == "none":
-            found.append(f"{cell.level.word} can reach '{cell.model}' although a lower level cannot")
+        below = reached.get(cell.model, cell.payload)
+        if _RANK[cell.payload] > _RANK[below]:
+            less = "cannot" if below == "none" else "may only pseudonymized"
+            found.append(f"{cell.level.word} can reach '{cell.model}' although a lower level {less}")
         reached[cell.model] = cell.payload
     return tuple(found)
 
@@ -50,5 +54,4 @@ def _most(policy: Policy, level: Level, model: Model) -> Payload:
     rule = policy.egress.get(level, EgressRule("none"))
     regions = {model.region} if rule.regions is None else rule.regions
     is_reached = {model.locality} <= rule.localities and {model.region} <= regions and rule.require <= model.attributes
-    # Pseudonyms are not available yet: what may leave pseudonymized only, does not leave.
-    return "full" if is_reached and rule.payload == "full" else "none"
+    return rule.payload if is_reached else "none"

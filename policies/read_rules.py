@@ -38,8 +38,6 @@ def read_egress(part: EgressPart, models: Mapping[str, Model], notes: Notes) -> 
         )
         _check_meanings(("egress", level.word, "meaning_may_leave"), entry, notes)
         _check_words(("egress", level.word), entry, models, notes)
-        if entry.payload == "pseudonymized":
-            notes.warn(("egress", level.word, "payload"), "pseudonyms are not available yet: this acts as none")
     _check_restricted(rules.get(Level.RESTRICTED), notes)
     _check_order(rules, notes)
     return rules

@@ -118,7 +118,7 @@ def _warn(policy: Policy, notes: Notes) -> None:
     reached = {cell.model for cell in reachable(policy) if cell.payload != "none"}
     for name, model in policy.models.items():
         if name not in reached:
-            why = lawful_payload(policy, Level.PUBLIC, model)[1]
+            why = lawful_payload(policy, Level.PUBLIC, model, None)[1]
             notes.warn(("models", name), f"nothing may ever reach '{name}': {why}", at_key=True)
     if any(policy.models[name].locality == "cloud" for name in reached):
         return

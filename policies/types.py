@@ -175,6 +175,11 @@ class Policy:
     next_expiry: date | None = None  # the first day on which less is let pass than today
 
     @property
+    def has_pseudonyms(self) -> bool:
+        """Whether anything may leave with placeholders."""
+        return any(rule.payload == "pseudonymized" for rule in self.egress.values())
+
+    @property
     def label(self) -> str:
         """What `x-gatehouse-policy` and records say: the version and the start of the digest."""
         return f"{self.version}-{self.digest[:12]}"
@@ -195,6 +200,7 @@ class Facts:
     output_tokens: int = 0  # what the caller asked for at most; 0: not said
     unavailable: Mapping[str, str] | None = None  # model's name -> `missing_key`, `local_down`, …
     no_store: bool = False
+    replaceable: frozenset[int] = frozenset()  # the scan's findings, by index, that a placeholder can stand for
 
 
 @dataclass(frozen=True, slots=True)

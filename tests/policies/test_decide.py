@@ -9,7 +9,8 @@ import pytest
 from classifiers.types import Finding, Scan
 from policies.conditions import ready
 from policies.decide import decide, permit
-from policies.types import Condition, EgressPermit, Facts, Leaf, Level, Refusal, Rule
+from policies.levels import kept_level
+from policies.types import Condition, Decision, EgressPermit, Facts, Leaf, Level, Policy, Refusal, Rule
 from tests.policies.worlds import OFFLINE, base, finding, load, scan, signals
 
 DIGEST = bytes(32)
@@ -239,13 +240,98 @@ def test_a_grant_for_a_local_model_or_one_that_is_gone_gives_nothing() -> None:
         assert isinstance(given, Refusal)
 
 
-def test_a_grant_for_a_payload_that_is_not_built_gives_nothing() -> None:
+def test_a_grant_for_another_payload_than_the_rules_gives_nothing() -> None:
     policy = base()
     decision = decide(policy, FACTS, signals(HARD))
     grant = replace(decision.grants[0], payload="pseudonymized")
     given = permit(policy, replace(decision, grants=(grant,)), grant, DIGEST, Scan())
     assert isinstance(given, Refusal)
     assert "pseudonymized" in given.message
+
+
+MAIL_AND_MORE = scan(["EMAIL_ADDRESS", "LOCATION"])
+
+
+def pseudonymized(scan: Scan, replaceable: set[int], asked: str = "eu", policy: Policy | None = None) -> Decision:
+    facts = Facts(requested=asked, input_tokens=20, replaceable=frozenset(replaceable))
+    return decide(policy or base("pseudonymized"), facts, signals(HARD, scan))
+
+
+def test_what_placeholders_can_stand_for_leaves_pseudonymized_and_says_so_in_its_grants() -> None:
+    decision = pseudonymized(MAIL_AND_MORE, {0})
+    assert (decision.route, decision.model, decision.payload) == ("cloud", "eu", "pseudonymized")
+    assert [grant.payload for grant in decision.grants] == ["pseudonymized"]
+    assert not decision.cacheable
+
+
+@pytest.mark.parametrize(
+    ("seen", "replaceable"),
+    [
+        (MAIL_AND_MORE, set()),
+        (MAIL_AND_MORE, {1}),
+        (scan(["EMAIL_ADDRESS", "EMAIL_ADDRESS"]), {0}),
+        (scan(["EMAIL_ADDRESS", "SECRET"]), {0, 1}),  # restricted: another rule altogether
+        (scan(["EMAIL_ADDRESS"], ["timeout"]), {0}),
+        (scan(["EMAIL_ADDRESS", "MEDICAL"]), {0}),
+    ],
+)
+def test_a_finding_that_no_placeholder_can_stand_for_keeps_the_request(seen: Scan, replaceable: set[int]) -> None:
+    decision = pseudonymized(seen, replaceable)
+    assert decision.refusal is not None
+    assert decision.refusal.code == "policy_denied"
+    assert decision.grants == ()
+    assert pseudonymized(seen, replaceable, "auto").route == "local"
+
+
+def test_the_explanation_names_what_no_placeholder_can_stand_for() -> None:
+    seen = Scan((finding("EMAIL_ADDRESS", pointer="/metadata/jo@x"),))
+    reasons = [reason.why for reason in pseudonymized(seen, set()).reasons]
+    assert "no placeholder can stand for EMAIL_ADDRESS at /metadata/*" in reasons
+
+
+def test_an_unknown_that_may_leave_whole_does_not_keep_what_placeholders_stand_for() -> None:
+    assert pseudonymized(scan(["EMAIL_ADDRESS"], ["image"]), {0}).payload == "pseudonymized"
+
+
+def test_a_meaning_leaves_only_where_the_levels_own_rule_lets_it_out() -> None:
+    policy = base("pseudonymized")
+    rule = replace(policy.egress[Level.CONFIDENTIAL], meaning_may_leave=frozenset({"MEDICAL", "PERSON"}))
+    open_to = replace(policy, egress={**policy.egress, Level.CONFIDENTIAL: rule})
+    seen = scan(["EMAIL_ADDRESS", "MEDICAL"])
+    decision = pseudonymized(seen, {0}, policy=open_to)
+    assert decision.payload == "pseudonymized"
+    given = permit(open_to, decision, decision.grants[0], DIGEST, scan(["MEDICAL"]))
+    assert isinstance(given, EgressPermit)
+    # PERSON is no meaning: it must be replaced, whatever the list says.
+    assert pseudonymized(scan(["PERSON"]), set(), policy=open_to).refusal is not None
+
+
+def test_inherited_sensitivity_is_nothing_that_a_placeholder_can_stand_for() -> None:
+    seen = scan(["EMAIL_ADDRESS"])
+    kept = kept_level(base("pseudonymized"), Level.CONFIDENTIAL, seen, {0}, Level.CONFIDENTIAL)
+    assert kept == (Level.CONFIDENTIAL, "what earlier turns brought in")
+    assert kept_level(base("pseudonymized"), Level.CONFIDENTIAL, seen, {0}) == (None, "")
+
+
+@pytest.mark.parametrize("seen", [scan(["EMAIL_ADDRESS"]), scan(["PERSON"]), scan((), ["timeout"]), scan(["SECRET"])])
+def test_whatever_is_found_beside_placeholders_withholds_the_permit(seen: Scan) -> None:
+    policy = base("pseudonymized")
+    decision = pseudonymized(MAIL_AND_MORE, {0})
+    grant = decision.grants[0]
+    given = permit(policy, decision, grant, DIGEST, scan(["LOCATION", "ORGANIZATION"]))
+    assert isinstance(given, EgressPermit)
+    assert given.payload == "pseudonymized"
+    assert isinstance(permit(policy, decision, grant, DIGEST, seen), Refusal)
+    whole = replace(grant, payload="full")
+    assert isinstance(permit(policy, replace(decision, grants=(whole,)), whole, DIGEST, Scan()), Refusal)
+
+
+def test_what_may_leave_later_carries_its_payload_too() -> None:
+    for variant, purpose in (("pseudonymized", "escalation"), ("pseudonymized-fallback", "fallback")):
+        facts = Facts(input_tokens=20, replaceable=frozenset({0}))
+        decision = decide(base(variant), facts, signals(seen=scan(["EMAIL_ADDRESS"])))
+        assert decision.route == "local"
+        assert (purpose, "pseudonymized") in {(grant.purpose, grant.payload) for grant in decision.grants}
 
 
 def test_a_score_below_the_bar_does_not_withhold_a_permit() -> None:

@@ -24,7 +24,7 @@ from tests.policies.worlds import BASE, ENTITIES, OFFLINE, base, load, scan, sig
 EXAMPLE = Path(__file__).with_name("example.yaml").read_text("utf-8")
 
 
-def test_the_example_of_the_design_loads_with_a_warning_for_each_thing_that_is_not_there_yet() -> None:
+def test_the_example_of_the_design_loads_with_a_warning_for_what_nothing_produces() -> None:
     policy = compile_policy(EXAMPLE, "example.yaml", ENTITIES - {"ORGANIZATION"})
     assert policy.models["cloud"].capabilities == {"tools", "json_schema", "vision", "logprobs"}
     assert policy.egress[Level.CONFIDENTIAL] == EgressRule(
@@ -34,7 +34,7 @@ def test_the_example_of_the_design_loads_with_a_warning_for_each_thing_that_is_n
     assert policy.rules[1].when == Condition("all", (Leaf("complexity", "at_least", 0.7),))
     line = EXAMPLE[: EXAMPLE.index("ORGANIZATION")].count("\n") + 1
     assert f"example.yaml:{line}:16: no loaded detector produces 'ORGANIZATION'" in policy.warnings
-    assert any("pseudonyms are not available yet: this acts as none" in warning for warning in policy.warnings)
+    assert not any("pseudonym" in warning for warning in policy.warnings)
 
 
 def test_the_example_decides_as_it_says() -> None:
@@ -42,7 +42,9 @@ def test_the_example_decides_as_it_says() -> None:
     hard = {"complexity": 0.9}
     assert decide(policy, Facts(), signals(hard)).route == "cloud"
     assert decide(policy, Facts(), signals({**hard, "injection": 0.9})).reason == "no-injections-out"
-    assert decide(policy, Facts(), signals(hard, scan(["EMAIL_ADDRESS"]))).held == "hard-questions"
+    mail = signals(hard, scan(["EMAIL_ADDRESS"]))
+    assert decide(policy, Facts(), mail).held == "hard-questions"
+    assert decide(policy, Facts(replaceable=frozenset({0})), mail).payload == "pseudonymized"
     assert decide(policy, Facts(requested="cloud"), signals(hard, scan(["CREDIT_CARD"]))).refusal is not None
 
 

@@ -15,12 +15,13 @@ from classifiers.types import Scan
 from policies.decide import decide, permit
 from policies.document import parse
 from policies.errors import PolicyError
-from policies.lawful import lawful_payload
+from policies.lawful import lawful_payload, must_hide
+from policies.levels import scan_level
 from policies.notes import Notes
 from policies.proof import Reach, reachable, violations
 from policies.schema import check_proof
-from policies.types import EgressPermit, EgressRule, Facts, Level, Model, Policy
-from tests.policies.worlds import BASE, base, load, scan, signals
+from policies.types import EgressPermit, EgressRule, Facts, Level, Model, Payload, Policy
+from tests.policies.worlds import BASE, base, finding, load, scan, signals
 
 SMALL = """\
 version: 1
@@ -121,6 +122,7 @@ FACTS = st.builds(
     unknown_fields=st.frozensets(st.just("other")),
     input_tokens=st.sampled_from([1, 8191, 9000, 200_000]),
     output_tokens=st.sampled_from([0, 500]),
+    replaceable=st.frozensets(st.sampled_from([0, 1])),
     unavailable=st.dictionaries(
         st.sampled_from(["home", "lan", "cloud", "eu"]), st.sampled_from(["missing_key", "local_down"])
     ),
@@ -151,8 +153,25 @@ def test_no_grant_and_no_permit_reaches_what_the_proof_says_is_out_of_reach(
         assert not facts.local_only
         given_permit = permit(policy, decision, grant, bytes(32), later)
         if isinstance(given_permit, EgressPermit):
-            level = decide(policy, facts, signals(values, later)).sensitivity
+            level = max(decision.sensitivity, decide(policy, facts, signals(values, later)).sensitivity)
             assert table[level, grant.model] == given_permit.payload != "none"
+            if grant.payload == "pseudonymized":  # what stands beside placeholders could have left by itself
+                beside = scan_level(policy, later)
+                assert later == Scan() or table[beside, grant.model] == "full"
+
+
+@settings(max_examples=150, deadline=None)
+@given(policy_parts(), FACTS, VALUES, SCANS)
+def test_what_no_placeholder_can_stand_for_leaves_only_where_it_may_leave_by_itself(
+    parts: tuple[str, list[str]], facts: Facts, values: dict[str, object], seen: Scan
+) -> None:
+    policy = with_rules(parts)
+    table = {(cell.level, cell.model): cell.payload for cell in reachable(policy)}
+    for grant in decide(policy, facts, signals(values, seen)).grants:
+        if grant.payload == "pseudonymized":
+            rest = tuple(each for index, each in enumerate(seen.findings) if index not in facts.replaceable)
+            kept = Scan(rest, seen.unknowns)
+            assert kept == Scan() or table[scan_level(policy, kept), grant.model] == "full"
 
 
 @settings(max_examples=60, deadline=None)
@@ -231,22 +250,26 @@ EGRESS = tuple(
 )
 
 
-def may_leave(level: Level, rule: EgressRule, model: Model) -> bool:
+def may_leave(level: Level, rule: EgressRule, model: Model) -> Payload:
     """The same once more, in words of the design: written a third time, so that the other two are held to it."""
     if level is Level.RESTRICTED and model.locality == "cloud":
-        return False
+        return "none"
     has_place = model.locality in rule.localities and (rule.regions is None or str(model.region) in rule.regions)
     has_promises = all(promise in model.attributes for promise in rule.require)
-    return rule.payload == "full" and has_place and has_promises
+    return rule.payload if has_place and has_promises else "none"
 
 
 @pytest.mark.parametrize("level", list(Level))
 def test_what_is_lawful_is_what_the_design_says_for_every_rule_and_model(level: Level) -> None:
     for rule, model in product(EGRESS, MODELS):
         policy = replace(base(), egress={level: rule}, models={"m": model})
-        payload, why = lawful_payload(policy, level, model)
-        assert payload == ("full" if may_leave(level, rule, model) else "none"), (rule, model)
+        payload, why = lawful_payload(policy, level, model, None)
+        assert payload == may_leave(level, rule, model), (rule, model)
         assert bool(why) == (payload == "none")
+        for kept in Level:  # only this level's rule is there: what may leave pseudonymized only, may not leave whole
+            payload, why = lawful_payload(policy, level, model, kept)
+            assert payload == ("full" if may_leave(level, rule, model) == "full" else "none"), (rule, model)
+            assert bool(why) == (payload == "none")
 
 
 @pytest.mark.parametrize("level", [Level.PUBLIC, Level.INTERNAL, Level.CONFIDENTIAL])
@@ -254,7 +277,7 @@ def test_the_proof_says_the_same_for_every_rule_and_model(level: Level) -> None:
     for rule, model in product(EGRESS, MODELS):
         policy = replace(base(), egress={level: rule}, models={"m": model})
         reached = {cell.level: cell.payload for cell in reachable(policy)}
-        assert reached.pop(level) == ("full" if may_leave(level, rule, model) else "none"), (rule, model)
+        assert reached.pop(level) == may_leave(level, rule, model), (rule, model)
         assert set(reached.values()) == {"none"}
 
 
@@ -282,6 +305,8 @@ def test_the_proof_finds_what_the_loader_would_have_refused() -> None:
     assert any("restricted can reach the cloud model 'cloud'" in each for each in violations(leaky))
     upside_down = replace(policy, egress={Level.INTERNAL: EgressRule("full")})
     assert any("internal can reach 'cloud' although a lower level cannot" in each for each in violations(upside_down))
+    more = replace(policy, egress={Level.PUBLIC: EgressRule("pseudonymized"), Level.INTERNAL: EgressRule("full")})
+    assert any("internal can reach 'cloud' although a lower level may only" in each for each in violations(more))
     assert violations(policy) == ()
 
 
@@ -289,6 +314,19 @@ def test_a_policy_that_the_proof_refuses_is_refused_at_load() -> None:
     policy = replace(base(), egress={Level.RESTRICTED: EgressRule("full", frozenset({"cloud"}))})
     with pytest.raises(PolicyError, match=r"policy.yaml:21:1: restricted can reach the cloud model 'eu'"):
         check_proof(policy, Notes(parse(BASE, "policy.yaml"), "policy.yaml"))
+
+
+def test_what_must_be_hidden_is_what_may_not_reach_the_model_as_it_is() -> None:
+    policy = base("pseudonymized")
+    hidden = {
+        (entity, name)
+        for entity in ("SECRET", "PERSON", "EMAIL_ADDRESS", "ORGANIZATION", "LOCATION")
+        for name, model in policy.models.items()
+        if must_hide(policy, Level.CONFIDENTIAL, model, finding(entity))
+    }
+    everywhere = {(entity, name) for entity in ("SECRET", "PERSON", "EMAIL_ADDRESS") for name in ("lan", "cloud", "eu")}
+    assert hidden == everywhere
+    assert not must_hide(policy, Level.CONFIDENTIAL, policy.models["eu"], finding("PERSON", 0.5))
 
 
 def test_restricted_reaches_no_cloud_even_under_a_policy_that_says_so() -> None:

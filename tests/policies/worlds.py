@@ -61,6 +61,11 @@ VARIANTS: dict[str, Sequence[tuple[str, str]]] = {
         ("confidential: {payload: full", "confidential: {payload: pseudonymized"),
         ("restricted: {payload: full, localities: [lan]", "restricted: {payload: none, localities: [lan]"),
     ),
+    "pseudonymized-fallback": (
+        ("version: 3\n", "version: 3\nfallback: {local_unavailable: cloud}\n"),
+        ("confidential: {payload: full", "confidential: {payload: pseudonymized"),
+        ("restricted: {payload: full, localities: [lan]", "restricted: {payload: none, localities: [lan]"),
+    ),
     "no-escalation": (("threshold: 0.55", "threshold: 0.0"),),
 }
 
