@@ -6,11 +6,13 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from classifiers.pseudonyms import Pseudonyms
 from router.restoring import Restorer
+
+SLOWLY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
 
 ANNA, MAIL = "<PERSON_1_KXQD>", "<EMAIL_ADDRESS_1_KXQD>"
 QUOTED = "<PERSON_2_KXQD>"
@@ -128,6 +130,7 @@ PIECES = st.sampled_from(
 )
 
 
+@SLOWLY
 @given(st.lists(PIECES, max_size=8), st.data(), st.booleans())
 def test_a_stream_cut_anywhere_gives_the_text_of_the_whole(parts: list[str], data: Any, in_json: bool) -> None:
     answer = "".join(parts)
@@ -138,6 +141,7 @@ def test_a_stream_cut_anywhere_gives_the_text_of_the_whole(parts: list[str], dat
     assert streamed == Restorer(pseudonyms()).text(answer, in_json=in_json)
 
 
+@SLOWLY
 @given(st.lists(PIECES, max_size=5), st.data())
 def test_a_text_is_kept_back_only_while_it_may_become_a_placeholder(parts: list[str], data: Any) -> None:
     """What was held after one piece and is no placeholder is out with the next: there is no second chunk of delay."""
@@ -158,6 +162,7 @@ def test_a_placeholder_is_out_at_the_latest_with_the_chunk_after_its_last() -> N
             assert not any("end" not in each for each in out[len(pieces) :])
 
 
+@SLOWLY
 @given(
     st.dictionaries(
         st.text(max_size=4), st.lists(st.sampled_from([ANNA, QUOTED, MAIL, 'a "b"', "\\", "\n"]), max_size=3)

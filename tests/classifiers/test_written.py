@@ -6,10 +6,12 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from classifiers.written import rewrite, span_in, strings_in
+
+SLOWLY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.text(max_size=8),
@@ -28,6 +30,7 @@ def leaves(value: Any, pointer: str = "") -> dict[str, str]:
     return found
 
 
+@SLOWLY
 @given(VALUES, st.booleans(), st.sampled_from([None, 1]))
 def test_every_string_value_is_found_with_its_pointer_and_its_place(
     value: Any, is_escaped: bool, indent: int | None
@@ -39,6 +42,7 @@ def test_every_string_value_is_found_with_its_pointer_and_its_place(
     assert all(json.loads(text[each.start : each.end]) == each.value for each in found.values())
 
 
+@SLOWLY
 @given(VALUES, st.booleans(), st.text(max_size=8))
 def test_a_rewritten_string_is_the_only_change(value: Any, is_escaped: bool, new: str) -> None:
     text = json.dumps(value, ensure_ascii=is_escaped)
