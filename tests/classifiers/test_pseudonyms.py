@@ -219,7 +219,7 @@ TEXTS = st.lists(st.tuples(st.sampled_from(["", " ", ", "]), st.sampled_from(WOR
 def test_the_way_out_and_back_gives_the_same_and_no_value_is_left(
     drawn: list[tuple[str, list[tuple[int, str]]]], in_json: bool, seed: int
 ) -> None:
-    luck = random.Random(seed)  # noqa: S311  # a test's luck
+    luck = random.Random(seed)  # a test's luck
     wrap = (lambda text: json.dumps({"a": [text]})) if in_json else (lambda text: text)
     body = {"messages": [{"role": "user", "content": wrap(text)} for text, _ in drawn]}
     findings: list[Finding] = []
