@@ -12,30 +12,46 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from classifiers.boundary import Failure, attempt
 from classifiers.detectors.base import WALL
-from classifiers.normalize import views
+from classifiers.joins import glues, runs
+from classifiers.normalize import Normalizer, Reading
+from classifiers.types import UnknownKind
+from classifiers.views.characters import with_plain_blanks
+from classifiers.views.room import Room
+from classifiers.views.view import View
 from classifiers.walk import Cell
 
 _NAMES = b"\n:\n"  # between a member's name and its value: read by rules as an assignment, by anchors as two lines
-_WINDOW = 256  # code points at each end of a string in which a value may go on in its neighbour
+
+
+class Span(NamedTuple):
+    """A stretch of one cell, in code points; `via` names what it was decoded from."""
+
+    cell: int
+    start: int
+    end: int
+    via: tuple[str, ...] = ()
 
 
 class Entry(NamedTuple):
-    """One stretch of the haystack: bytes `start` to `end` are the cell's characters from `offset` on."""
+    """One stretch of the haystack: bytes `start` to `end` are the cell's characters from `offset` on, or a view's."""
 
     start: int
     end: int
     cell: int
     offset: int
-    offsets: tuple[int, ...] | None  # for another view of the cell: where its characters stand in the cell
+    view: View | None
+    pieces: Sequence[Entry]  # of a view of several cells put together: the stretches of its text, in characters
 
 
-class Span(NamedTuple):
-    """A stretch of one cell, in code points."""
+@dataclass(frozen=True, slots=True)
+class Unviewed:
+    """A cell that could not be read to its end."""
 
+    kind: UnknownKind
     cell: int
-    start: int
-    end: int
+    detail: str
 
 
 @dataclass(slots=True)
@@ -45,6 +61,8 @@ class Haystack:
     data: bytes = field(default=b"", repr=False)
     entries: list[Entry] = field(default_factory=list, repr=False)
     viewed: set[int] = field(default_factory=set)  # cells that stand here in more than one view
+    unread: list[Unviewed] = field(default_factory=list)
+    errors: set[str] = field(default_factory=set)
     _starts: list[int] = field(default_factory=list, repr=False)
     _is_ascii: bool = True
     _characters: Any = field(default=None, repr=False)
@@ -65,7 +83,7 @@ class Haystack:
             low, high = max(start, entry.start), min(end, entry.end)
             if low < high:
                 first, last = self._count(entry.start, low), self._count(entry.start, high)
-                spans.append(_span(entry, first, last))
+                spans += _spans(entry, first, last)
         return spans
 
     def borders(self, start: int, end: int) -> list[int]:
@@ -88,15 +106,31 @@ class Haystack:
         return int(self._characters[end] - self._characters[start])
 
 
-def _span(entry: Entry, first: int, last: int) -> Span:
-    if entry.offsets is None:
-        return Span(entry.cell, entry.offset + first, entry.offset + last)
-    return Span(entry.cell, entry.offsets[first], entry.offsets[last - 1] + 1)
+def _spans(entry: Entry, first: int, last: int) -> list[Span]:
+    """The stretches of cells under characters `first` to `last` of an entry; none where a view shows nothing new."""
+    if entry.view is None:
+        return [Span(entry.cell, entry.offset + first, entry.offset + last)]
+    if not entry.view.is_near(first, last):
+        return []
+    start, end, via = entry.view.locate(first, last)
+    if not entry.pieces:
+        return [Span(entry.cell, start, end, via)]
+    within = [piece for piece in entry.pieces if piece.start < end and start < piece.end]
+    return [
+        Span(
+            piece.cell,
+            piece.offset + max(start - piece.start, 0),
+            piece.offset + min(end, piece.end) - piece.start,
+            via,
+        )
+        for piece in within
+    ]
 
 
 class _Builder:
     def __init__(self) -> None:
         self.haystack = Haystack()
+        self.walls = 0
         self._parts: list[bytes] = []
         self._at = 0
 
@@ -104,60 +138,90 @@ class _Builder:
         self._parts.append(raw)
         self._at += len(raw)
 
-    def put_text(self, text: str, cell: int, offset: int = 0, offsets: tuple[int, ...] | None = None) -> None:
+    def put_text(self, text: str, cell: int, offset: int = 0) -> None:
         raw = text.encode("utf-8", "surrogatepass")
-        self.haystack.entries.append(Entry(self._at, self._at + len(raw), cell, offset, offsets))
+        self.haystack.entries.append(Entry(self._at, self._at + len(raw), cell, offset, None, ()))
         self.put(raw)
+
+    def put_view(self, view: View, cell: int, key: str, pieces: Sequence[Entry] = ()) -> None:
+        self.put_name(view.name or key)
+        raw = view.text.encode("utf-8", "surrogatepass")
+        self.haystack.entries.append(Entry(self._at, self._at + len(raw), cell, 0, view, pieces))
+        self.put(raw)
+        self.put_wall()
+
+    def put_name(self, name: str) -> None:
+        if name:
+            self.put(name.encode("utf-8", "surrogatepass") + _NAMES)
+
+    def put_wall(self) -> None:
+        self.put(WALL)
+        self.walls += 1
+
+    def joined(self) -> bytes:
+        data = b"".join(self._parts)
+        self._parts = [data]
+        return data
 
     def finish(self) -> Haystack:
         self.haystack.seal(self._parts)
         return self.haystack
 
 
-def lay_out(cells: Sequence[Cell], wanted: Iterable[int]) -> Haystack:
-    """The wanted cells one after the other, each with its member's name in front and its other views behind."""
-    builder = _Builder()
-    for index in wanted:
+def lay_out(cells: Sequence[Cell], wanted: Iterable[int], normalizer: Normalizer | None, room: Room) -> Haystack:
+    """The wanted cells one after the other, each with its member's name in front, and behind them their other views."""
+    builder, indices = _Builder(), list(wanted)
+    for index in indices:
         cell = cells[index]
-        if cell.key:
-            builder.put(cell.key.encode("utf-8", "surrogatepass") + _NAMES)
-        builder.put_text(cell.text, index)
-        builder.put(WALL)
-        for view in views(cell.text):
-            builder.haystack.viewed.add(index)
-            if cell.key:
-                builder.put(cell.key.encode("utf-8", "surrogatepass") + _NAMES)
-            builder.put_text(view.text, index, offsets=view.offsets)
-            builder.put(WALL)
-    return builder.finish()
-
-
-def lay_out_joins(cells: Sequence[Cell]) -> Haystack:
-    """Neighbours run together, once without and once with a blank between them: only the ends of long ones."""
-    columns: dict[int, list[int]] = {}
-    for index, cell in enumerate(cells):
-        if cell.column >= 0 and cell.text:
-            columns.setdefault(cell.column, []).append(index)
-    builder = _Builder()
-    for neighbours in columns.values():
-        if len(neighbours) < 2:
+        builder.put_name(cell.key)
+        builder.put_text(with_plain_blanks(cell.text), index)
+        builder.put_wall()
+    if normalizer is None or normalizer.is_plain(builder.joined(), builder.walls):
+        return builder.finish()
+    for index in indices:
+        cell = cells[index]
+        if cell.is_opened:
             continue
-        for glue in (b"", b" "):
-            for position, index in enumerate(neighbours):
-                if position:
-                    builder.put(glue)
-                _put_ends(builder, cells[index].text, index, position > 0, position < len(neighbours) - 1)
-            builder.put(WALL)
+        for view in _read(builder, normalizer, room, cell.text, index).views:
+            builder.haystack.viewed.add(index)
+            builder.put_view(view, index, cell.key)
     return builder.finish()
 
 
-def _put_ends(builder: _Builder, text: str, index: int, has_left: bool, has_right: bool) -> None:
-    """The parts of a neighbour that may belong to a value which crosses one of its borders."""
-    if len(text) <= 2 * _WINDOW:
-        builder.put_text(text, index)
-        return
-    if has_left:
-        builder.put_text(text[:_WINDOW], index)
-        builder.put(WALL)
-    if has_right:
-        builder.put_text(text[-_WINDOW:], index, offset=len(text) - _WINDOW)
+def lay_out_joins(cells: Sequence[Cell], normalizer: Normalizer | None, room: Room) -> Haystack:
+    """Neighbours run together, once without and once with a blank between them; the first with its other views."""
+    builder, bare = _Builder(), []
+    for run in runs(cells):
+        bare.append(run)
+        for glue in glues(run):
+            for position, stretch in enumerate(run):
+                if position and glue:
+                    builder.put(glue.encode())
+                builder.put_text(with_plain_blanks(stretch.text), stretch.cell, stretch.offset)
+            builder.put_wall()
+    if not bare or normalizer is None or normalizer.is_plain(builder.joined(), builder.walls):
+        return builder.finish()
+    for run in bare:
+        pieces, at = [], 0
+        for stretch in run:
+            pieces.append(Entry(at, at + len(stretch.text), stretch.cell, stretch.offset, None, ()))
+            at += len(stretch.text)
+        text = "".join(stretch.text for stretch in run)
+        for view in _read(builder, normalizer, room, text, run[0].cell, pieces).views:
+            builder.put_view(view, run[0].cell, "", pieces)
+    return builder.finish()
+
+
+def _read(
+    builder: _Builder, normalizer: Normalizer, room: Room, text: str, cell: int, pieces: Sequence[Entry] = ()
+) -> Reading:
+    """The views of a string, or of several put together. What cannot be read is noted; so is a failure."""
+    reading = attempt(normalizer.read, text, room)
+    if isinstance(reading, Failure):
+        builder.haystack.errors.add(f"normalize: {reading.error}")
+        return Reading()
+    for kind, start, end in reading.gaps:
+        within = [piece.cell for piece in pieces if piece.start < end and start < piece.end]
+        if not pieces or len(within) > 1:
+            builder.haystack.unread += [Unviewed(kind, index, "normalize") for index in within or [cell]]
+    return reading

@@ -23,6 +23,7 @@ class Remembered(NamedTuple):
     end: int
     score: float
     detector: str
+    via: tuple[str, ...] = ()
 
 
 class ScanMemory:

@@ -14,13 +14,15 @@ from typing import Any, TypeVar
 from classifiers.approving import Approver, unapproved
 from classifiers.boundary import Failure, attempt
 from classifiers.exempting import IsExempt, exempting
-from classifiers.haystack import Haystack, lay_out, lay_out_joins
+from classifiers.haystack import Haystack, Unviewed, lay_out, lay_out_joins
 from classifiers.memory import ScanMemory
+from classifiers.normalize import Normalizer
 from classifiers.placing import Placed, findings_of, place, place_joins, without_approved
 from classifiers.process import ScanProcess, ScanProcessDied
 from classifiers.registry import DETECTORS, SIGNALS, SignalSpec
 from classifiers.scanner import Report, Scanner, construct
 from classifiers.types import Scan, ScanRules, Signal, Signals, Unknown
+from classifiers.views.room import Room
 from classifiers.walk import Cell, Walk, Walker, pointer_of, strings_of
 
 __all__ = ["Pipeline", "strings_of"]
@@ -28,6 +30,8 @@ __all__ = ["Pipeline", "strings_of"]
 INLINE_BYTES = 32 * 1024  # more is scanned in the scan process
 _REMEMBER_FLOOR = 256  # characters; a shorter string is scanned as fast as it is looked up
 _SLICE_NODES = 500
+_VIEWS_PER_CHARACTER = 6  # how much longer than the body all its other views together may be,
+_VIEWS_FLOOR = 64 * 1024  # and how much more: beyond it the rest is an Unknown
 _MANY = 500  # cells or hits whose handling is given to a thread
 _SLICE_SECONDS = 0.004  # the loop is given way to at least this often
 _PATIENCE = 2.5
@@ -62,6 +66,11 @@ class _Timer:
         if taken <= self.limit:
             return False
         return taken > self.limit * _PATIENCE or self.worked + self.work() - self.working_since > self.limit
+
+    def deadline(self) -> Callable[[], bool]:
+        """The same by the wall alone, from now on, for work in another thread."""
+        end = self.clock() + self.limit * _PATIENCE
+        return lambda: self.clock() > end
 
     async def give_way(self, *, always: bool = False) -> None:
         if always or self.clock() - self.since > _SLICE_SECONDS:
@@ -114,11 +123,13 @@ class Pipeline:
         self._budget, self._per_byte = budget_ms / 1000, per_kb_ms / 1000 / 1024
         self._clock, self._work = clock, work
         self._scanner = Scanner(detectors)
+        normalizer = attempt(Normalizer)
+        self._normalizer = None if isinstance(normalizer, Failure) else normalizer
         self._process = ScanProcess(detectors)
         self._memory = ScanMemory(memory_bytes)
         self._specs = signals
         self._measures: dict[str, Any] = {}
-        self._broken: dict[str, str] = {}
+        self._broken: dict[str, str] = {"normalize": normalizer.error} if isinstance(normalizer, Failure) else {}
         for name, spec in signals.items():
             if spec.built and spec.where is not None:
                 measure = attempt(construct, spec.where)
@@ -190,6 +201,8 @@ class Pipeline:
         job.size = sum(len(cell.text) for cell in job.walk.cells)
         job.timer.limit = self._budget + self._per_byte * job.size
         singles, joins = await _run(job.is_large, self._lay_out, job)
+        if self._normalizer is None:
+            job.unknowns.append(Unknown("detector_error", "", f"normalize: {self._broken['normalize']}"))
         reports = await (self._in_process if job.is_large else self._inline)(job, [singles, joins])
         for report in reports:
             self._note(job, report)
@@ -211,7 +224,11 @@ class Pipeline:
                     continue
                 job.keys[index] = key
             wanted.append(index)
-        return lay_out(cells, wanted), lay_out_joins(cells)
+        is_over = (
+            job.timer.deadline() if job.is_large else job.timer.is_over
+        )  # another thread's work is not counted here
+        room = Room(_VIEWS_PER_CHARACTER * job.size + _VIEWS_FLOOR, is_over)
+        return lay_out(cells, wanted, self._normalizer, room), lay_out_joins(cells, self._normalizer, room)
 
     async def _inline(self, job: _Job, haystacks: list[Haystack]) -> list[Report]:
         reports = []
@@ -239,12 +256,14 @@ class Pipeline:
             job.unknowns.append(Unknown("timeout", "", "scan"))
 
     def _place(self, job: _Job, singles: Haystack, joins: Haystack, reports: list[Report]) -> None:
-        failed, unread = bool(job.unknowns), set()
+        for haystack in (singles, joins):
+            job.unknowns += [Unknown("detector_error", "", error) for error in sorted(haystack.errors)]
+        failed, unread = bool(job.unknowns), self._note_unviewed(job, (*singles.unread, *joins.unread))
         if len(reports) == 2:
             is_exempt = _is_exempt(job)
             place(singles, reports[0].hits, is_exempt, job.placed)
             place_joins(joins, reports[1].hits, is_exempt, job.placed)
-            unread = self._note_unread(job, singles, reports[0]) | self._note_unread(job, joins, reports[1])
+            unread |= self._note_unread(job, singles, reports[0]) | self._note_unread(job, joins, reports[1])
         if not failed:
             anew = unread | {span.cell for _, spans in job.placed.across for span in spans}
             for index, key in job.keys.items():
@@ -255,6 +274,11 @@ class Pipeline:
             job.placed = without_approved(job.placed, job.approved)
             unknowns = unapproved(unknowns, job.walk.cells, job.approved)
         job.result = Scan(findings_of(job.placed, job.walk.cells), unknowns, frozenset(job.walk.texts))
+
+    def _note_unviewed(self, job: _Job, unread: Iterable[Unviewed]) -> set[int]:
+        """Keep what had no view in which it could be read, as unknowns of the cells that hold it; those cells."""
+        job.unknowns += [Unknown(each.kind, pointer_of(job.walk.cells[each.cell].path), each.detail) for each in unread]
+        return {each.cell for each in unread}
 
     def _note_unread(self, job: _Job, haystack: Haystack, report: Report) -> set[int]:
         """Keep what detectors said that they could not read, as unknowns of the cells that hold it; those cells."""

@@ -69,7 +69,7 @@ def place(haystack: Haystack, hits: Iterable[Hit], is_exempt: IsExempt, placed: 
         if len({span.cell for span in spans}) > 1:
             placed.across.append((_remembered(hit, spans[0]), tuple(spans)))
         elif spans and not is_exempt(hit.entity, _text(haystack, hit.start, hit.end)):
-            whole = Span(spans[0].cell, spans[0].start, spans[-1].end)
+            whole = Span(spans[0].cell, spans[0].start, spans[-1].end, spans[0].via)
             items = placed.inside.setdefault(whole.cell, [])
             if whole.cell not in haystack.viewed or not _is_shown(items, whole, hit.entity):
                 items.append(_remembered(hit, whole))
@@ -100,7 +100,7 @@ def findings_of(placed: Placed, cells: Sequence[Cell]) -> tuple[Finding, ...]:
         for item in placed.inside[index]:
             if inside_json and _is_json(cells[index]) and _written(cells[index], item) in inside_json:
                 continue
-            finding = _finding(item, Span(index, item.start, item.end), cells, group)
+            finding = _finding(item, Span(index, item.start, item.end, item.via), cells, group)
             key = (finding.entity_type, finding.pointer, finding.start, finding.end, finding.via, finding.inner)
             if cells[index].via and key in seen:
                 continue
@@ -116,9 +116,10 @@ def findings_of(placed: Placed, cells: Sequence[Cell]) -> tuple[Finding, ...]:
 def _finding(item: Remembered, span: Span, cells: Sequence[Cell], group: int) -> Finding:
     cell = cells[span.cell]
     start, end = (span.start, span.end) if cell.outer_length is None else (0, cell.outer_length)
-    inner = _inner(cell, span) if cell.via == _JSON else None
+    inner = _inner(cell, span) if cell.via == _JSON and not span.via else None
     pointer = pointer_of(cell.path)
-    return Finding(item.entity, pointer, cell.place, start, end, item.score, item.detector, group, cell.via, inner)
+    via = (*cell.via, *span.via)
+    return Finding(item.entity, pointer, cell.place, start, end, item.score, item.detector, group, via, inner)
 
 
 def _is_json(cell: Cell) -> bool:
@@ -140,7 +141,7 @@ def _inner(cell: Cell, span: Span) -> Inner:
 
 
 def _remembered(hit: Hit, span: Span) -> Remembered:
-    return Remembered(hit.entity, span.start, span.end, hit.score, hit.detector)
+    return Remembered(hit.entity, span.start, span.end, hit.score, hit.detector, span.via)
 
 
 def _is_shown(items: Iterable[Remembered], span: Span, entity: str) -> bool:

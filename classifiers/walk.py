@@ -74,6 +74,7 @@ class Cell(NamedTuple):
     column: int  # -1: no neighbours
     key: str  # the member's name, where it may say what the value is; else empty
     inner: Path = None  # inside a string that is JSON: the path there
+    is_opened: bool = False  # JSON, whose strings are cells of their own
 
 
 @dataclass(slots=True)
@@ -149,7 +150,9 @@ class Walker:
             column = self._column(node.column, '"')
             self._stack.append(_Node(nested, node.path, node.depth + 1, column, "", "elsewhere", via, outer))
         hint = "" if node.key in _API_WORDS else node.key
-        self.walk.cells.append(Cell(text, node.path, "value", via, outer, node.column, hint, node.inner))
+        self.walk.cells.append(
+            Cell(text, node.path, "value", via, outer, node.column, hint, node.inner, nested is not None)
+        )
 
     def _nested(self, text: str, node: _Node) -> Any:
         try:

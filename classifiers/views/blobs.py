@@ -1,0 +1,181 @@
+"""Base64, base32 and hexadecimal that hold text, compressed or not, read out; and blobs that nothing here can read.
+
+What is decoded is bounded by the room that is left: a bomb is a gap, never memory.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from classifiers.types import UnknownKind
+from classifiers.views.opaque import LONGER_THAN, kind_of_blob
+from classifiers.views.room import Room
+from classifiers.views.view import Change
+
+_LETTERS = r"[A-Za-z0-9+/_\-]"
+_BREAK = r"(?:\\r)?\r?(?:\\+n|\n)[ \t>]*"
+DIGITS_IN_BASE64: Final = "(?:[I-O][0-9A-Za-z]{3}){2}[I-O][0-9A-Za-z]{1,6}"  # nine to eleven digits and marks
+TOKEN: Final = re.compile(
+    rf"{_LETTERS}{{40,}}(?:{_BREAK}{_LETTERS}{{40,}})*{_BREAK}{_LETTERS}{{2,}}={{0,2}}(?![\w(])|{_LETTERS}{{16,}}={{0,6}}"
+    rf"|(?<!{_LETTERS}){DIGITS_IN_BASE64}={{0,2}}(?!{_LETTERS})"
+)
+_LISTED: Final = re.compile(
+    r"(?<![^\W_])(?:(?:0x|\\x|%)?[0-9a-fA-F]{2}(?:, ?|[ :\-\n])){7,}(?:0x|\\x|%)?[0-9a-fA-F]{2}(?![^\W_])"
+)
+_PAIR = re.compile(r"(?:0x|\\x|%)?([0-9a-fA-F]{2})(?![0-9a-fA-F])")
+_HEX = re.compile(r"(?:0[xX])?([0-9a-fA-F]{16,})")
+_BASE32 = re.compile(r"[A-Z2-7]{16,}=*|[a-z2-7]{16,}=*")
+_PLAIN = re.compile(r"[a-z_\-/]+")  # lower case throughout: words, paths
+_NOT_LETTERS = re.compile(r"[^A-Za-z0-9+/_\-]+n?")
+_MARKS = re.compile(r"[+/_\-]")
+_READABLE = bytes((*range(0x20, 0x7F), 9, 10, 13))
+_SHORTEST = 6  # bytes: fewer are text by chance too often
+
+
+def blobs(text: str, room: Room) -> tuple[list[Change], list[tuple[UnknownKind, int, int]]]:
+    """What decodes to text, and (kind, start, end) of what looks encoded and does not."""
+    changes: list[Change] = []
+    gaps: list[tuple[UnknownKind, int, int]] = []
+    for hit in TOKEN.finditer(text):
+        room.check()
+        if _PLAIN.fullmatch(hit.group()):
+            continue
+        found = list(_read(hit, room))
+        changes += found
+        if hit.end() - hit.start() - sum(change.end - change.start for change in found) > LONGER_THAN:
+            kind = kind_of_blob(text, hit.start(), _unbroken(hit.group()))
+            if kind is not None and not _is_cut_by_escapes(text, *hit.span()):
+                gaps.append((kind, hit.start(), hit.end()))
+    for hit in _LISTED.finditer(text):
+        plain = readable(bytes.fromhex("".join(_PAIR.findall(hit.group()))))
+        if plain is not None:
+            changes.append(Change(*hit.span(), plain, ("hex",)))
+    return changes, gaps
+
+
+def _is_cut_by_escapes(text: str, start: int, end: int) -> bool:
+    """Whether the blob goes on behind an escape: it is read where the escapes are undone."""
+    return (
+        text[end : end + 1] in ("%", "\\") or text[max(0, start - 3) : start - 2] == "%" or text[end : end + 2] == "&#"
+    )
+
+
+def _unbroken(token: str) -> str:
+    """The token without what breaks its lines."""
+    return token if "\n" not in token and "\\" not in token else re.sub(r"\\+[rn]|[\s>]+", "", token)
+
+
+def _read(hit: re.Match[str], room: Room) -> Iterator[Change]:
+    """The token as text; or those of its parts, cut at the alphabets' marks, that are text."""
+    token = _unbroken(hit.group()).rstrip("=")
+    plain = _text_of(token, room)
+    if plain is not None:
+        yield Change(hit.start(), hit.end(), plain[0], plain[1])
+        return
+    at = 0
+    for part in _MARKS.split(hit.group()):
+        if 16 <= len(part) < len(token) and not _PLAIN.fullmatch(part):
+            plain = _text_of(part.rstrip("="), room)
+            if plain is not None:
+                yield Change(hit.start() + at, hit.start() + at + len(part), plain[0], plain[1])
+        at += len(part) + 1
+
+
+def _text_of(token: str, room: Room) -> tuple[str, tuple[str, ...]] | None:
+    """The token decoded by the first encoding that gives text, and the names of the decodings."""
+    for name, decode in _DECODERS:
+        raw = decode(token)
+        if raw is None:
+            continue
+        plain = readable(raw)
+        if plain is not None:
+            room.take(len(plain))
+            return plain, (name,)
+        packed = _unpacked(raw, room)
+        if packed is not None:
+            return packed[0], (name, packed[1])
+    return None
+
+
+def _from_hex(token: str) -> bytes | None:
+    hit = _HEX.fullmatch(token)
+    if hit is None or len(hit[1]) % 2:
+        return None
+    return bytes.fromhex(hit[1])
+
+
+def _from_base64(token: str) -> bytes | None:
+    if "-" in token or "_" in token:
+        token = token.replace("-", "+").replace("_", "/")
+    if len(token) % 4 == 1:
+        token = token[:-1]
+    try:
+        return binascii.a2b_base64(token + "=" * (-len(token) % 4))
+    except binascii.Error:
+        return None
+
+
+def _from_base32(token: str) -> bytes | None:
+    if not _BASE32.fullmatch(token):
+        return None
+    token = token.upper()
+    token = token[: len(token) - (len(token) % 8 in (1, 3, 6))]
+    try:
+        return base64.b32decode(token + "=" * (-len(token) % 8))
+    except binascii.Error:
+        return None
+
+
+_DECODERS: Final[tuple[tuple[str, Callable[[str], bytes | None]], ...]] = (
+    ("hex", _from_hex),
+    ("base64", _from_base64),
+    ("base32", _from_base32),
+)
+
+
+def readable(raw: bytes) -> str | None:
+    """The bytes as text (ASCII, UTF-8, UTF-16), or None when they are none."""
+    if len(raw) < _SHORTEST:
+        return None
+    if raw.isascii():
+        return None if raw.translate(None, _READABLE) else raw.decode("ascii")
+    try:
+        plain = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return _readable_utf16(raw)
+    return plain if _is_printable(plain) else None
+
+
+def _readable_utf16(raw: bytes) -> str | None:
+    if len(raw) % 2 or not (raw[:2] in (b"\xff\xfe", b"\xfe\xff") or not any(raw[1::2]) or not any(raw[0::2])):
+        return None
+    order = "utf-16-be" if raw[:2] == b"\xfe\xff" or not any(raw[0::2]) else "utf-16-le"
+    try:
+        plain = raw.decode(order).lstrip("\ufeff")
+    except UnicodeDecodeError:
+        return None
+    return plain if _is_printable(plain) else None
+
+
+def _is_printable(text: str) -> bool:
+    return text.isprintable() or all(character.isprintable() or character in "\t\n\r\u200b\u00ad" for character in text)
+
+
+def _unpacked(raw: bytes, room: Room) -> tuple[str, str] | None:
+    """What gzip or zlib holds, as text, within the room."""
+    name = "gzip" if raw[:3] == b"\x1f\x8b\x08" else "zlib"
+    if name == "zlib" and not (len(raw) > 8 and raw[0] & 0x8F == 8 and int.from_bytes(raw[:2], "big") % 31 == 0):
+        return None
+    engine = zlib.decompressobj(wbits=47)
+    try:
+        inner = engine.decompress(raw, room.left + 1)
+    except zlib.error:
+        return None
+    room.take(len(inner))
+    plain = readable(inner)
+    return None if plain is None else (plain, name)

@@ -1,0 +1,116 @@
+"""Values cut by markup or by the quotes of a program, and tables whose header says what a column holds.
+
+Markup and quotes are taken away only between characters of one value; a table's cells stand behind their header.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from classifiers.views.room import Room
+from classifiers.views.view import Change, View
+
+_TAG = (
+    r"<(?:/?[A-Za-z][\w:.-]{0,40}(?:\s[^<>]{0,400})?/?|!--(?:[^-]|-(?!->)){0,400}--|\?[^<>]{0,200})>"
+    r"|\]\]>|<!\[CDATA\["
+)
+_TAGS = re.compile(rf"(?:{_TAG})(?:\s{{0,40}}(?:{_TAG})){{0,20}}")
+_INLINE = re.compile(
+    r"(?i)^(?:</?(?:a|abbr|b|bdi|bdo|big|code|em|font|i|kbd|mark|s|samp|small|span|strike|strong|sub|sup|tt|u|var|wbr|t|r)"
+    r"(?:\s[^<>]*)?/?>|<!--.*?-->|<!\[CDATA\[|\]\]>)+$",
+    re.DOTALL,
+)
+_JOINED = re.compile(
+    r"""(?<=[0-9A-Za-z@.+\-_ ])(?:["'`]\s{0,8}(?:\+|\.|&|\|\||\\\n|<<|,(?=\s{0,20}["'`]\d))?\s{0,20}[rbuf]?["'`]"""
+    r"""|["'`]\s{0,8}\.?(?:concat|append|push|\.\.)\(?\s{0,8}["'`])(?=[0-9A-Za-z@.+\-_ ])"""
+)
+_VALUE = re.compile(r"[0-9A-Za-z@.+_\-]")
+_NAME = re.compile(r"[A-Za-z_][\w .#/()\-]{0,40}")
+_RULE = re.compile(r"[\s|:+\-]+")
+
+
+def without_markup(text: str) -> list[Change]:
+    """Tags between two characters of one value: inline ones read as nothing, others as a blank between digits."""
+    changes = []
+    for hit in _TAGS.finditer(text):
+        left, right = text[hit.start() - 1 : hit.start()], text[hit.end() : hit.end() + 1]
+        is_split = bool(left and right and _VALUE.match(left.strip() or "0") and _VALUE.match(right.strip() or "0"))
+        if is_split and _INLINE.match(hit.group()):
+            changes.append(Change(*hit.span(), ""))
+        elif left.isdigit() and right.isdigit():
+            changes.append(Change(*hit.span(), " "))
+    return changes
+
+
+def joined_literals(text: str) -> list[Change]:
+    """String literals that a program puts together, as one; in a list only pieces that are digits."""
+    changes = []
+    for hit in _JOINED.finditer(text):
+        left, right = text[hit.start() - 1], text[hit.end()]
+        if "," in hit.group() and not (left.isdigit() and right.isdigit()):
+            continue
+        if not (left == " " and right == " "):
+            changes.append(Change(*hit.span(), ""))
+    return changes
+
+
+def table_cells(view: View, room: Room) -> Iterator[View]:
+    """The cells of tables in the text, each behind the name in its column's header."""
+    names: list[str] = []
+    mark, start = "", 0
+    for line in view.text.split("\n"):
+        cells = _cells(line, mark) if names else []
+        if names and len(cells) == len(names):
+            if not _RULE.fullmatch(line):
+                yield from _named(view, names, cells, start, room)
+        else:
+            mark, names = _header(line)
+        start += len(line) + 1
+
+
+def _header(line: str) -> tuple[str, list[str]]:
+    """The mark between a header's columns and their names; no names where the line is no header."""
+    if len(line) < 2000:
+        for mark in "\t|;,":
+            if mark in line:
+                names = [name for _, name in _cells(line, mark)]
+                if len(names) > 1 and all(_NAME.fullmatch(name) for name in names):
+                    return mark, names
+    return "", []
+
+
+def _named(view: View, names: list[str], cells: list[tuple[int, str]], row: int, room: Room) -> Iterator[View]:
+    for name, (offset, value) in zip(names, cells, strict=True):
+        if value and any(character.isdigit() for character in value):
+            room.take(len(name) + len(value))
+            yield View(value, view, row + offset, name=name, depth=view.depth)
+
+
+def _cells(line: str, mark: str) -> list[tuple[int, str]]:
+    """Where each cell's text begins in its line, and the text, without quotes."""
+    cells, at = [], 0
+    for part in _parts(line, mark):
+        value = part.strip(" \t\r\"'")
+        cells.append((at + part.find(value) if value else at, value))
+        at += len(part) + 1
+    if mark == "|" and cells and not cells[0][1]:
+        cells.pop(0)
+    if mark == "|" and cells and not cells[-1][1]:
+        cells.pop()
+    return cells
+
+
+def _parts(line: str, mark: str) -> list[str]:
+    """The line cut at the marks that no quotes hold."""
+    if '"' not in line:
+        return line.split(mark)
+    parts, begin, is_quoted = [], 0, False
+    for at, character in enumerate(line):
+        if character == '"':
+            is_quoted = not is_quoted
+        elif character == mark and not is_quoted:
+            parts.append(line[begin:at])
+            begin = at + 1
+    parts.append(line[begin:])
+    return parts

@@ -1,0 +1,77 @@
+"""One pass over a text that tells which families of views it may need: for plain prose none.
+
+A family that is not named here for a text would change nothing in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import re2
+
+from classifiers.views.blobs import DIGITS_IN_BASE64
+from classifiers.views.spoken import SPOKEN
+
+_MARK = r"[ .,;_*/|~\-\n\t]"
+_SPOKEN = "(?:" + SPOKEN + r"|\d)"
+TRIGGERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "blobs": (
+        r"[A-Za-z0-9+/_\-]{16}",
+        DIGITS_IN_BASE64,
+        r"(?i)(?:(?:0x|\\x|%)?[0-9a-f]{2}(?:[ :\-\n]|, ?)){6}"),
+    "url": (r"%[0-9A-Fa-f]{2}",),
+    "html": (r"&(?:#|[A-Za-z][A-Za-z0-9]{1,31};)",),
+    "quoted": (r"=[0-9A-F]{2}", r"=[ \t]*\r?\n"),
+    "code": (r"\\(?:[uU][0-9a-fA-F{]|x[0-9a-fA-F]|[0-3][0-7]{2}|[nrt/][0-9A-Za-z+(])", r"(?i)u\+[0-9a-f]{4}"),
+    "separators": (
+        rf"(?:^|[^0-9A-Za-z])[!-~](?:{_MARK}{{1,3}}[!-~]){{2}}{_MARK}",
+        r"(?:^|[^0-9A-Za-z])[^\s\x00-\x7f](?:[ \n\-._*/|~]{1,3}[^\s\x00-\x7f]){2}",
+        r"\d\s?[_*|~,;:]\s?\d{1,6}\s?[_*|~,;:]\s?\d",
+        r"\d{4}\s?\r?\n\s?\d{4}\s?\r?\n\s?\d{4}",
+    ),
+    "digits": (rf"(?i){_SPOKEN}[\s,;.\-–/_*|]{{1,5}}{_SPOKEN}[\s,;.\-–/_*|]{{1,5}}{_SPOKEN}[\s,;.\-–/_*|]",),
+    "address": (
+        r"(?i)[\[({<] ?(?:at|@|ät|dot|\.|punkt|punto|point) ?[\])}>]",
+        r"(?i)\s(?:dot|punkt|punto|punt|period|point)\s",
+        r"(?i)\s(?:arobase?|arrobase|arroba|klammeraffe|chiocciola|apenstaartje|affenschwanz)\s",
+        r"(?i)[a-z0-9][._]?[a-z0-9]{1,30} at [a-z0-9\-]{1,63}\.[a-z]",
+        r"[0-9A-Za-z] ?@ | @ ?[0-9A-Za-z]",
+    ),
+    "markup": (r"[0-9A-Za-z@.+_\- ]<[/a-zA-Z!?]", r"\]\]>"),
+    "literals": (
+        r"[0-9A-Za-z@.+_\- ][\"'\x60]\s{0,8}(?:[+.&,<]|\|\||\\\n|concat|append)?[<+.&,(]?"
+        r"\s{0,20}[rbuf]?[\"'\x60][0-9A-Za-z@.+_\- ]",
+    ),
+    "table": (
+        r"(?m)^[ \t]*\|?[ \t]*\"?[A-Za-z_][\w .#/()\-]{0,40}\"?[ \t]*[,;\t|][ \t]*\"?[A-Za-z_][^\n]*\n[^\n]*\d",
+    ),
+    "letters": (r"\d[ .\-/]?[OoIl|]{1,3}[ .\-/]?\d",),
+}  # fmt: skip
+_MEMORY = 64 << 20  # bound of the automaton's cache; a few MB are used
+
+
+class Triggers:
+    """The compiled set."""
+
+    def __init__(self) -> None:
+        options = re2.Options()
+        options.log_errors = False
+        options.max_mem = _MEMORY
+        self._set = re2.Set.SearchSet(options)
+        self._set.Add(b"")
+        self._owners = [""]
+        for family, expressions in TRIGGERS.items():
+            for expression in expressions:
+                self._set.Add(expression.encode("utf-8"))
+                self._owners.append(family)
+        self._set.Compile()
+
+    def wanted(self, data: bytes) -> frozenset[str] | set[str]:
+        """The families whose triggers occur; all of them when the set gives up."""
+        matched = self._set.Match(data)
+        if not matched or 0 not in matched:
+            return TRIGGERS.keys() - {""}
+        if len(matched) == 1:
+            return frozenset()
+        return {self._owners[number] for number in matched if number}
