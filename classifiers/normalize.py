@@ -12,7 +12,7 @@ from typing import Final
 
 from classifiers.types import UnknownKind
 from classifiers.views.blobs import blobs
-from classifiers.views.characters import CONTROLS, folded, has_controls, with_plain_blanks
+from classifiers.views.characters import CONTROLS, folded, reads_as_itself, with_plain_blanks
 from classifiers.views.confusables import Confusables, letters_for_digits
 from classifiers.views.escapes import code_escapes, html_entities, quoted_printable, url_escapes
 from classifiers.views.room import OutOfRoom, Room
@@ -120,12 +120,12 @@ class _Walk:
         """Add all views of a view."""
         text = view.text
         wanted = self._triggers.wanted(text.encode("utf-8", "surrogatepass"))
-        is_ascii = text.isascii()
-        if "characters" in allowed and (not is_ascii or has_controls(text)):
-            self._add(view, folded(text), "characters")
-        if not is_ascii and "alike" in allowed:
-            for changes in self._confusables.readings(text):
-                self._add(view, changes, "alike")
+        if not reads_as_itself(text):
+            if "characters" in allowed:
+                self._add(view, folded(text), "characters")
+            if "alike" in allowed:
+                for changes in self._confusables.readings(text):
+                    self._add(view, changes, "alike")
         if not wanted:
             return
         if "escapes" in allowed:

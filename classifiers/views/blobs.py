@@ -12,26 +12,24 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from classifiers.detectors.base import pattern
 from classifiers.types import UnknownKind
+from classifiers.views.finding import spans
 from classifiers.views.opaque import LONGER_THAN, kind_of_blob
 from classifiers.views.room import Room
 from classifiers.views.view import Change
 
 _LETTERS = r"[A-Za-z0-9+/_\-]"
-_BREAK = r"(?:\\r)?\r?(?:\\+n|\n)[ \t>]*"
 DIGITS_IN_BASE64: Final = "(?:[I-O][0-9A-Za-z]{3}){2}[I-O][0-9A-Za-z]{1,6}"  # nine to eleven digits and marks
-TOKEN: Final = re.compile(
-    rf"{_LETTERS}{{40,}}(?:{_BREAK}{_LETTERS}{{40,}})*{_BREAK}{_LETTERS}{{2,}}={{0,2}}(?![\w(])|{_LETTERS}{{16,}}={{0,6}}"
-    rf"|(?<!{_LETTERS}){DIGITS_IN_BASE64}={{0,2}}(?!{_LETTERS})"
-)
-_LISTED: Final = re.compile(
-    r"(?<![^\W_])(?:(?:0x|\\x|%)?[0-9a-fA-F]{2}(?:, ?|[ :\-\n])){7,}(?:0x|\\x|%)?[0-9a-fA-F]{2}(?![^\W_])"
-)
+_TOKEN = pattern(rf"{_LETTERS}{{16,}}={{0,6}}|\b{DIGITS_IN_BASE64}={{0,2}}")
+_BREAK = re.compile(r"(?:\\r)?\r?(?:\\+n|\n)[ \t>]*")  # between the lines of one blob
+_LAST_LINE = re.compile(rf"{_LETTERS}{{2,}}={{0,2}}(?![\w(])")
+_LINE = 40  # a shorter line ends a blob
+_LISTED = pattern(r"\b(?:(?:0x|\\x|%)?[0-9a-fA-F]{2}(?:, ?|[ :\-\n])){7,}(?:0x|\\x|%)?[0-9a-fA-F]{2}\b")
 _PAIR = re.compile(r"(?:0x|\\x|%)?([0-9a-fA-F]{2})(?![0-9a-fA-F])")
 _HEX = re.compile(r"(?:0[xX])?([0-9a-fA-F]{16,})")
 _BASE32 = re.compile(r"[A-Z2-7]{16,}=*|[a-z2-7]{16,}=*")
 _PLAIN = re.compile(r"[a-z_\-/]+")  # lower case throughout: words, paths
-_NOT_LETTERS = re.compile(r"[^A-Za-z0-9+/_\-]+n?")
 _MARKS = re.compile(r"[+/_\-]")
 _READABLE = bytes((*range(0x20, 0x7F), 9, 10, 13))
 _SHORTEST = 6  # bytes: fewer are text by chance too often
@@ -41,20 +39,21 @@ def blobs(text: str, room: Room) -> tuple[list[Change], list[tuple[UnknownKind, 
     """What decodes to text, and (kind, start, end) of what looks encoded and does not."""
     changes: list[Change] = []
     gaps: list[tuple[UnknownKind, int, int]] = []
-    for hit in TOKEN.finditer(text):
+    for start, end in _tokens(text):
         room.check()
-        if _PLAIN.fullmatch(hit.group()):
+        token = text[start:end]
+        if _PLAIN.fullmatch(token):
             continue
-        found = list(_read(hit, room))
+        found = list(_read(token, start, room))
         changes += found
-        if hit.end() - hit.start() - sum(change.end - change.start for change in found) > LONGER_THAN:
-            kind = kind_of_blob(text, hit.start(), _unbroken(hit.group()))
-            if kind is not None and not _is_cut_by_escapes(text, *hit.span()):
-                gaps.append((kind, hit.start(), hit.end()))
-    for hit in _LISTED.finditer(text):
-        plain = readable(bytes.fromhex("".join(_PAIR.findall(hit.group()))))
+        if end - start - sum(change.end - change.start for change in found) > LONGER_THAN:
+            kind = kind_of_blob(text, start, _unbroken(token))
+            if kind is not None and not _is_cut_by_escapes(text, start, end):
+                gaps.append((kind, start, end))
+    for start, end in spans(_LISTED, text):
+        plain = readable(bytes.fromhex("".join(_PAIR.findall(text[start:end]))))
         if plain is not None:
-            changes.append(Change(*hit.span(), plain, ("hex",)))
+            changes.append(Change(start, end, plain, ("hex",)))
     return changes, gaps
 
 
@@ -65,24 +64,46 @@ def _is_cut_by_escapes(text: str, start: int, end: int) -> bool:
     )
 
 
+def _tokens(text: str) -> Iterator[tuple[int, int]]:
+    """Where something may be encoded: runs of the alphabets' characters, those of several lines as one."""
+    begin = end = -1
+    for start, stop in spans(_TOKEN, text):
+        if begin >= 0:
+            gap = _BREAK.match(text, end)
+            if gap is not None and gap.end() == start and end - begin >= _LINE and text[end - 1] != "=":
+                end = stop
+                continue
+            yield begin, _with_last_line(text, begin, end)
+        begin, end = start, stop
+    if begin >= 0:
+        yield begin, _with_last_line(text, begin, end)
+
+
+def _with_last_line(text: str, begin: int, end: int) -> int:
+    """Where the blob ends when a short last line belongs to it."""
+    gap = _BREAK.match(text, end) if end - begin >= _LINE and text[end - 1] != "=" else None
+    last = _LAST_LINE.match(text, gap.end()) if gap is not None else None
+    return end if last is None else last.end()
+
+
 def _unbroken(token: str) -> str:
     """The token without what breaks its lines."""
     return token if "\n" not in token and "\\" not in token else re.sub(r"\\+[rn]|[\s>]+", "", token)
 
 
-def _read(hit: re.Match[str], room: Room) -> Iterator[Change]:
+def _read(whole: str, start: int, room: Room) -> Iterator[Change]:
     """The token as text; or those of its parts, cut at the alphabets' marks, that are text."""
-    token = _unbroken(hit.group()).rstrip("=")
+    token = _unbroken(whole).rstrip("=")
     plain = _text_of(token, room)
     if plain is not None:
-        yield Change(hit.start(), hit.end(), plain[0], plain[1])
+        yield Change(start, start + len(whole), plain[0], plain[1])
         return
-    at = 0
-    for part in _MARKS.split(hit.group()):
+    at = start
+    for part in _MARKS.split(whole):
         if 16 <= len(part) < len(token) and not _PLAIN.fullmatch(part):
             plain = _text_of(part.rstrip("="), room)
             if plain is not None:
-                yield Change(hit.start() + at, hit.start() + at + len(part), plain[0], plain[1])
+                yield Change(at, at + len(part), plain[0], plain[1])
         at += len(part) + 1
 
 

@@ -21,15 +21,22 @@ _BLANKS = dict.fromkeys((0xA0, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000), 
 _SPACED = re.compile("[\u00a0\u2000-\u200a\u202f\u205f\u3000]")
 
 
+# What of the usual Western characters (code page 1252) reads as another: ª º ² ³ ¹ ¼ ½ ¾ µ ™ and the soft hyphen.
+_FOLDING_WESTERN = CONTROLS + b"\xaa\xba\xb2\xb3\xb9\xbc\xbd\xbe\xb5\x99\xad"
+
+
+def reads_as_itself(text: str) -> bool:
+    """Whether a text holds nothing but usual Western characters that read as themselves. False is no answer."""
+    try:
+        raw = text.encode("ascii" if text.isascii() else "cp1252")
+    except UnicodeEncodeError:
+        return False
+    return len(raw.translate(None, _FOLDING_WESTERN)) == len(raw)
+
+
 def with_plain_blanks(text: str) -> str:
     """The text with every blank of one character written as an ASCII one: offsets stay as they are."""
     return text.translate(_BLANKS) if not text.isascii() and _SPACED.search(text) else text
-
-
-def has_controls(text: str) -> bool:
-    """Whether an ASCII text holds a control character that nobody sees."""
-    raw = text.encode("ascii")
-    return len(raw.translate(None, CONTROLS)) != len(raw)
 
 
 def folded(text: str) -> list[Change]:
@@ -137,4 +144,5 @@ def fold(character: str) -> str:
         return str(unicodedata.decimal(character))
     if character in "\u115f\u1160\u3164\uffa0\u2800":  # letters and patterns that show nothing
         return ""
-    return unicodedata.normalize("NFKC", character)
+    plain = unicodedata.normalize("NFKC", character)
+    return character if plain[0] == " " and len(plain) > 1 else plain  # an accent that stands alone

@@ -15,6 +15,8 @@ from classifiers.linear import ArtifactError
 from classifiers.views.view import Change
 
 _WORD = re.compile(r"\S+")
+_NO_LETTERS = bytes(code for code in range(128) if not chr(code).isalpha())
+_NO_WORDS = bytes(code for code in range(128) if not chr(code).isalnum())
 _DIGITS_OF = {"O": "0", "o": "0", "I": "1", "l": "1", "i": "1"}
 _DIGIT_RUN = re.compile(r"(?<![^\W_])[0-9OoIl|]+(?:[ .\-/]{1,2}[0-9OoIl|]+)*(?![^\W_])")
 
@@ -35,16 +37,17 @@ class Confusables:
             raise ArtifactError("artifact confusables.json is not the one that its card describes (SHA-256 differs)")
         table = json.loads(raw)
         self._letters = {alike: plain for plain, alikes in table.items() for alike in alikes}
+        self._alike = frozenset(self._letters)
         self._digits = {alike: _DIGITS_OF.get(plain, plain) for alike, plain in self._letters.items()}
         self._maps = (str.maketrans(self._letters), str.maketrans(self._digits))
 
     def readings(self, text: str) -> list[list[Change]]:
         """Up to two lists of changes: look-alikes as letters, and as digits where one can be read so."""
-        if text.isascii() or not any(character in self._letters for character in set(text)):
+        if text.isascii() or self._alike.isdisjoint(text):
             return []
-        foreign = sum(not character.isascii() and character.isalpha() for character in text)
-        latin = sum(character.isascii() and character.isalpha() for character in text)
-        words = [hit for hit in _WORD.finditer(text) if self._is_disguised(hit.group(), latin >= foreign)]
+        plain = text.encode("ascii", "ignore")
+        is_in_latin = len(plain.translate(None, _NO_LETTERS)) >= len(text) - len(plain)
+        words = [hit for hit in _WORD.finditer(text) if self._is_disguised(hit.group(), is_in_latin)]
         readings = [[_change(hit, mapping) for hit in words] for mapping in self._maps]
         if readings[0] == readings[1]:
             readings.pop()
@@ -52,9 +55,9 @@ class Confusables:
 
     def _is_disguised(self, word: str, is_in_latin: bool) -> bool:
         """Whether a word mixes look-alikes with ASCII, or is all look-alikes where the text around it is Latin."""
-        if word.isascii() or not any(character in self._letters for character in word):
+        if word.isascii() or self._alike.isdisjoint(word):
             return False
-        if any(character.isascii() and character.isalnum() for character in word):
+        if word.encode("ascii", "ignore").translate(None, _NO_WORDS):
             return True
         letters = [character for character in word if character.isalnum()]
         if not all(character in self._letters for character in letters):

@@ -9,36 +9,37 @@ import html
 import re
 from typing import Final
 
+from classifiers.detectors.base import pattern
+from classifiers.views.finding import spans
 from classifiers.views.view import Change
 
-_URL: Final = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
-_ENTITY: Final = re.compile(r"(?:&(?:#[xX][0-9a-fA-F]{1,6};?|#\d{1,7};?|[A-Za-z][A-Za-z0-9]{1,31};))+")
-_QUOTED: Final = re.compile(r"(?:=[0-9A-F]{2}|=[ \t]*\r?\n)+")
-_QUOTED_LOOSE: Final = re.compile(r"(?i)(?:=[0-9a-f]{2}|=[ \t]*\r?\n)+")
-_UNICODE: Final = re.compile(
-    r"(?:\\+(?:u[0-9a-fA-F]{4}|u\{[0-9a-fA-F]{1,6}\}|U[0-9a-fA-F]{8})|[uU]\+[0-9a-fA-F]{4,6}[ ,]?)+"
-)
+_URL = pattern(r"(?:%[0-9A-Fa-f]{2})+")
+_ENTITY = pattern(r"(?:&(?:#[xX][0-9a-fA-F]{1,6};?|#\d{1,7};?|[A-Za-z][A-Za-z0-9]{1,31};))+")
+_QUOTED = pattern(r"(?:=[0-9A-F]{2}|=[ \t]*\r?\n)+")
+_QUOTED_LOOSE = pattern(r"(?i)(?:=[0-9a-f]{2}|=[ \t]*\r?\n)+")
+_UNICODE = pattern(r"(?:\\+(?:u[0-9a-fA-F]{4}|u\{[0-9a-fA-F]{1,6}\}|U[0-9a-fA-F]{8})|[uU]\+[0-9a-fA-F]{4,6}[ ,]?)+")
 _CODE: Final = re.compile(r"[0-9a-fA-F]{4,8}|(?<=\{)[0-9a-fA-F]{1,6}")
-_BYTES: Final = re.compile(r"(?:\\+x[0-9a-fA-F]{2})+|(?:\\+[0-3][0-7]{2}){2,}")
-_NEWLINE: Final = re.compile(r"\\+(?:[nrt]|/)(?=[0-9A-Za-z+(])")
+_BYTES = pattern(r"(?:\\+x[0-9a-fA-F]{2})+|(?:\\+[0-3][0-7]{2}){2,}")
+_NEWLINE = re.compile(r"\\+(?:[nrt]|/)(?=[0-9A-Za-z+(])")
+_PAIR = re.compile("=([0-9A-Fa-f]{2})")
 _MARKS = frozenset(b"@._-+:/= ")
 
 
 def url_escapes(text: str) -> list[Change]:
     """Runs of %XX."""
     return [
-        Change(*hit.span(), _decoded(bytes.fromhex(hit.group().replace("%", ""))), ("url",))
-        for hit in _URL.finditer(text)
+        Change(start, end, _decoded(bytes.fromhex(text[start:end].replace("%", ""))), ("url",))
+        for start, end in spans(_URL, text)
     ]
 
 
 def html_entities(text: str) -> list[Change]:
     """Runs of named, decimal and hexadecimal references. A name that HTML does not know stays."""
     changes = []
-    for hit in _ENTITY.finditer(text):
-        plain = html.unescape(hit.group())
-        if plain != hit.group():
-            changes.append(Change(*hit.span(), plain.replace("\xa0", " "), ("html",)))
+    for start, end in spans(_ENTITY, text):
+        plain = html.unescape(text[start:end])
+        if plain != text[start:end]:
+            changes.append(Change(start, end, plain.replace("\xa0", " "), ("html",)))
     return changes
 
 
@@ -46,12 +47,12 @@ def quoted_printable(text: str) -> list[Change]:
     """Runs of =XX, and soft line breaks: several in a row, or a mark amid letters (`=42` is an assignment)."""
     changes = []
     is_mail = "=3D" in text or "=20\n" in text or "quoted-printable" in text.lower()
-    for hit in (_QUOTED_LOOSE if is_mail else _QUOTED).finditer(text):
-        raw = bytes(int(code, 16) for code in re.findall("(?i)=([0-9a-f]{2})", hit.group()))
-        if len(raw) == 1 and not (is_mail or (raw[0] in _MARKS and _is_amid(text, *hit.span()))):
+    for start, end in spans(_QUOTED_LOOSE if is_mail else _QUOTED, text):
+        raw = bytes(int(code, 16) for code in _PAIR.findall(text[start:end]))
+        if len(raw) == 1 and not (is_mail or (raw[0] in _MARKS and _is_amid(text, start, end))):
             continue
-        if raw or _is_amid(text, *hit.span()):
-            changes.append(Change(*hit.span(), _decoded(raw), ("quoted_printable",)))
+        if raw or _is_amid(text, start, end):
+            changes.append(Change(start, end, _decoded(raw), ("quoted_printable",)))
     return changes
 
 
@@ -62,15 +63,15 @@ def _is_amid(text: str, start: int, end: int) -> bool:
 def code_escapes(text: str) -> list[Change]:
     r"""Runs of \uXXXX, \xXX and octal escapes, with any number of backslashes; \n, \r, \t in front of a value."""
     changes = []
-    for hit in _UNICODE.finditer(text):
-        codes = [int(code, 16) for code in _CODE.findall(hit.group())]
-        changes.append(Change(*hit.span(), _from_codes(codes), ("unicode_escape",)))
-    for hit in _BYTES.finditer(text):
-        if "x" in hit.group():
-            raw = bytes(int(code, 16) for code in re.findall("x(..)", hit.group()))
+    for start, end in spans(_UNICODE, text):
+        codes = [int(code, 16) for code in _CODE.findall(text[start:end])]
+        changes.append(Change(start, end, _from_codes(codes), ("unicode_escape",)))
+    for start, end in spans(_BYTES, text):
+        if "x" in text[start:end]:
+            raw = bytes(int(code, 16) for code in re.findall("x(..)", text[start:end]))
         else:
-            raw = bytes(int(code, 8) for code in re.findall("[0-7]{3}", hit.group()))
-        changes.append(Change(*hit.span(), _decoded(raw), ("hex_escape",)))
+            raw = bytes(int(code, 8) for code in re.findall("[0-7]{3}", text[start:end]))
+        changes.append(Change(start, end, _decoded(raw), ("hex_escape",)))
     changes += [Change(*hit.span(), "/" if hit.group()[-1] == "/" else "\n") for hit in _NEWLINE.finditer(text)]
     return changes
 

@@ -19,6 +19,8 @@ HEX_ENTROPY: Final = 3.2  # of hexadecimal (random: 3.8 to 4)
 _CHANGES: Final = 0.3  # of neighbours that differ in kind (capital, small letter, digit, mark); random 0.65, names 0.15
 _DIGESTS: Final = frozenset({32, 40, 56, 64, 96, 128})
 _DIGEST_BYTES: Final = frozenset({16, 20, 28, 32, 48, 64})
+_PART: Final = 16  # characters of a path's longest part; random base64 has a mark every 32
+_MARKS = re.compile(r"[+/_\-]")
 _HEX = re.compile(r"(?:0[xX])?([0-9a-fA-F]+)")
 _KINDS = bytes(
     1 if 48 <= code <= 57 else 2 if 65 <= code <= 90 else 3 if 97 <= code <= 122 else 4 for code in range(256)
@@ -55,9 +57,15 @@ def kind_of_blob(text: str, start: int, token: str) -> UnknownKind | None:
     for kind, beginnings in _MEDIA:
         if raw.startswith(beginnings) and _mixed(core) > _CHANGES / 2:
             return kind
-    if _entropy(core) < ENTROPY or _mixed(core) < _CHANGES:
+    if _entropy(core) < ENTROPY or _mixed(core) < _CHANGES or _is_path(core):
         return None
     return "undecodable"
+
+
+def _is_path(core: str) -> bool:
+    """Many short parts: a path, a slug, a list of ids."""
+    parts = _MARKS.split(core)
+    return len(parts) >= 4 and max(map(len, parts)) <= _PART
 
 
 def _is_recognised(text: str, start: int, core: str) -> bool:

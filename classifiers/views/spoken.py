@@ -6,7 +6,10 @@ English, German, French and Spanish. A number in figures is left as it is; count
 from __future__ import annotations
 
 import re
+from typing import Final
 
+from classifiers.detectors.base import pattern
+from classifiers.views.finding import around, spans
 from classifiers.views.view import Change
 
 _DIGITS = {
@@ -80,10 +83,26 @@ _COMMON_TOP_LEVELS = """
 _TOP_LEVELS = frozenset(_COMMON_TOP_LEVELS.split())
 
 
+# Where to look: three digits of which two are words; words and brackets in the places of an address's marks.
+_WORD_GAP = r"[\s,;.\-–/_*|]{1,5}"
+DIGIT_SEEDS: Final = (
+    rf"(?i)\b(?:{SPOKEN}){_WORD_GAP}(?:{SPOKEN}|\d){_WORD_GAP}(?:{SPOKEN})\b",
+    rf"(?i)\b(?:{SPOKEN}|\d){_WORD_GAP}(?:{SPOKEN}){_WORD_GAP}(?:{SPOKEN}|\d)\b",
+)
+ADDRESS_SEEDS: Final = (
+    r"(?i)[\[({<]\s?(?:at|@|ät|dot|\.|punkt|punto|point)\s?[\])}>]",
+    r"(?i)\s(?:dot|punkt|punto|punt|period|point)\s",
+    r"(?i)\s(?:arobas|arobase|arrobase|arroba|klammeraffe|chiocciola|apenstaartje|affenschwanz|ät)\s",
+    r"(?i)[a-z0-9][._]?[a-z0-9]{1,30}\sat\s[a-z0-9\-]{1,63}\.[a-z]",
+    r"[0-9A-Za-z]\s@\s?[0-9A-Za-z]|[0-9A-Za-z]\s?@\s[0-9A-Za-z]|@[0-9A-Za-z\-]{1,63} \. [0-9A-Za-z]",
+)
+_DIGIT_SEEDS, _ADDRESS_SEEDS = pattern("|".join(DIGIT_SEEDS)), pattern("|".join(ADDRESS_SEEDS))
+
+
 def spoken_digits(text: str) -> list[Change]:
     """Runs of at least four digits of which most are words."""
     changes = []
-    for hit in _RUN.finditer(text):
+    for hit in around(_RUN, text, spans(_DIGIT_SEEDS, text), 48, 8):
         pieces = [
             piece if piece.isupper() and len(piece) < 3 else piece.lower() for piece in _PIECE.findall(hit.group())
         ]
@@ -113,7 +132,7 @@ def _in_figures(pieces: list[str]) -> str:
 def spoken_addresses(text: str) -> list[Change]:
     """E-mail addresses with words or brackets in the places of their marks."""
     changes: list[Change] = []
-    for hit in _ADDRESS.finditer(text):
+    for hit in around(_ADDRESS, text, spans(_ADDRESS_SEEDS, text), 160, 8):
         dots = [
             dot
             for part in ((hit.start(), hit.start("at")), hit.span("domain"))
@@ -130,10 +149,10 @@ def spoken_addresses(text: str) -> list[Change]:
 
 def _is_address(hit: re.Match[str], is_dot_spoken: bool) -> bool:
     """Brackets say so; plain words are one before a top-level domain, with a spoken dot or a name with marks."""
-    word, domain = hit["at"].strip().lower(), hit["domain"].lower()
+    word = hit["at"].strip().lower()
     if word[0] in "[({<":
         return True
-    labels = [label for label in re.split(r"\W+", domain) if label]
-    if labels[-1] not in _TOP_LEVELS or labels[0] in _NO_DOMAIN:
+    labels = [label for label in re.split(r"\W+", hit["domain"]) if label]
+    if labels[-1].lower() not in _TOP_LEVELS or labels[-1].istitle() or labels[0].lower() in _NO_DOMAIN:
         return False
     return word != "at" or is_dot_spoken or bool(_NAME_LIKE.search(hit.string, hit.start(), hit.start("at")))

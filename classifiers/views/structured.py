@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Final
 
+from classifiers.detectors.base import pattern
+from classifiers.views.finding import around, spans
 from classifiers.views.room import Room
 from classifiers.views.view import Change, View
 
@@ -25,8 +28,16 @@ _JOINED = re.compile(
     r"""(?<=[0-9A-Za-z@.+\-_ ])(?:["'`]\s{0,8}(?:\+|\.|&|\|\||\\\n|<<|,(?=\s{0,20}["'`]\d))?\s{0,20}[rbuf]?["'`]"""
     r"""|["'`]\s{0,8}\.?(?:concat|append|push|\.\.)\(?\s{0,8}["'`])(?=[0-9A-Za-z@.+\-_ ])"""
 )
+LITERAL_SEEDS: Final = (
+    r"[0-9A-Za-z@.+_\- ][\"'\x60]\s{0,8}(?:[+.&<]|\|\||\\\n|concat|append)?[<+.&(]?"
+    r"\s{0,20}[rbuf]?[\"'\x60][0-9A-Za-z@.+_\- ]",
+    r"\d[\"'\x60]\s{0,8},\s{0,20}[\"'\x60]\d",
+)
+_LITERAL_SEEDS = pattern("|".join(LITERAL_SEEDS))
 _VALUE = re.compile(r"[0-9A-Za-z@.+_\-]")
 _NAME = re.compile(r"[A-Za-z_][\w .#/()\-]{0,40}")
+HEADER: Final = r"(?m)^[ \t]*\|?[ \t]*\"?[A-Za-z_][\w .#/()\-]{0,40}\"?[ \t]*[,;\t|][ \t]*\"?[A-Za-z_][^\n]*\n[^\n]*\d"
+_NO_HEADER = re.compile(r"[^\w .#/()\-\"',;|\t]")
 _RULE = re.compile(r"[\s|:+\-]+")
 
 
@@ -46,7 +57,7 @@ def without_markup(text: str) -> list[Change]:
 def joined_literals(text: str) -> list[Change]:
     """String literals that a program puts together, as one; in a list only pieces that are digits."""
     changes = []
-    for hit in _JOINED.finditer(text):
+    for hit in around(_JOINED, text, spans(_LITERAL_SEEDS, text), 1, 2):
         left, right = text[hit.start() - 1], text[hit.end()]
         if "," in hit.group() and not (left.isdigit() and right.isdigit()):
             continue
@@ -57,26 +68,27 @@ def joined_literals(text: str) -> list[Change]:
 
 def table_cells(view: View, room: Room) -> Iterator[View]:
     """The cells of tables in the text, each behind the name in its column's header."""
-    names: list[str] = []
-    mark, start = "", 0
+    mark, names, at = "", list[str](), 0
     for line in view.text.split("\n"):
         cells = _cells(line, mark) if names else []
         if names and len(cells) == len(names):
             if not _RULE.fullmatch(line):
-                yield from _named(view, names, cells, start, room)
+                yield from _named(view, names, cells, at, room)
         else:
             mark, names = _header(line)
-        start += len(line) + 1
+        at += len(line) + 1
 
 
 def _header(line: str) -> tuple[str, list[str]]:
     """The mark between a header's columns and their names; no names where the line is no header."""
-    if len(line) < 2000:
-        for mark in "\t|;,":
-            if mark in line:
-                names = [name for _, name in _cells(line, mark)]
-                if len(names) > 1 and all(_NAME.fullmatch(name) for name in names):
-                    return mark, names
+    bare = line.strip(' \t|\r"')
+    if not (bare[:1].isalpha() or bare[:1] == "_") or _NO_HEADER.search(bare):
+        return "", []
+    for mark in "\t|;,":
+        if mark in bare:
+            names = [name for _, name in _cells(line, mark)]
+            if len(names) > 1 and all(_NAME.fullmatch(name) for name in names):
+                return mark, names
     return "", []
 
 

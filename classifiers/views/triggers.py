@@ -6,48 +6,39 @@ A family that is not named here for a text would change nothing in it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 import re2
 
 from classifiers.views.blobs import DIGITS_IN_BASE64
-from classifiers.views.spoken import SPOKEN
+from classifiers.views.separators import GROUP_SEEDS, SEEDS
+from classifiers.views.spoken import ADDRESS_SEEDS, DIGIT_SEEDS
+from classifiers.views.structured import HEADER, LITERAL_SEEDS
 
-_MARK = r"[ .,;_*/|~\-\n\t]"
-_SPOKEN = "(?:" + SPOKEN + r"|\d)"
-TRIGGERS: Final[Mapping[str, tuple[str, ...]]] = {
-    "blobs": (
-        r"[A-Za-z0-9+/_\-]{16}",
-        DIGITS_IN_BASE64,
-        r"(?i)(?:(?:0x|\\x|%)?[0-9a-f]{2}(?:[ :\-\n]|, ?)){6}"),
-    "url": (r"%[0-9A-Fa-f]{2}",),
-    "html": (r"&(?:#|[A-Za-z][A-Za-z0-9]{1,31};)",),
-    "quoted": (r"=[0-9A-F]{2}", r"=[ \t]*\r?\n"),
-    "code": (r"\\(?:[uU][0-9a-fA-F{]|x[0-9a-fA-F]|[0-3][0-7]{2}|[nrt/][0-9A-Za-z+(])", r"(?i)u\+[0-9a-f]{4}"),
-    "separators": (
-        rf"(?:^|[^0-9A-Za-z])[!-~](?:{_MARK}{{1,3}}[!-~]){{2}}{_MARK}",
-        r"(?:^|[^0-9A-Za-z])[^\s\x00-\x7f](?:[ \n\-._*/|~]{1,3}[^\s\x00-\x7f]){2}",
-        r"\d\s?[_*|~,;:]\s?\d{1,6}\s?[_*|~,;:]\s?\d",
-        r"\d{4}\s?\r?\n\s?\d{4}\s?\r?\n\s?\d{4}",
-    ),
-    "digits": (rf"(?i){_SPOKEN}[\s,;.\-–/_*|]{{1,5}}{_SPOKEN}[\s,;.\-–/_*|]{{1,5}}{_SPOKEN}[\s,;.\-–/_*|]",),
-    "address": (
-        r"(?i)[\[({<] ?(?:at|@|ät|dot|\.|punkt|punto|point) ?[\])}>]",
-        r"(?i)\s(?:dot|punkt|punto|punt|period|point)\s",
-        r"(?i)\s(?:arobase?|arrobase|arroba|klammeraffe|chiocciola|apenstaartje|affenschwanz)\s",
-        r"(?i)[a-z0-9][._]?[a-z0-9]{1,30} at [a-z0-9\-]{1,63}\.[a-z]",
-        r"[0-9A-Za-z] ?@ | @ ?[0-9A-Za-z]",
-    ),
-    "markup": (r"[0-9A-Za-z@.+_\- ]<[/a-zA-Z!?]", r"\]\]>"),
-    "literals": (
-        r"[0-9A-Za-z@.+_\- ][\"'\x60]\s{0,8}(?:[+.&,<]|\|\||\\\n|concat|append)?[<+.&,(]?"
-        r"\s{0,20}[rbuf]?[\"'\x60][0-9A-Za-z@.+_\- ]",
-    ),
-    "table": (
-        r"(?m)^[ \t]*\|?[ \t]*\"?[A-Za-z_][\w .#/()\-]{0,40}\"?[ \t]*[,;\t|][ \t]*\"?[A-Za-z_][^\n]*\n[^\n]*\d",
-    ),
-    "letters": (r"\d[ .\-/]?[OoIl|]{1,3}[ .\-/]?\d",),
-}  # fmt: skip
+TRIGGERS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "blobs": (
+            r"[A-Za-z0-9+/_\-]{16}",
+            DIGITS_IN_BASE64,
+            r"(?i)(?:(?:0x|\\x|%)?[0-9a-f]{2}(?:[ :\-\n]|, ?)){6}",
+        ),
+        "url": (r"%[0-9A-Fa-f]{2}",),
+        "html": (r"&(?:#|[A-Za-z][A-Za-z0-9]{1,31};)",),
+        "quoted": (r"=[0-9A-F]{2}", r"=[ \t]*\r?\n"),
+        "code": (
+            r"\\(?:[uU][0-9a-fA-F{]|x[0-9a-fA-F]|[0-3][0-7]{2}|[nrt/][0-9A-Za-z+(])",
+            r"(?i)u\+[0-9a-f]{4}",
+        ),
+        "separators": (*SEEDS, *GROUP_SEEDS),
+        "digits": DIGIT_SEEDS,
+        "address": ADDRESS_SEEDS,
+        "markup": (r"[0-9A-Za-z@.+_\- ]<[/a-zA-Z!?]", r"\]\]>"),
+        "literals": LITERAL_SEEDS,
+        "table": (HEADER,),
+        "letters": (r"\d[ .\-/]?[OoIl|]{1,3}[ .\-/]?\d",),
+    }
+)
 _MEMORY = 64 << 20  # bound of the automaton's cache; a few MB are used
 
 
