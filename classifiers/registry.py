@@ -17,7 +17,9 @@ DETECTORS: Mapping[str, str] = MappingProxyType(
         "ip": "classifiers.detectors.ip:IpDetector",
         "national_id": "classifiers.detectors.national:NationalIdDetector",
         "secret_rules": "classifiers.detectors.secrets:SecretDetector",
-        "credentials": "classifiers.detectors.credentials:CredentialDetector",
+        "passwords": "classifiers.detectors.passwords:PasswordDetector",
+        "tokens": "classifiers.detectors.tokens:TokenDetector",
+        "private_keys": "classifiers.detectors.private_keys:PrivateKeyDetector",
     }
 )
 

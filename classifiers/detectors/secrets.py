@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
-from collections import Counter
 from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
 from classifiers.detectors.base import Piece, pattern
+from classifiers.detectors.entropy import entropy
 from classifiers.types import Match
-
-
-def entropy(data: bytes) -> float:
-    """Shannon entropy in bits a byte; 0 for nothing."""
-    total = len(data)
-    return -sum(count / total * math.log2(count / total) for count in Counter(data).values())
 
 
 class SecretRule:
