@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from stdnum import luhn
 
 from classifiers.detectors.base import GAP, SEVEN_DIGITS, Piece, pattern
 from classifiers.types import Match
 
-_RUN = pattern("\\d(?:" + GAP + "{0,2}\\d){11,255}")
+_RUN = pattern("\\d(?:" + GAP + "{0,3}\\d){11,255}")
+# Groups as on the card, with signs between them that also separate numbers of a list: all of them must be the same.
+_ODD = "[_,:;|*~+=\\\\\\r\\n]"
+_LISTED = pattern(
+    f"\\d{{4}}(?:{_ODD}| ){{1,3}}(?:\\d{{4}}(?:{_ODD}| ){{1,3}}\\d{{4}}(?:{_ODD}| ){{1,3}}\\d{{4}}|"
+    f"\\d{{6}}(?:{_ODD}| ){{1,3}}\\d{{4,5}})"
+)
 _DIGITS = pattern("\\d+")
+_GAPS = pattern("\\D+")
 _CONTEXT = pattern(
     "(?:card|credit|debit|visa|master ?card|maestro|amex|american express|discover|diners|jcb|union ?pay|\\bpan\\b"
     "|\\bcc\\b|karte|carte|tarjeta|carta|kaart|cvv|cvc|expir|payment)"
@@ -47,12 +55,18 @@ class CardDetector:
 
     name = "card"
     entities = frozenset({"CREDIT_CARD"})
-    triggers = (SEVEN_DIGITS,)
+    triggers = (SEVEN_DIGITS, f"\\d{{4}} ?{_ODD} ?\\d{{4}}")
 
     def detect(self, piece: Piece, hits: Sequence[int]) -> list[Match]:
         """Valid numbers that begin and end where a group of digits does."""
         found: list[Match] = []
-        for run in piece.find(_RUN):
+        if 1 in hits:
+            found += [
+                Match("CREDIT_CARD", hit.start(), hit.end(), 0.9)
+                for hit in piece.find(_LISTED)
+                if self._is_listed(piece, hit)
+            ]
+        for run in piece.find(_RUN) if 0 in hits else ():
             groups = [hit.span() for hit in _DIGITS.finditer(piece.data, *run.span())]
             if len(groups) == 2 and piece.data[groups[0][1] : groups[1][0]] == b".":
                 continue  # a decimal fraction
@@ -63,15 +77,32 @@ class CardDetector:
                     taken = end
         return found
 
+    def _is_listed(self, piece: Piece, hit: Any) -> bool:
+        """Whether the groups stand alone, parted by one and the same sign, and are a card."""
+        start, end = hit.span()
+        gaps = {gap.group() for gap in _GAPS.finditer(hit.group())}
+        around = piece.data[start - 1 : start].strip(), piece.data[end : end + 1].strip()
+        if len(gaps) != 1 or any(sign and sign in next(iter(gaps)) for sign in around):
+            return False
+        return self._is_card(piece, start, end)
+
     def _is_card(self, piece: Piece, start: int, end: int) -> bool:
         number = piece.data[start:end].decode("utf-8", "replace")
         digits = "".join(character for character in number if "0" <= character <= "9")
         match = next((row for row in _RANGES if len(digits) in row[2] and _in_range(digits, row[0], row[1])), None)
+        if piece.data[start - 1 : start] == b"+" or (len(digits) == 13 and _is_grouped_oddly(number)):
+            return False
         if match is None or not piece.is_free(start, end) or len(set(digits)) < 2 or not luhn.is_valid(digits):
             return False
         if not match[3]:
             return True
         return bool(_CONTEXT.search(piece.before(start)) or _CONTEXT.search(piece.after(end)))
+
+
+def _is_grouped_oddly(number: str) -> bool:
+    """Whether thirteen digits stand in groups that no card has: telephone numbers have them far more often."""
+    sizes = [len(group) for group in "".join(c if "0" <= c <= "9" else " " for c in number).split()]
+    return sizes not in ([13], [4, 3, 3, 3], [1] * 13, [4, 4, 5], [4, 4, 4, 1])
 
 
 def _in_range(digits: str, low: str, high: str) -> bool:

@@ -1,4 +1,4 @@
-"""IP addresses, version 4 and 6. Never a loopback or unspecified address, a version number or a time."""
+"""IP addresses, version 4 and 6. Never the unspecified address, a version, a time or a slice."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class IpDetector:
     triggers = ("\\d\\.\\d{1,3}\\.\\d{1,3}\\.\\d", "(?i)[0-9a-f]{0,4}:[0-9a-f]{0,4}:[0-9a-f:]")
 
     def detect(self, piece: Piece, hits: Sequence[int]) -> list[Match]:
-        """Addresses that `ipaddress` accepts and that name another host."""
+        """Addresses that `ipaddress` accepts and that name a host, this one included."""
         found = []
         if 0 in hits:
             for hit in piece.find(_V4):
@@ -33,7 +33,8 @@ class IpDetector:
                 start, end = hit.span()
                 while end > start and piece.data[end - 1 : end] == b":" and piece.data[end - 2 : end] != b"::":
                     end -= 1
-                if piece.is_free(start, end, b".") and _is_v6(piece.data[start:end].decode("ascii")):
+                goes_on = piece.data[end : end + 1] in (b".", b"-") and piece.data[end + 1 : end + 2].isalnum()
+                if piece.is_free(start, end) and not goes_on and _is_v6(piece, start, end):
                     found.append(Match("IP_ADDRESS", start, end, 1.0))
         return found
 
@@ -48,11 +49,22 @@ class IpDetector:
         return _names_a_host(data[start:end].decode("ascii"))
 
 
-def _is_v6(text: str) -> bool:
-    """A full address, or a compressed one with a digit (`a::b` is far more often C++ or Rust)."""
-    if "::" in text and not any(character.isdigit() for character in text):
-        return False
+def _is_v6(piece: Piece, start: int, end: int) -> bool:
+    """A full address, or a compressed one with a digit (`a::b` is more often C++ or Rust), and no slice."""
+    text = piece.data[start:end].decode("ascii")
+    if "::" in text:
+        groups = [group for group in text.split(":") if group]
+        if not any(character.isdigit() for character in text) or _is_slice(piece, start):
+            return False
+        if len(groups) <= 2 and text != "::1" and max(map(len, groups), default=0) < 3:
+            return False
     return text.count(":") >= 2 and _names_a_host(text)
+
+
+def _is_slice(piece: Piece, start: int) -> bool:
+    """Whether it stands in the brackets behind a name or a bracket: `rows[::2]`."""
+    opener, owner = piece.data[start - 1 : start], piece.data[max(0, start - 2) : start - 1]
+    return opener == b"[" and (owner.isalnum() or owner in (b"_", b")", b"]"))
 
 
 def _names_a_host(text: str) -> bool:
@@ -60,4 +72,4 @@ def _names_a_host(text: str) -> bool:
         address = ipaddress.ip_address(text)
     except ValueError:
         return False
-    return not (address.is_loopback or address.is_unspecified)
+    return not address.is_unspecified

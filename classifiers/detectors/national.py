@@ -1,82 +1,83 @@
-"""National identity, tax and health numbers, each with its checksum from python-stdnum.
-
-A number whose check digit one in ten random numbers would pass is reported only beside a word that names it. A new kind
-of number is one row of the table.
-"""
+"""National identity and tax numbers, each with its checksum from python-stdnum. Never a length alone."""
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from classifiers.detectors.base import GAP
+from classifiers.detectors.numbered import Kind, NumberedDetector, S, triggers_of
 
-from classifiers.detectors.base import GAP, Piece, pattern
-from classifiers.types import Match
-
-_S = GAP + "?"
+_GAPS = GAP + "{1,3}"
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One row: what it is called, where it is used, how it looks, which `stdnum` module checks it.
-
-    `needs`: whether a word of `context` must stand nearby: `always`, `bare` (when there is no separator), or `never`.
-    """
-
-    entity: str
-    country: str
-    regex: str
-    module: str
-    needs: Literal["always", "bare", "never"]
-    context: str = ""
+def is_nino(number: str) -> bool:
+    """HMRC's rule: prefixes that were never issued."""
+    return number[:2].upper() not in {"BG", "GB", "KN", "NK", "NT", "TN", "ZZ"}
 
 
-KINDS: tuple[Kind, ...] = (
-    Kind(
-        "US_SSN",
-        "US",
-        f"\\d{{3}}{GAP}\\d{{2}}{GAP}\\d{{4}}|\\d{{9}}",
-        "us.ssn",
-        "bare",
-        "\\bssn|social security|\\bssa\\b|soc sec",
-    ),
+_SSN = (
+    "\\b(?:us-?|u\\.s\\. ?)?ssns?\\b|social.security|\\bssa\\b|soc\\.? sec|s[ée]curit[ée] sociale|segur(?:o|"
+    "idad) social|"
+    "sicurezza sociale|sozialversicherung|sofi-?nummer|social_security|(?:\\b|_)ssn(?:\\b|_)"
+)
+_NINE = f"\\d{{3}}{S}\\d{{3}}{S}\\d{{3}}"
+_ELEVEN = "\\b\\d{11}\\b"
+
+_AMERICAS: tuple[Kind, ...] = (
+    Kind("US_SSN", "US", f"\\d{{3}}{_GAPS}\\d{{2}}{_GAPS}\\d{{4}}|\\d{{9}}", "us.ssn", "bare", _SSN),
     Kind(
         "US_ITIN",
         "US",
-        f"9\\d{{2}}{GAP}[5-9]\\d{GAP}\\d{{4}}|9\\d{{2}}[5-9]\\d{{5}}",
+        f"9\\d{{2}}{_GAPS}[5-9]\\d{_GAPS}\\d{{4}}|9\\d{{2}}[5-9]\\d{{5}}",
         "us.itin",
         "bare",
         "\\bitin\\b|taxpayer|tax id",
     ),
-    Kind("UK_NHS", "GB", f"\\d{{3}}{_S}\\d{{3}}{_S}\\d{{4}}", "gb.nhs", "always", "\\bnhs\\b|national health"),
+    Kind("CA_SIN", "CA", _NINE, "ca.sin", "always", "\\bsin\\b|social insurance|\\bnas\\b|assurance sociale"),
+    Kind("BR_CPF", "BR", "\\d{3}[.]?\\d{3}[.]?\\d{3}-?\\d{2}", "br.cpf", "bare", "\\bcpf\\b|cadastro de pessoa"),
+    Kind("MX_CURP", "MX", "(?i)[a-z]{4}\\d{6}[hmx][a-z]{5}[0-9a-z]\\d", "mx.curp", "never"),
+    Kind(
+        "MX_RFC",
+        "MX",
+        f"(?i)[a-zñ&]{{4}}{S}\\d{{6}}{S}[a-z0-9]{{2}}[0-9a]",
+        "mx.rfc",
+        "always",
+        "\\brfc\\b|contribuyente",
+    ),
+    Kind("AR_DNI", "AR", "\\d{1,2}\\.?\\d{3}\\.?\\d{3}", "ar.dni", "always", "\\bdni\\b|documento nacional"),
+    Kind("CL_RUT", "CL", "(?i)\\d{1,2}\\.?\\d{3}\\.?\\d{3}-[0-9k]", "cl.rut", "always", "\\bru[tn]\\b|rol [úu]nico"),
+    Kind("EC_CI", "EC", "\\d{9}-?\\d", "ec.ci", "always", "c[ée]dula|\\bci\\b"),
+    Kind("DO_CEDULA", "DO", "\\d{3}-?\\d{7}-?\\d", "do.cedula", "always", "c[ée]dula"),
+    Kind("PE_DNI", "PE", "\\d{8}-?[0-9a-k]", "pe.cui", "always", "\\bdni\\b|\\bcui\\b"),
+)
+_EUROPE: tuple[Kind, ...] = (
     Kind(
         "UK_NINO",
         "GB",
-        f"(?i)[a-ceghj-prstw-z][a-ceghj-nprstw-z]{_S}\\d{{2}}{_S}\\d{{2}}{_S}\\d{{2}}{_S}[a-d]",
-        "",
+        f"(?i)[a-ceghj-prstw-z][a-ceghj-nprstw-z]{S}\\d{{2}}{S}\\d{{2}}{S}\\d{{2}}{S}[a-d]",
+        is_nino,
         "never",
     ),
-    Kind("ES_NIF", "ES", f"(?i)\\d{{1,2}}[.]?\\d{{3}}[.]?\\d{{3}}{_S}[a-hj-np-tv-z]", "es.dni", "never"),
-    Kind("ES_NIE", "ES", f"(?i)[xyz]{_S}\\d{{7}}{_S}[a-hj-np-tv-z]", "es.nie", "never"),
+    Kind("UK_UTR", "GB", f"\\d{{5}}{S}\\d{{5}}", "gb.utr", "always", "\\butr\\b|unique taxpayer|self.assessment"),
+    Kind("ES_NIF", "ES", f"(?i)\\d{{1,2}}[.]?\\d{{3}}[.]?\\d{{3}}{S}[a-hj-np-tv-z]", "es.dni", "never"),
+    Kind("ES_NIE", "ES", f"(?i)[xyz]{S}\\d{{7}}{S}[a-hj-np-tv-z]", "es.nie", "never"),
     Kind(
         "IT_FISCAL_CODE",
         "IT",
-        f"(?i)[a-z]{{3}}{_S}[a-z]{{3}}{_S}[0-9l-v]{{2}}[a-ehlmprst][0-9l-v]{{2}}{_S}[a-z][0-9l-v]{{3}}[a-z]",
+        f"(?i)[a-z]{{3}}{S}[a-z]{{3}}{S}[0-9l-v]{{2}}[a-ehlmprst][0-9l-v]{{2}}{S}[a-z][0-9l-v]{{3}}[a-z]",
         "it.codicefiscale",
         "never",
+        trigger="(?i)[a-z]{3}[0-9l-v]{2}[a-ehlmprst][0-9l-v]{2}|[a-z]{3}[ \\-/.][0-9l-v]{2}[a-ehlmprst]\\d",
     ),
     Kind(
         "FR_NIR",
         "FR",
-        f"[1278]{_S}\\d{{2}}{_S}\\d{{2}}{_S}\\d[0-9abAB]{_S}\\d{{3}}{_S}\\d{{3}}{_S}\\d{{2}}",
+        f"[1278]{S}\\d{{2}}{S}\\d{{2}}{S}\\d[0-9abAB]{S}\\d{{3}}{S}\\d{{3}}{S}\\d{{2}}",
         "fr.nir",
         "never",
     ),
     Kind(
         "DE_TAX_ID",
         "DE",
-        f"\\d{{2}}{_S}\\d{{3}}{_S}\\d{{3}}{_S}\\d{{3}}",
+        f"\\d{{2}}{S}\\d{{3}}{S}\\d{{3}}{S}\\d{{3}}",
         "de.idnr",
         "always",
         "steuer|\\bid-?nr|identifikationsnummer|tax id|\\btin\\b",
@@ -84,37 +85,37 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "NL_BSN",
         "NL",
-        f"\\d{{4}}{_S}\\d{{2}}{_S}\\d{{3}}|\\d{{3}}{_S}\\d{{3}}{_S}\\d{{3}}",
+        f"\\d{{4}}{S}\\d{{2}}{S}\\d{{3}}|{_NINE}",
         "nl.bsn",
         "always",
-        "\\bbsn\\b|burgerservice|sofi",
+        "\\bbsn\\b|burgerservice|sofi-?nummer|persoonsnummer",
     ),
-    Kind("PL_PESEL", "PL", "\\d{11}", "pl.pesel", "always", "pesel"),
-    Kind("BR_CPF", "BR", "\\d{3}[.]?\\d{3}[.]?\\d{3}-?\\d{2}", "br.cpf", "bare", "\\bcpf\\b|cadastro de pessoa"),
+    Kind("CH_AHV", "CH", f"756{S}\\d{{4}}{S}\\d{{4}}{S}\\d{{2}}", "ch.ssn", "never"),
     Kind(
-        "CA_SIN", "CA", f"\\d{{3}}{_S}\\d{{3}}{_S}\\d{{3}}", "ca.sin", "always", "\\bsin\\b|social insurance|\\bnas\\b"
-    ),
-    Kind(
-        "IN_AADHAAR", "IN", f"[2-9]\\d{{3}}{_S}\\d{{4}}{_S}\\d{{4}}", "in_.aadhaar", "bare", "aadhaa?r|uidai|\\buid\\b"
-    ),
-    Kind(
-        "IN_PAN", "IN", "(?i)[a-z]{3}[abcfghljpt][a-z]\\d{4}[a-z]", "in_.pan", "always", "\\bpan\\b|permanent account"
-    ),
-    Kind("AU_TFN", "AU", f"\\d{{3}}{_S}\\d{{3}}{_S}\\d{{2,3}}", "au.tfn", "always", "\\btfn\\b|tax file"),
-    Kind("CH_AHV", "CH", f"756{_S}\\d{{4}}{_S}\\d{{4}}{_S}\\d{{2}}", "ch.ssn", "never"),
-    Kind(
-        "AT_VNR", "AT", f"\\d{{4}}{_S}\\d{{6}}", "at.vnr", "always", "\\bsv-?nr|sozialversicherung|versicherungsnummer"
+        "AT_VNR", "AT", f"\\d{{4}}{S}\\d{{6}}", "at.vnr", "always", "\\bsv-?nr|sozialversicherung|versicherungsnummer"
     ),
     Kind(
         "BE_NN",
         "BE",
-        f"\\d{{2}}{_S}\\d{{2}}{_S}\\d{{2}}{_S}\\d{{3}}{_S}\\d{{2}}",
+        f"\\d{{2}}{S}\\d{{2}}{S}\\d{{2}}{S}\\d{{3}}{S}\\d{{2}}",
         "be.nn",
         "always",
         "rijksregister|registre national|\\bniss\\b|\\binsz\\b|national number",
     ),
-    Kind("PT_NIF", "PT", f"\\d{{3}}{_S}\\d{{3}}{_S}\\d{{3}}", "pt.nif", "always", "\\bnif\\b|contribuinte"),
+    Kind("PT_NIF", "PT", _NINE, "pt.nif", "always", "\\bnif\\b|contribuinte"),
+    Kind("PT_CC", "PT", f"(?i)\\d{{8}}{S}\\d{S}[a-z0-9]{{2}}\\d", "pt.cc", "always", "cidad[ãa]o"),
     Kind("IE_PPS", "IE", "(?i)\\d{7}[a-w][a-iw]?", "ie.pps", "always", "\\bpps"),
+    Kind("PL_PESEL", "PL", _ELEVEN, "pl.pesel", "always", "pesel"),
+    Kind(
+        "CZ_SK_BIRTH_NUMBER", "CZ", "\\d{6}/?\\d{3,4}", "cz.rc", "always", "rodn[ée] [čc][íi]slo|\\brč\\b|birth number"
+    ),
+    Kind("RO_CNP", "RO", "[1-8]\\d{12}", "ro.cnp", "always", "\\bcnp\\b|cod numeric"),
+    Kind("BG_EGN", "BG", "\\d{10}", "bg.egn", "always", "\\begn\\b|егн|единен граждански"),
+    Kind("HR_OIB", "HR", _ELEVEN, "hr.oib", "always", "\\boib\\b|osobni identifikacijski"),
+    Kind("SI_EMSO", "SI", "\\d{13}", "si.emso", "always", "emšo|\\bemso\\b"),
+    Kind("GR_AMKA", "GR", _ELEVEN, "gr.amka", "always", "\\bamka\\b|αμκα"),
+    Kind("EE_IK", "EE", "[1-6]\\d{10}", "ee.ik", "always", "isikukood"),
+    Kind("LT_ASMENS", "LT", "[1-6]\\d{10}", "lt.asmens", "always", "asmens kod"),
     Kind(
         "SE_PERSONNUMMER",
         "SE",
@@ -133,80 +134,41 @@ KINDS: tuple[Kind, ...] = (
         "f.{1,2}dselsnummer|personnummer|birth number",
     ),
     Kind("FI_PERSONAL_IDENTITY_CODE", "FI", "(?i)\\d{6}[-+a]\\d{3}[0-9a-fhj-np-y]", "fi.hetu", "never"),
-    Kind("KR_RRN", "KR", "\\d{6}-[1-49]\\d{6}", "kr.rrn", "never"),
-    Kind("CN_RIC", "CN", "[1-9]\\d{16}[0-9Xx]", "cn.ric", "never"),
-    Kind("MX_CURP", "MX", "(?i)[a-z]{4}\\d{6}[hmx][a-z]{5}[0-9a-z]\\d", "mx.curp", "never"),
-    Kind("ZA_ID_NUMBER", "ZA", "\\d{6} ?\\d{4} ?\\d{3}", "za.idnr", "always", "\\bid\\b|identity"),
+    Kind("IS_KENNITALA", "IS", "\\d{6}-?\\d{4}", "is_.kennitala", "always", "kennitala"),
+    Kind("UA_RNTRC", "UA", "\\d{10}", "ua.rntrc", "always", "рнокпп|\\bіпн\\b|ідентифікаційн"),
     Kind("TR_NATIONAL_ID", "TR", "[1-9]\\d{10}", "tr.tckimlik", "always", "kimlik|\\btckn\\b"),
 )
+_ELSEWHERE: tuple[Kind, ...] = (
+    Kind("IN_AADHAAR", "IN", f"[2-9]\\d{{3}}{S}\\d{{4}}{S}\\d{{4}}", "in_.aadhaar", "bare", "aadhaa?r|uidai|\\buid\\b"),
+    Kind(
+        "IN_PAN", "IN", "(?i)[a-z]{3}[abcfghljpt][a-z]\\d{4}[a-z]", "in_.pan", "always", "\\bpan\\b|permanent account"
+    ),
+    Kind("IN_VOTER", "IN", "(?i)[a-z]{3}\\d{7}", "in_.epic", "always", "\\bepic\\b|voter id|electors? photo"),
+    Kind("AU_TFN", "AU", f"\\d{{3}}{S}\\d{{3}}{S}\\d{{2,3}}", "au.tfn", "always", "\\btfn\\b|tax file"),
+    Kind("NZ_IRD", "NZ", f"\\d{{2,3}}{S}\\d{{3}}{S}\\d{{3}}", "nz.ird", "always", "\\bird\\b|inland revenue"),
+    Kind("KR_RRN", "KR", "\\d{6}-[1-49]\\d{6}", "kr.rrn", "never"),
+    Kind("CN_RIC", "CN", "[1-9]\\d{16}[0-9Xx]", "cn.ric", "never"),
+    Kind(
+        "JP_MY_NUMBER", "JP", f"\\d{{4}}{S}\\d{{4}}{S}\\d{{4}}", "jp.in_", "always", "my number|マイナンバー|個人番号"
+    ),
+    Kind("MY_NRIC", "MY", "\\d{6}-?\\d{2}-?\\d{4}", "my.nric", "always", "\\bnric\\b|mykad|kad pengenalan"),
+    Kind("SG_NRIC_FIN", "SG", "(?i)[stfgm]\\d{7}[a-z]", lambda number: True, "always", "\\bnric\\b|\\bfin\\b"),
+    Kind("ID_NIK", "ID", "\\d{16}", "id.nik", "always", "\\bnik\\b|induk kependudukan|\\bktp\\b"),
+    Kind("TH_PIN", "TH", "\\d-?\\d{4}-?\\d{5}-?\\d{2}-?\\d", "th.pin", "always", "thai id|บัตรประชาชน|national id"),
+    Kind("PK_CNIC", "PK", "\\d{5}-\\d{7}-\\d|\\d{13}", "pk.cnic", "always", "\\bcnic\\b|\\bnic\\b|nadra"),
+    Kind("IL_ID", "IL", "\\d{7,8}-?\\d", "il.idnr", "always", "teudat zehut|תעודת זהות|ת\\.ז|israeli id"),
+    Kind("ZA_ID_NUMBER", "ZA", "\\d{6} ?\\d{4} ?\\d{3}", "za.idnr", "always", "\\bid\\b|identity"),
+    Kind("KE_PIN", "KE", "(?i)[ap]\\d{9}[a-z]", "ke.pin", "always", "\\bkra\\b|\\bpin\\b"),
+)
+KINDS = _AMERICAS + _EUROPE + _ELSEWHERE
 
 
-class NationalIdDetector:
+class NationalIdDetector(NumberedDetector):
     """The kinds of the table: of the countries that the policy lists, or all of them. US_SSN is always looked for."""
 
     name = "national_id"
     entities = frozenset(kind.entity for kind in KINDS)
-    # A number that needs its word is not even looked for where the word does not occur.
-    triggers = tuple("(?i)" + kind.context if kind.needs == "always" else kind.regex for kind in KINDS)
+    triggers = triggers_of(KINDS)
 
     def __init__(self) -> None:
-        self._numbers = tuple(pattern(kind.regex) for kind in KINDS)
-        self._contexts = tuple(pattern("(?i)" + kind.context) if kind.context else None for kind in KINDS)
-        self._validators = tuple(_validator(kind.module) for kind in KINDS)
-
-    def detect(self, piece: Piece, hits: Sequence[int]) -> list[Match]:
-        """Valid numbers of the kinds in `hits`."""
-        found = []
-        for index in hits:
-            kind = KINDS[index]
-            if piece.countries and kind.country not in piece.countries and kind.entity != "US_SSN":
-                continue
-            for hit in piece.find(self._numbers[index]):
-                start, end = hit.span()
-                score = self._score(piece, start, end, index)
-                if score:
-                    found.append(Match(kind.entity, start, end, score))
-        return found
-
-    def _score(self, piece: Piece, start: int, end: int, index: int) -> float:
-        """0 when it is not one; higher where its name stands nearby."""
-        kind, context = KINDS[index], self._contexts[index]
-        text = piece.data[start:end].decode("utf-8", "replace")
-        if not piece.is_free(start, end) or _continues(piece, start, end):
-            return 0.0
-        number = "".join(character for character in text if character.isalnum())
-        if not self._validators[index](_dashed(kind.entity, number)):
-            return 0.0
-        named = bool(context and (context.search(piece.before(start, 64)) or context.search(piece.after(end, 32))))
-        if named:
-            return 1.0
-        if kind.needs == "always" or (kind.needs == "bare" and len(number) == len(text)):
-            return 0.0
-        return 0.85
-
-
-def _continues(piece: Piece, start: int, end: int) -> bool:
-    """Whether the number is only a part of a longer one: digits go on behind a dash, dot or slash."""
-    data = piece.data
-    return (data[start - 1 : start] in (b"-", b".", b"/") and data[max(start - 2, 0) : start - 1].isalnum()) or (
-        data[end : end + 1] in (b"-", b".", b"/") and data[end + 1 : end + 2].isalnum()
-    )
-
-
-def _dashed(entity: str, number: str) -> str:
-    """The separators that a validator insists on, because they carry meaning (the century of a Finnish code)."""
-    if entity == "FI_PERSONAL_IDENTITY_CODE" and len(number) == 10:
-        return number[:6] + "-" + number[6:]
-    return number
-
-
-def _validator(module: str) -> Callable[[str], bool]:
-    if not module:
-        return _is_nino
-    check: Callable[[str], bool] = importlib.import_module("stdnum." + module).is_valid
-    return check
-
-
-def _is_nino(number: str) -> bool:
-    """HMRC's rule: prefixes that were never issued."""
-    return number[:2].upper() not in {"BG", "GB", "KN", "NK", "NT", "TN", "ZZ"}
+        super().__init__(KINDS)

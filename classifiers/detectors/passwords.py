@@ -1,7 +1,7 @@
 """Passwords, pass phrases and PINs in prose, assignments, commands and code. Never a placeholder or talk about one.
 
-A name (`password`, `Passwort`, …) is looked for; behind it, in the same sentence, a link (`is`, `:`, `=`, `(`, `>`) with
-a value that could be one. A value without a link must look like a password by itself.
+A name (`password`, `Passwort`, …) is looked for; behind it, in the same sentence, a link (`is`, `:`, `=`, `(`, `>`)
+with a value that could be one. A value without a link must look like a password by itself.
 """
 
 from __future__ import annotations
@@ -43,8 +43,9 @@ _BETWEEN = pattern(
     ")$"
 )
 _LINK = pattern(
-    "(?i)(?P<verb>[\\s\\x{a0}](?:is|was|are|ist|war|lautet|es|era|est|[ée]tait|è|e'|to|auf|naar|é)[\\s\\x{a0}]{1,2}"
+    "(?i)(?P<verb>[\\s\\x{a0}](?:is|was|are|ist|war|lautet|es|era|est|[ée]tait|è|e'|é)[\\s\\x{a0}]{1,2}"
     "(?:now |currently |still |jetzt |nun |maintenant |ahora |adesso |nu )?[:=]?[\\s\\x{a0}]{0,3})"
+    "|(?P<change>[\\s\\x{a0}](?:to|auf|naar|en|à|in|a|as|als|comme|como|come)[\\s\\x{a0}]{1,2})"
     "|(?P<sign>[\\s\\x{a0}]{0,3}(?::=|=>|->|→|[:=]=?|：)[\\s\\x{a0}]{0,12})"
     "|(?P<call>\\(\\s{0,3}(?:[bru]{0,2}))"
     "|(?P<tag>>)"
@@ -57,10 +58,12 @@ _REACH = 72  # bytes behind a name in which its value begins
 _TRIGGER = f"(?i)(?:{_WORDS})"
 _ASSIGNED = "(?i)(?:\\bpass|_pass|\\bmdp|\\bpw)[\"']?\\s?[:=]"
 _PIN = pattern(
-    "(?i)\\b(?:pin|geheimzahl)\\b(?:[- ]?(?:code|number|nummer|nr))?[\"']?(?: (?:is|was|ist|lautet|es|est|è)|\\s?[:=])\\s{0,3}[\"'`]?(\\d{4,8})\\b"
+    "(?i)\\b(?:pin|geheimzahl)\\b(?:[- ]?(?:code|number|nummer|nr))?[\"']?(?: (?:is|was|ist|lautet|es|est|è)|"
+    "\\s?[:=])\\s{0,3}[\"'`]?(\\d{4,8})\\b"
 )
 _CVV = pattern(
-    "(?i)\\b(?:cvv2?|cvc2?|cid|security code|sicherheitscode|cryptogramme|pr[üu]fnummer)\\b[^\\x00\\n\\d]{0,16}\\b(\\d{3,4})\\b"
+    "(?i)\\b(?:cvv2?|cvc2?|cid|security code|sicherheitscode|cryptogramme|"
+    "pr[üu]fnummer)\\b[^\\x00\\n\\d]{0,16}\\b(\\d{3,4})\\b"
 )
 _USER = pattern(
     "(?:\\s-u|--user|--proxy-user|--userpwd)[ =][\"']?[\\w.@+\\\\-]{1,64}:([^\\s\"'\\x00]{3,128})"
@@ -69,7 +72,8 @@ _USER = pattern(
     "|\\bredis-cli\\s[^\\n\\x00]{0,80}?\\s-a\\s[\"']?([^\\s\"'\\x00]{4,128})"
 )
 _PHRASE = pattern(
-    "(?i)\\b(?:(?:seed|recovery|wallet|backup|secret) ?(?:phrase|words)|mnemonic)\\b[^\\x00\\n]{0,40}?(?::|=|\\bis\\b)[\\s\"'`]{1,3}"
+    "(?i)\\b(?:(?:seed|recovery|wallet|backup|secret) ?(?:phrase|words)|mnemonic)\\b[^\\x00\\n]{0,40}?(?::|=|"
+    "\\bis\\b)[\\s\"'`]{1,3}"
     "((?:[a-z]{3,8}[ ,]{1,2}){11,23}[a-z]{3,8})\\b"
 )
 
@@ -148,7 +152,7 @@ def _behind(piece: Piece, name: Any) -> tuple[int, int] | None:
 def _links(window: bytes) -> Iterator[tuple[str, int, int]]:
     at = 0
     while (hit := _LINK.search(window, at)) is not None:
-        kind = next(kind for kind in ("verb", "sign", "call", "tag") if hit.group(kind) is not None)
+        kind = next(kind for kind in ("verb", "change", "sign", "call", "tag") if hit.group(kind) is not None)
         yield kind, hit.start(), hit.end()
         at = max(hit.end() - 1, hit.start() + 1)  # the blank behind one link may begin the next
 
@@ -181,7 +185,7 @@ def _could_be(value: bytes, kind: str, quoted: bool, behind: bytes) -> bool:
     letters, digits, signs = shape(word)
     if is_technical(word):
         return False
-    if kind in ("direct", "tag"):
+    if kind in ("direct", "change", "tag"):
         return _is_strong(value) or (quoted and letters and digits)
     if digits:
         return letters or len(word) >= 6 or signs

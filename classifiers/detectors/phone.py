@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from itertools import pairwise
-from typing import Any
-
-import phonenumbers
-import re2
 
 from classifiers.detectors.base import GAP, SEVEN_DIGITS, Piece, pattern
+from classifiers.detectors.numbering import is_international, is_national
 from classifiers.types import Match
 
 DEFAULT_REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "IN", "AU", "BR")
-_CHECKED = 8  # numbers a piece that libphonenumber confirms; in a text with more, their shape is enough
+_WITHOUT_TRUNK = frozenset({"US", "ES", "IT", "IN", "BR"})  # where numbers are written without a zero in front
 _RUN = pattern("(?:\\+" + GAP + "?)?\\(?\\d(?:" + GAP + "{0,3}\\d){6,40}(?:\\s?(?:x|ext\\.?|#)\\s?\\d{1,6})?")
 _DIGITS = pattern("\\d+")
 _EXTENSION = pattern("(?i)^\\s?(?:x|ext\\.?|#)\\s?\\d{1,6}\\b")
-_CONTEXT = pattern(
-    "(?i)\\b(?:(?:tele)?phone|telefon\\w*|tel[eé]fono|t[eé]l[eé]phone|tel|t[eé]l|mobile|mobil\\w*|m[oó]vil|portable"
-    "|handy\\w*|cell(?:ulare|ular|phone)?|fax|whats ?app|signal|sms|text|dial|ring|call(?:ing|ed)?|callback"
-    "|reach(?:ed|able)?|hotline|landline|rufnummer|rückruf|anrufen|erreichbar|ll[aá]m\\w+|appel\\w*|chiam\\w+|bel|voicemail|office"
-    "|answer(?:ing|s)?|extension|my number|contact(?: me| number)?)\\b"
+# Words for the thing itself: digits right behind one are its number, whatever their grouping.
+_NOUN = pattern(
+    "(?:\\b|_)(?:(?:tele)?(?:phone|fon)(?:s|nummer|nr|number|_no)?|telefon\\w*|telefoon\\w*|tel[eé]fono|t[eé]l[eé]phone|tele?|t[eé]l|fax|telefax|"
+    "mobile?|mobil\\w*|mobiel\\w*|m[oó]vil|portable|handy\\w*|cell(?:ulare|ulari|ular|phone)?|celular|whats ?app|"
+    "wa|gsm|hotline|"
+    "landline|rufnummer|r[üu]ckruf\\w*|voicemail|kontaktnummer|sms|n[uú]mero de contacto)(?:\\b|_)"
+)
+_VERB = pattern(
+    "\\b(?:signal|text|dial|ring|call(?:ing|ed)?|callback|reach(?:ed|able)?|anrufen|ruf|rufen|erreich\\w+|ll[aá]m\\w+|"
+    "appel\\w*|joindre|joignable|chiam\\w+|bel|bellen|office|answer(?:ing|s)?|extension|my number|meine nummer|"
+    "mon num[eé]ro|mi n[uú]mero|"
+    "il mio numero|mijn nummer|contact(?: me| number)?)\\b"
+)
+_CALLED = pattern(  # right in front of the digits
+    "\\b(?:call|text|ring|dial|reach|appel\\w*|joindre|ll[aá]m\\w*|chiam\\w*|bel|bellen|ruf\\w*|erreich\\w+)[ -]"
+    "(?:(?:me|us|him|her|them|moi|nous|mich|uns|sie|mij|ons|mi|ci|back)[ ])?"
+    "(?:(?:at|on|back on|au|al|le|el|op|unter|telefonisch unter|sous)[ ])?$"
 )
 _LABEL = pattern("(?i)^[-/,:.]?\\s?(?:office|fax|home|work|mobile|cell|tel|phone|direct)\\b")
-_TYPES = ("fixed_line", "mobile", "toll_free", "premium_rate", "shared_cost", "personal_number", "voip", "pager", "uan")
+_LINKS = (b"wa.me/", b"tel:", b"sms:", b"callto:")
 
 
 class PhoneDetector:
@@ -40,12 +48,10 @@ class PhoneDetector:
         found: list[Match] = []
         for run in piece.find(_RUN):
             groups = [hit.span() for hit in _DIGITS.finditer(piece.data, *run.span())]
-            if _is_something_else(piece.data, groups):
-                continue
             taken = 0
             for first, last in _windows(groups):
                 start, end = groups[first][0], groups[last][1]
-                score = self._score(piece, groups[first : last + 1], len(found) < _CHECKED) if start >= taken else 0.0
+                score = self._score(piece, groups[first : last + 1]) if start >= taken else 0.0
                 if score:
                     found.append(
                         Match("PHONE_NUMBER", _with_prefix(piece.data, start), _with_extension(piece, end), score)
@@ -53,26 +59,57 @@ class PhoneDetector:
                     taken = end
         return found
 
-    def _score(self, piece: Piece, groups: list[tuple[int, int]], check: bool) -> float:
+    def _score(self, piece: Piece, groups: list[tuple[int, int]]) -> float:
+        """0 when it is none; else higher, the less it needs the words around it."""
         start, end = groups[0][0], groups[-1][1]
         first = _with_prefix(piece.data, start)
         digits = b"".join(piece.data[low:high] for low, high in groups).decode("ascii")
         if len(set(digits)) < 3 or not _is_apart(piece, first, end):
             return 0.0
-        if piece.data[first : first + 1] == b"+":
-            return 1.0 if not check or _is_international(digits) else 0.0
-        named = bool(_CONTEXT.search(piece.before(first, 40)) or _CONTEXT.search(piece.after(end, 20)))
-        if digits.startswith("00") and _is_international(digits[2:]) and (named or len(groups) > 1):
+        if b"+" in piece.data[first:start]:
+            return self._score_international(piece, digits, first, groups)
+        if _is_something_else(piece.data, groups):
+            return 0.0
+        dials_out = digits.startswith("00") and is_international(digits[2:])
+        if dials_out and (len(groups) > 1 or _is_named(piece, first, end)):
             return 0.95
-        if _is_national(digits, piece.countries or DEFAULT_REGIONS, check):
-            if named:
+        if is_national(digits, piece.countries or DEFAULT_REGIONS):
+            if _is_named(piece, first, end):
                 return 0.9
-            return 0.75 if _is_written_as_phone(piece.data, groups) else 0.0
-        return 0.5 if named and len(groups) > 1 else 0.0
+            return 0.75 if _is_written_as_phone(piece, digits, groups) else 0.0
+        if len(digits) > 15:
+            return 0.0
+        if _follows_noun(piece, first):
+            return 0.6
+        return 0.5 if len(groups) > 1 and _looks_dialled(groups) and _is_named(piece, first, end) else 0.0
+
+    def _score_international(self, piece: Piece, digits: str, first: int, groups: list[tuple[int, int]]) -> float:
+        """A plus sign and a valid number; or one that nobody has, where it is clearly meant as one."""
+        if is_international(digits):
+            return 1.0
+        if not 9 <= len(digits) <= 15 or digits[0] == "0":
+            return 0.0
+        return 0.6 if len(groups) > 2 or _follows_noun(piece, first) else 0.0
+
+
+def _is_named(piece: Piece, first: int, end: int) -> bool:
+    before, after = piece.before(first, 40), piece.after(end, 20)
+    return bool(_NOUN.search(before) or _VERB.search(before) or _NOUN.search(after) or _VERB.search(after))
+
+
+def _follows_noun(piece: Piece, first: int) -> bool:
+    """Whether a word for a telephone stands in front, no other number or sentence between."""
+    before = piece.before(first, 32)
+    for at in range(len(before) - 1, -1, -1):
+        ends = 48 <= before[at] <= 57 or before[at : at + 2] in (b". ", b"; ", b"? ", b"! ")
+        if ends and not before[:at].endswith((b"tel", b"\xa9l", b"nr", b"no")):  # an abbreviation's dot ends nothing
+            before = before[at + 1 :]
+            break
+    return bool(_NOUN.search(before) or _CALLED.search(before))
 
 
 def _windows(groups: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """First and last index of neighbouring groups with 7 to 15 digits: from the left, the longest first."""
+    """First and last index of neighbouring groups with 7 to 17 digits: from the left, the longest first."""
     for first in range(len(groups)):
         fitting, total = [], 0
         for last in range(first, min(len(groups), first + 8)):
@@ -89,6 +126,8 @@ def _with_prefix(data: bytes, start: int) -> int:
     first = start
     while first and data[first - 1] in b"+(" and start - first < 3:
         first -= 1
+    if first > 1 and data[first - 1] == 0x20 and data[first - 2] == 0x2B:
+        return first - 2
     return first
 
 
@@ -100,29 +139,21 @@ def _with_extension(piece: Piece, end: int) -> int:
 def _is_apart(piece: Piece, start: int, end: int) -> bool:
     """Whether no longer identifier goes on at either side (UUIDs, order numbers, versions, prices, paths)."""
     left, right = piece.data[start - 1 : start] if start else b"", piece.data[end : end + 1]
-    if left.isalnum() or left in (b"_", b"$", b"#", b"/", b"-", b".", b"@", b"%", b"\xa3", b"&"):
-        return False
+    if left.isalnum() or left in (b"_", b"$", b"#", b"/", b"-", b".", b"@", b"%", b"\xa3", b"&", b"^", b"*"):
+        return piece.data[max(0, start - 8) : start].lower().endswith(_LINKS)
     if _EXTENSION.search(piece.data[end : end + 14]) or _LABEL.search(piece.data[end : end + 14]):
         return True
-    if right.isalnum() or right in (b"_", b"%", b"$"):
+    if right.isalnum() or right in (b"_", b"%", b"$", b"^", b"*"):
         return False
     return not (right in (b"-", b".", b"/", b",", b":") and piece.data[end + 1 : end + 2].isalnum())
 
 
 def _is_something_else(data: bytes, groups: list[tuple[int, int]]) -> bool:
-    """Dates, times, years, cards, decimals, book numbers, numbers written in thousands."""
+    """Dates, times, years, cards, decimals, book numbers, numbers written in thousands, factors of a product."""
     parts = [data[low:high].decode("ascii") for low, high in groups]
     sizes = [len(part) for part in parts]
     gaps = {data[left[1] : right[0]] for left, right in pairwise(groups)}
-    if sizes[:3] == [4, 2, 2] and "1900" <= parts[0] <= "2100" and parts[1] <= "12" and parts[2] <= "31":
-        return True
-    if (
-        len(sizes) >= 3
-        and max(sizes[:2]) <= 2
-        and sizes[2] == 4
-        and "1900" <= parts[2] <= "2100"
-        and gaps & {b"/", b".", b"-"}
-    ):
+    if _is_date(parts, sizes, gaps) or b")(" in gaps:
         return True
     if all(size == 4 and "1900" <= part <= "2100" for size, part in zip(sizes, parts, strict=True)):
         return True
@@ -135,56 +166,40 @@ def _is_something_else(data: bytes, groups: list[tuple[int, int]]) -> bool:
     return parts[0] in ("978", "979") and sum(sizes) == 13
 
 
-def _is_written_as_phone(data: bytes, groups: list[tuple[int, int]]) -> bool:
-    """Whether the grouping alone says telephone: brackets, or three or more groups that are not thousands."""
-    if len(groups) < 2:
-        return False
-    sizes = [high - low for low, high in groups]
-    gaps = {data[left[1] : right[0]] for left, right in pairwise(groups)}
-    if data[groups[0][0] - 1 : groups[0][0]] == b"(" and any(b")" in gap for gap in gaps):
-        return True
-    if len(gaps) > 2 or len(sizes) < 3 or (sizes[0] <= 3 and set(sizes[1:]) == {3}):
-        return False
-    return max(sizes) <= 5 and min(sizes) >= 2
-
-
-@lru_cache(maxsize=64)
-def _numbering(regions: tuple[str, ...]) -> Any:
-    """One expression for all valid national numbers of the regions, with and without their trunk prefix."""
-    options = re2.Options()
-    options.log_errors = False
-    options.max_mem = 64 << 20
-    every = []
-    for region in regions:
-        metadata = phonenumbers.PhoneMetadata.metadata_for_region(region)
-        if metadata is None:
-            continue
-        bodies = [getattr(metadata, kind) for kind in _TYPES]
-        numbers = "|".join(body.national_number_pattern for body in bodies if body and body.national_number_pattern)
-        trunk = metadata.national_prefix_for_parsing or ""
-        every.append(f"(?:{trunk})?(?:{numbers})" if trunk else f"(?:{numbers})")
-    return re2.compile("|".join(every) if every else "[^\\x00-\\x{10FFFF}]", options)
-
-
-def _is_national(digits: str, regions: tuple[str, ...], check: bool) -> bool:
-    if not _numbering(regions).fullmatch(digits):
-        return False
-    return not check or _is_valid_in(digits, regions)
-
-
-def _is_valid_in(digits: str, regions: tuple[str, ...]) -> bool:
-    """libphonenumber's own word, region by region (it knows the rules that the expression cannot hold)."""
-    for region in regions:
-        try:
-            if phonenumbers.is_valid_number_for_region(phonenumbers.parse(digits, region), region):
-                return True
-        except phonenumbers.NumberParseException:
-            continue
+def _is_date(parts: list[str], sizes: list[int], gaps: set[bytes]) -> bool:
+    """Whether a date stands in it: 2021-05-12, 12.05.2021, in front of a time or behind a number."""
+    for at in range(len(parts) - 2):
+        year, month, day = parts[at : at + 3]
+        if sizes[at : at + 3] == [4, 2, 2] and "1900" <= year <= "2100" and month <= "12" and day <= "31":
+            return True
+        if (
+            max(sizes[at : at + 2]) <= 2
+            and sizes[at + 2] == 4
+            and "1900" <= day <= "2100"
+            and gaps & {b"/", b".", b"-"}
+        ):
+            return at == 0
     return False
 
 
-def _is_international(digits: str) -> bool:
-    try:
-        return phonenumbers.is_valid_number(phonenumbers.parse("+" + digits, None))
-    except phonenumbers.NumberParseException:
+def _is_written_as_phone(piece: Piece, digits: str, groups: list[tuple[int, int]]) -> bool:
+    """Whether the grouping alone says telephone: brackets, or three or more groups that are not thousands."""
+    data = piece.data
+    if len(groups) < 2:
         return False
+    gaps = {data[left[1] : right[0]] for left, right in pairwise(groups)}
+    if data[groups[0][0] - 1 : groups[0][0]] == b"(" and any(b")" in gap for gap in gaps):
+        return len(gaps) <= 2
+    sizes = [high - low for low, high in groups]
+    if len(gaps) > 2 or len(sizes) < 3 or (sizes[0] <= 3 and set(sizes[1:]) == {3}):
+        return False
+    if max(sizes) > 5 or min(sizes) < 2 or any(len(gap.strip()) > 1 for gap in gaps):
+        return False
+    regions = piece.countries or DEFAULT_REGIONS
+    return digits[0] == "0" or is_national(digits, tuple(region for region in regions if region in _WITHOUT_TRUNK))
+
+
+def _looks_dialled(groups: list[tuple[int, int]]) -> bool:
+    """Whether groups are of the sizes that people read out, and are not thousands."""
+    sizes = [high - low for low, high in groups]
+    return max(sizes) <= 8 and not (sizes[0] <= 3 and set(sizes[1:]) == {3} and len(sizes) < 3)

@@ -5,15 +5,16 @@ It judges a value by itself; it never sees what is around it, and what it does n
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from classifiers.detectors.base import pattern
-from classifiers.detectors.entropy import entropy
 
 # A value made of nothing but these (and signs between them) is a manual's placeholder or a program's variable.
 _PART = (
     "your|yours|my|the|new|old|current|own|this|that|example|sample|dummy|fake|some|any|insert|enter|put|type|here|goes|change|"
-    "changeme|change me|replace|me|it|with|in|production|placeholder|redacted|removed|hidden|masked|secret|confidential|"
+    "changeme|change me|replace|me|it|with|in|production|placeholder|redacted|removed|hidden|masked|secret|"
+    "confidential|"
     "pass|passw|passwd|password|passphrase|passcode|pwd|pw|passwort|kennwort|contrase[ñn]a|clave|wachtwoord|mot|de|passe|"
     "senha|token|api|apikey|key|access|auth|bearer|jwt|client|private|public|signing|value|val|var|arg|input|field|hash|hashed|"
     "user|username|login|admin|account|db|database|mysql|postgres|redis|app|service|string|str|text|varchar|bool|boolean|"
@@ -23,8 +24,8 @@ _PART = (
 )
 _PLACEHOLDER = pattern(
     "(?i)^(?:"
-    "[$%@&!]{0,2}[{<\\[(].*"  # ${X}, <x>, {{ x }}, [x]
-    "|\\$\\w+|%\\w+%"  # $X, %X%
+    "[$%@&!]{0,2}[{<\\[].*"  # ${X}, <x>, {{ x }}, [x]
+    "|\\$(?-i:[A-Z_][A-Z0-9_]*|[a-z_]+|\\d)|%\\w+%|%\\(.*"  # $X, %X%
     "|!vault.*|enc\\[.*|vault:.*|ref\\+.*|op://.*|arn:aws:.*"
     "|[*xX.•●_#?-]+"  # ********, xxxxxx
     f"|(?:(?:{_PART}|x{{2,}}|\\*{{2,}}|\\.{{2,}})[\\s_.:/*!-]{{0,3}})+"
@@ -37,18 +38,23 @@ _EXPRESSION = pattern(
     "cls|data|user|account|db|client|session|event|import|Rails|ENV|Deno|build|inputs|github|steps|values|Values|spec)"
     "(?:\\.|->|::|\\?\\.)[A-Za-z_]"
 )
+_CALL = pattern("^[A-Za-z_][\\w.:>-]*[(\\[]")
 _VARIABLE = pattern("(?i)^(?:[a-z]+_)?(?:pass(?:w(?:or)?d)?|pwd|pw|secret|token|tok|key|str|val|arg|hash)_?\\d{1,2}$")
 # What is written behind `password` when the talk is of methods, standards and rules.
 _TECHNICAL = pattern(
     "(?i)^(?:sha-?\\d+\\S*|md5\\S*|pbkdf2\\S*|argon2\\S*|bcrypt\\S*|scrypt\\S*|oauth\\S*|base\\d\\d\\S*|utf-?\\d+|\\dfa|aes-?\\d+\\S*|"
-    "[hre]s\\d{3}|ip?v\\d\\S*|http\\S*|\\d+(?:st|nd|rd|th)|\\d+[- ]?(?:char|digit|day|bit|min|hour|symbol|zeichen)\\S*|v?\\d+(?:\\.\\d+)*[a-z]?|"
-    "\\w+365|win(?:dows)?\\d+|python\\d\\S*|web2\\w+|k8s|s3|ec2|ldap\\d*|pkcs\\S*|x509|rfc\\S*|\\d+-\\d+|\\d+%|chapter\\d+|step\\d+|"
+    "[hre]s\\d{3}|ip?v\\d\\S*|http\\S*|\\d+(?:st|nd|rd|th)|\\d+[- ]?(?:char|digit|day|bit|min|hour|symbol|"
+    "zeichen)\\S*|v?\\d+(?:\\.\\d+)*[a-z]?|"
+    "(?:office|m|o)365|win(?:dows)?\\d+|python\\d\\S*|web2\\w+|k8s|s3|ec2|ldap\\d*|pkcs\\S*|x509|rfc\\S*|\\d+-\\d+|\\d+%|chapter\\d+|step\\d+|"
     "line\\d*|level\\d*|wpa\\d\\S*|user\\d+|test\\d{1,2}|[a-z]+/[a-z/]+)$"
 )
 _EMAIL_OR_URL = pattern(
     "(?i)^(?:[\\w.+-]+@[\\w-]+\\.[\\w.-]+|https?://\\S*|www\\.\\S*|/[\\w./-]*|\\./\\S*|[\\w-]+\\.(?:json|yaml|yml|txt|py|js|ts|env|pem|key|md|html?))$"
 )
 _CHUNK = pattern("[A-Za-z0-9]+")
+_RUNS = pattern("[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
+_VOWELS = b"aeiouyAEIOUY"
+_CLUSTER = pattern("(?i)[bcdfghjklmnpqrstvwxz]{5}")
 
 # What people say about a password with one word, other than the password.
 _ABOUT_TEXT = """
@@ -83,7 +89,9 @@ def is_placeholder(value: bytes) -> bool:
 
 def is_expression(value: bytes, following: bytes) -> bool:
     """Whether it is code that yields the secret: a call, an index, a member of a known object, a variable."""
-    return following in (b"(", b"[") or bool(_EXPRESSION.search(value) or _VARIABLE.search(value))
+    return following in (b"(", b"[") or bool(
+        _EXPRESSION.search(value) or _VARIABLE.search(value) or _CALL.search(value)
+    )
 
 
 def is_about(word: bytes) -> bool:
@@ -98,19 +106,26 @@ def is_technical(value: bytes) -> bool:
 
 
 def is_random(value: bytes) -> bool:
-    """Whether a machine made it: letters and digits (or cases) that alternate more than words, names and versions do."""
+    """Whether a machine made it: digits and letters (or cases) alternate, and few stretches could be words."""
     for hit in _CHUNK.finditer(value):
         chunk = hit.group()
         if len(chunk) < 6:
             continue
-        kinds = [0 if byte < 58 else 1 if byte < 91 else 2 for byte in chunk]
-        changes = [(left, right) for left, right in zip(kinds, kinds[1:], strict=False) if left != right]
-        digit_changes = sum(0 in change for change in changes)
-        if digit_changes >= 3 or (digit_changes >= 2 and len(chunk) >= 12 and entropy(chunk) >= 3.0):
+        runs = [run.group() for run in _RUNS.finditer(chunk)]
+        words = sum(len(run) for run in runs if _is_word(run)) / len(chunk)
+        borders = sum(left.isdigit() != right.isdigit() for left, right in pairwise(runs))
+        if (borders >= 3 or (borders == 2 and len(chunk) >= 12)) and words < 0.6:
             return True
-        if len(chunk) >= 12 and len(changes) >= 0.3 * len(chunk):
+        if len(chunk) >= 16 and words < 0.45 and len(runs) >= 4:
             return True
     return _is_mixed(value)
+
+
+def _is_word(run: bytes) -> bool:
+    """Whether letters could be a word: vowels among them, and not too many consonants in a row."""
+    if len(run) < (3 if 65 <= run[0] <= 90 else 4):
+        return False
+    return 0.2 <= sum(byte in _VOWELS for byte in run) / len(run) <= 0.75 and not _CLUSTER.search(run)
 
 
 def _is_mixed(value: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""Private keys as blocks of text, and password hashes: one SECRET from the first to the last line. Never a public key."""
+"""Private keys as blocks of text, and password hashes: one SECRET from first to last line. Never a public key."""
 
 from __future__ import annotations
 

@@ -9,7 +9,11 @@ from typing import Any
 
 from classifiers.detectors.base import Piece, pattern
 from classifiers.detectors.entropy import entropy
+from classifiers.detectors.placeholders import is_placeholder, is_random
 from classifiers.types import Match
+
+
+_DOTTED = pattern("^[a-z_]\\w*(?:\\.[A-Za-z_]\\w*)+$")  # a member of a module
 
 
 class SecretRule:
@@ -19,6 +23,7 @@ class SecretRule:
         self.triggers: tuple[str, ...] = tuple(row["triggers"])
         self._row = row
         self._stopwords = tuple(word.encode("utf-8") for word in row["stopwords"])
+        self._is_generic = row["id"] == "generic-api-key"  # names no service: the value itself must look made
         self._compiled: tuple[Any, tuple[Any, ...], tuple[Any, ...]] | None = None
 
     def find(self, piece: Piece) -> list[tuple[int, int]]:
@@ -30,6 +35,8 @@ class SecretRule:
             start, end = hit.span(group)
             secret = piece.data[start:end]
             if end - start < 4 or (self._row["entropy"] and entropy(secret) <= self._row["entropy"]):
+                continue
+            if is_placeholder(secret) or (self._is_generic and (_DOTTED.search(secret) or not is_random(secret))):
                 continue
             if any(allowed.search(secret) for allowed in allow_secret) or self._is_stopped(secret):
                 continue

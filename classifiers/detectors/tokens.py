@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 
 from classifiers.detectors.base import Piece, pattern
@@ -17,9 +18,11 @@ _HEADER = pattern(
 _BEARER = pattern("(?i)\\bbearer\\s{1,3}([a-z0-9._~+/-]{16,1000}=*)")
 _NAMED = pattern(
     "(?i)(?:secret|token|credential|(?:api|access|private|signing|encryption|account|master|storage|service|shared|auth|license|"
-    "subscription|session|web)[_ -]?key|x-[a-z-]{0,20}key|[?&](?:sig|signature|x-amz-signature|x-amz-security-token)\\b)"
+    "subscription|session|web)[_ -]?key|x-[a-z-]{0,20}key|[?&](?:sig|signature|x-amz-signature|"
+    "x-amz-security-token)\\b)"
     "[\\w.-]{0,24}?(?:\\\\?[\"'`\\])]){0,2}"
-    "(?:\\s{0,3}(?:=>|:=|->|=|:|,|：)\\s{0,3}|\\s{1,3}(?:is|ist|es|est|è|was|lautet)\\s{1,3}|>|\\(|[ ]|[\"']\\s{1,3}value=)"
+    "(?:\\s{0,3}(?:=>|:=|->|=|:|,|：)\\s{0,3}|\\s{1,3}(?:is|ist|es|est|è|was|lautet)\\s{1,3}|>|[ ]|"
+    "\\([bru]{0,2}[\"'`]|[\"']\\s{1,3}value=)"
     "(?:[bru]{0,2}\\\\?[\"'`])?([^\\s\"'`,;<>{}\\[\\]\\x00\\\\]{8,512})"
 )
 _SESSION = pattern(
@@ -44,7 +47,8 @@ class TokenDetector:
         "://[^\\s/@]{0,160}@",
         "(?i)authorization",
         "(?i)\\bbearer\\s",
-        "(?i)(?:secret|token|credential|[_ -]key|apikey|[a-z]Key|[?&](?:sig|signature|x-amz-s)\\w*=)[^\\n]{0,40}[:=>(, ]",
+        "(?i)(?:secret|token|credential|[_ -]key|apikey|[a-z]Key|[?&](?:sig|signature|"
+        "x-amz-s)\\w*=)[^\\n]{0,40}[:=>(, ]",
         "(?i)(?:sess(?:ion)?[_.-]?(?:id|key)?|\\w?sid|remember\\w*|csrf\\w*|xsrf-token|auth\\w*)[\"']?\\s?[:=]\\s?[\"']?[\\w%.-]{16}",
         "\\d{8}:[A-Za-z0-9_-]{10}",
         "\\b[a-z0-9_]{2,9}[-_](?:[a-z0-9]{2,12}[-_]){0,3}[A-Za-z0-9]{20}",
@@ -56,13 +60,13 @@ class TokenDetector:
         if 0 in hits:
             spans += [hit.span(1) for hit in piece.find(_URL) if not is_placeholder(_of(piece, hit.span(1)))]
         if 1 in hits:
-            spans += [hit.span(1) for hit in piece.find(_HEADER) if _is_key(_of(piece, hit.span(1)), 2.5)]
+            spans += [hit.span(1) for hit in piece.find(_HEADER) if _is_header(_of(piece, hit.span(1)))]
         if 2 in hits:
             spans += [hit.span(1) for hit in piece.find(_BEARER) if _is_key(_of(piece, hit.span(1)), 3.0)]
         if 3 in hits:
             spans += self._named(piece)
         if 4 in hits:
-            spans += [hit.span(1) for hit in piece.find(_SESSION) if _is_made(_of(piece, hit.span(1)))]
+            spans += [hit.span(1) for hit in piece.find(_SESSION) if _is_session(_of(piece, hit.span(1)))]
         if 5 in hits:
             spans += [hit.span() for hit in piece.find(_TELEGRAM) if is_random(_of(piece, hit.span()))]
         if 6 in hits:
@@ -76,7 +80,8 @@ class TokenDetector:
             while end > start and piece.data[end - 1] in b".:)":
                 end -= 1
             value = piece.data[start:end]
-            if not is_expression(value, piece.data[end : end + 1]) and _is_made(value):
+            quoted = piece.data[start - 1 : start] in (b'"', b"'", b"`")
+            if (quoted or not is_expression(value, piece.data[end : end + 1])) and _is_made(value):
                 found.append((start, end))
         return found
 
@@ -87,6 +92,24 @@ def _of(piece: Piece, span: tuple[int, int]) -> bytes:
 
 def _is_made(value: bytes) -> bool:
     return len(value) >= 8 and entropy(value) >= 2.5 and is_random(value) and not is_placeholder(value)
+
+
+def _is_session(value: bytes) -> bool:
+    """A made value; or, since its name says what it is, a long run of letters with a digit."""
+    digits = sum(48 <= byte <= 57 for byte in value)
+    return _is_made(value) or (digits > 0 and len(value) >= 20 and value.isalnum() and entropy(value) >= 3.0)
+
+
+def _is_header(value: bytes) -> bool:
+    """A key, or a pair of name and password in base64."""
+    if _is_key(value, 2.5):
+        return True
+    try:
+        pair = base64.b64decode(value + b"=" * (-len(value) % 4), validate=True).decode("utf-8")
+    except ValueError:
+        return False
+    name, _, password = pair.partition(":")
+    return bool(name) and len(password) >= 4 and pair.isprintable() and not is_placeholder(password.encode("utf-8"))
 
 
 def _is_key(value: bytes, floor: float) -> bool:

@@ -14,6 +14,8 @@ from typing import Any
 import re2
 
 _PREFIX = "[\\w.-]{0,50}?"  # an optional run in front changes no secret, and costs an automaton thousands of states
+# A key in prose ends with a comma, a full stop or a bracket as often as with the quotes and blanks of code.
+_END, _ANY_END = "(?:[\\x60'\"\\s;]|\\\\[nr]|$)", "(?:[^\\w-]|$)"
 _ASSIGNED = "[ \\t\\w.-]{0,20}[\\s'\"]{0,3}[=:>|?,][\\x60'\"\\s=>]{0,6}"
 _KEY_NAMES = "(?i)(?:access|auth|api|credential|creds|key|passw(?:or)?d|secret|token)"
 # Keywords that stand in ordinary text are replaced by a few characters more of the rule itself.
@@ -25,13 +27,19 @@ _TRIGGERS = {
     "kubernetes-secret-yaml": ["(?i)\\bkind:[ \\t]*[\"']?secret"],
     "hashicorp-tf-password": ["(?i)password" + _ASSIGNED + "\""],
     "generic-api-key": [_KEY_NAMES + _ASSIGNED + "[\\w.=+/-]{10}"],
-    "aws-access-token": ["\\b(?:A3T|AKIA|ASIA|ABIA|ACCA)[A-Z2-7]"],
+    "aws-access-token": ["\\b(?:A3T|AKIA|ASIA|ABIA|ACCA)[A-Z0-9]"],
+    "airtable-personnal-access-token": ["\\bpat[a-zA-Z0-9]{14}\\."],
 }  # fmt: skip
+
+# Exceptions that also hold inside other secrets unless they are anchored.
+_ALLOWED = {"s\\.[A-Za-z]{24}": "^s\\.[A-Za-z]{24}$"}
 
 
 def convert(row: dict[str, Any]) -> dict[str, Any]:
     """One rule in our form: what to look for first, the expression, the entropy floor and what is not a secret."""
-    regex = row["regex"].replace(_PREFIX, "")
+    regex = row["regex"].replace(_PREFIX, "").replace(_END, _ANY_END)
+    if row["id"] == "hashicorp-tf-password":
+        regex = regex.replace("|\\?=|,)", "|\\?=)")  # names in a list are no assignment
     if not re2.compile(regex):
         raise ValueError(row["id"])
     allow = [entry for entry in row.get("allowlists", []) if entry.get("regexes") or entry.get("stopwords")]
@@ -43,7 +51,10 @@ def convert(row: dict[str, Any]) -> dict[str, Any]:
         "group": row.get("secretGroup", 0),
         "entropy": row.get("entropy", 0),
         "allow_secret": [
-            regex for entry in allow if entry.get("regexTarget") != "match" for regex in entry.get("regexes", [])
+            _ALLOWED.get(regex, regex)
+            for entry in allow
+            if entry.get("regexTarget") != "match"
+            for regex in entry.get("regexes", [])
         ],
         "allow_match": [
             regex for entry in allow if entry.get("regexTarget") == "match" for regex in entry.get("regexes", [])

@@ -73,7 +73,7 @@ IDS: dict[str, tuple[Id, ...]] = {
     "DE_KVNR": _made(numbers.kvnr, "Krankenversichertennummer", "KVNR", "Versichertennummer"),
     "AU_MEDICARE": _made(numbers.medicare, "Medicare number", "Medicare card"),
     "US_BANK_NUMBER": _plain("899999999999", "account number", "bank account", "checking account number"),
-    "US_ABA_ROUTING": _checked("us.rtn", "099999999", "routing number", "ABA", "routing"),
+    "ABA_ROUTING_NUMBER": _checked("us.rtn", "099999999", "routing number", "ABA", "routing"),
     "UK_NHS": _checked("gb.nhs", "9999999999", "NHS number", "NHS no."),
     "UK_NINO": _made(_nino, "National Insurance number", "NINO"),
     "DE_TAX_ID": _checked("de.idnr", "89999999999", "Steueridentifikationsnummer", "Steuer-ID", "IdNr"),
