@@ -60,9 +60,9 @@ def _end(data: bytes, start: int) -> int:
         return 0
     if not iban.is_valid(letters[:length], check_country=False):
         return 0
-    return start + places[length - 1] + 1
+    return start + int(places[length - 1]) + 1
 
 
 def _adds_up(number: str) -> bool:
     """ISO 7064's mod 97, in one division: `stdnum` is asked only about what passes."""
-    return bool(int("".join(str(int(character, 36)) for character in number[4:] + number[:4])) % 97 == 1)
+    return int("".join(str(int(character, 36)) for character in number[4:] + number[:4])) % 97 == 1

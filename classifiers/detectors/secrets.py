@@ -12,7 +12,6 @@ from classifiers.detectors.entropy import entropy
 from classifiers.detectors.placeholders import is_placeholder, is_random
 from classifiers.types import Match
 
-
 _DOTTED = pattern("^[a-z_]\\w*(?:\\.[A-Za-z_]\\w*)+$")  # a member of a module
 
 

@@ -91,7 +91,15 @@ def _of(piece: Piece, span: tuple[int, int]) -> bytes:
 
 
 def _is_made(value: bytes) -> bool:
-    return len(value) >= 8 and entropy(value) >= 2.5 and is_random(value) and not is_placeholder(value)
+    if len(value) < 8 or entropy(value) < 2.5 or is_placeholder(value):
+        return False
+    return is_random(value) or _is_run(value)
+
+
+def _is_run(value: bytes) -> bool:
+    """One long run of digits and letters of one case, as no word or name has."""
+    digits = sum(48 <= byte <= 57 for byte in value)
+    return len(value) >= 20 and value.isalnum() and digits >= 2 and value in (value.lower(), value.upper())
 
 
 def _is_session(value: bytes) -> bool:
