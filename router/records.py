@@ -13,6 +13,7 @@ from typing import Protocol
 import orjson
 
 from classifiers.types import Finding, Signal, Signals, Unknown
+from policies.causes import Cause, causes
 from policies.types import Decision, EgressPermit, Facts, Model, Policy
 from router.keys import Keys
 from router.types import JsonObject, Outcome, Principal
@@ -20,6 +21,7 @@ from router.types import JsonObject, Outcome, Principal
 SCHEMA_VERSION = 1
 
 _OUR_NAMES = frozenset({"auto", "local", "cloud"})
+_HELD_CODES = frozenset({"policy_denied", "sensitive_data_local_unavailable", "no_able_lawful_model"})
 _FINISH_REASONS = frozenset(
     {"stop", "length", "tool_calls", "content_filter", "function_call"}
 )  # others are a backend's
@@ -77,6 +79,9 @@ def build_record(
         _add_signals(record, signals)
     if decision is not None:
         record["decision"] = _decision(decision, policy, facts.unknown_fields if facts is not None else frozenset())
+        if policy is not None and signals is not None and _is_held(decision, outcome):
+            held_by = [_cause(cause) for cause in causes(policy, decision, signals.scan)]
+            record.update({"held_by": held_by} if held_by else {})
     if outcome is not None:
         record["outcome"] = _outcome(outcome, policy)
         record["model_digests"] = {
@@ -196,6 +201,19 @@ def _decision(decision: Decision, policy: Policy | None, private: frozenset[str]
             for reason in decision.reasons
         ],
     }
+
+
+def _is_held(decision: Decision, outcome: Outcome | None) -> bool:
+    """Whether the policy kept a request at home that would have gone out, or refused it."""
+    codes = {
+        decision.refusal.code if decision.refusal is not None else None,
+        outcome.error_code if outcome is not None else None,
+    }
+    return decision.held is not None or not codes.isdisjoint(_HELD_CODES)
+
+
+def _cause(cause: Cause) -> JsonObject:
+    return {"kind": cause.kind, "name": cause.name, "count": cause.count, "places": list(cause.places)}
 
 
 def _before(why: str, private: frozenset[str]) -> str:

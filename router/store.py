@@ -254,6 +254,13 @@ class RecordReader:
         with _translated(self._path):
             return [_shown(row) for row in self._db.execute(query, (*wanted.values(), limit))]
 
+    def decisions_since(self, time: str) -> Iterator[JsonObject]:
+        """Every decision from that moment (ISO 8601, UTC) on, oldest first, one at a time."""
+        query = "SELECT seq, digest, body FROM records WHERE kind = 'decision' AND time >= ? ORDER BY seq"
+        with _translated(self._path):
+            for row in self._db.execute(query, (time,)):
+                yield _shown(row)
+
     def get_record(self, request_id: str) -> JsonObject | None:
         """The record of a request: its decision, or the intent when nothing came after it; None when there is none."""
         query = "SELECT seq, digest, body FROM records WHERE id = ? ORDER BY kind = 'decision' DESC, seq DESC LIMIT 1"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -113,6 +114,20 @@ def built(**changed: Any) -> dict[str, Any]:
         "model_digests": {"cloud": "m" * 64, "home": "n" * 64},
     }
     return build_record(**{**given, **changed})
+
+
+def test_a_record_of_a_held_request_names_what_held_it_and_others_do_not() -> None:
+    held = replace(DECISION, sensitivity=Level.CONFIDENTIAL, held="hard-questions", reason="sensitivity", route="local")
+    places = ["/messages/0/content", "/messages/*/content"]
+    causes = [
+        {"kind": "finding", "name": "EMAIL_ADDRESS", "count": 2, "places": places},
+        {"kind": "finding", "name": "SECRET", "count": 1, "places": ["/metadata/*"]},
+    ]
+    assert built(decision=held)["held_by"] == causes
+    assert built(decision=replace(held, held=None), outcome=Outcome(error_code="policy_denied"))["held_by"] == causes
+    assert "held_by" not in built()
+    assert "held_by" not in built(decision=replace(held, held=None))
+    assert CANARY not in str(built(decision=held))
 
 
 def test_a_record_tells_the_whole_decision() -> None:

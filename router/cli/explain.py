@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +19,7 @@ from policies.types import Policy
 from router.api.explain import explanation
 from router.api.parse import parse_json_object
 from router.approvals import approval_key
+from router.cli.highlight import show_highlighted
 from router.engine_models import known_models, with_engine_models
 from router.errors import GatehouseError
 from router.planning import plan
@@ -25,24 +27,41 @@ from router.running import unavailable_models
 from router.settings import Settings, from_environment
 from router.types import ChatRequest, JsonObject, Principal
 
+_TEXT_FILES = (".txt", ".md", ".text")
+
 
 def explain(
-    text: Annotated[str | None, typer.Argument(help="The user's message.", show_default=False)] = None,
+    text: Annotated[
+        str | None, typer.Argument(help="The user's message, or a file with it, or with a body.", show_default=False)
+    ] = None,
     file: Annotated[
-        Path | None, typer.Option("--file", "-f", help="A chat-completions body (JSON) instead of a message.")
+        Path | None,
+        typer.Option("--file", "-f", help="A chat-completions body (JSON), or a text that is the user's message."),
     ] = None,
     policy: Annotated[
         str | None, typer.Option(help="A policy file or a recipe's name.", show_default="default")
     ] = None,
     model: Annotated[str, typer.Option(help="The model's name as a caller would write it.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="What POST /v1/route answers.")] = False,
+    highlight: Annotated[
+        bool | None,
+        typer.Option(
+            "--highlight/--no-highlight", help="Show a file's text with what was found.", show_default="on a terminal"
+        ),
+    ] = None,
 ) -> None:
-    """Where a request would go and why: route, rule, what was found (types and places, never text), every reason."""
+    """Where a request would go and why: route, rule, what was found (types and places, never text), every reason.
+
+    With a file, and on a terminal, what was found is shown in its text, by type; nowhere else, and never in JSON.
+    """
     settings = from_environment(policy=policy)
     try:
         loaded = load_policy(settings.policy)
         loaded = with_engine_models(loaded, known_models(loaded, settings), settings)
-        answer = asyncio.run(_explain(_body(text, file, model, settings), loaded, settings))
+        if file is None and text is not None and _is_file(text):
+            file, text = Path(text), None
+        body = _body(text, file, model, settings)
+        answer = asyncio.run(_explain(body, loaded, settings))
     except PolicyError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
@@ -53,13 +72,25 @@ def explain(
         typer.echo(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode())
     else:
         _show(answer)
+        if answer["findings"] and (highlight or (highlight is None and file is not None and sys.stdout.isatty())):
+            show_highlighted(Console(highlight=False, force_terminal=True), body, answer["findings"], loaded)
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # a message is longer than a path, or holds what no path may
+        return False
 
 
 def _body(text: str | None, file: Path | None, model: str, settings: Settings) -> JsonObject:
     if (text is None) == (file is None):
         raise typer.BadParameter('give either a message, as in `gatehouse explain "…"`, or --file BODY.json')
     if file is not None:
-        return parse_json_object(file.read_bytes(), settings.max_json_depth)
+        data = file.read_bytes()
+        if file.suffix.lower() not in _TEXT_FILES and (file.suffix.lower() == ".json" or data.lstrip()[:1] == b"{"):
+            return parse_json_object(data, settings.max_json_depth)
+        text = data.decode("utf-8", "replace")
     return {"model": model, "messages": [{"role": "user", "content": text}]}
 
 

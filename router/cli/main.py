@@ -16,6 +16,7 @@ COMMANDS = {
     "policy": "router.cli.policy",
     "models": "router.cli.models",
     "records": "router.cli.records",
+    "findings": "router.cli.findings",
     "doctor": "router.cli.doctor",
     "engine": "router.cli.engine",
 }
