@@ -223,10 +223,14 @@ def test_one_more_forbid_never_makes_anything_leave_that_stayed(
 def test_a_broken_signal_never_sends_out_what_no_value_of_it_would(
     parts: tuple[str, list[str]], facts: Facts, values: dict[str, object], broken: str
 ) -> None:
-    """Whatever leaves while a signal is broken would also leave for some value that it could have had."""
+    """Whatever leaves while a signal is broken would also leave for some value of it.
+
+    Values beyond both ends stand for those that fail a bound which no value between 0 and 1 can fail.
+    """
     policy = with_rules(parts)
     worst = decide(policy, facts, signals({**values, broken: "error:timeout"}))
-    candidates: list[object] = [True, False] if broken == "has_tools" else [0.0, 0.15, 0.3, 0.5, 0.7, 0.85, 1.0]
+    units: list[object] = [-1.0, 0.0, 0.15, 0.3, 0.5, 0.7, 0.85, 1.0, 2.0]
+    candidates: list[object] = [True, False] if broken == "has_tools" else units
     could = {
         grant.model
         for value in candidates
