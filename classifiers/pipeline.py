@@ -189,6 +189,10 @@ class Pipeline:
         """The scan of strings that no body held yet; pointers are `/0`, `/1`, … in the order given."""
         return (await self._scan(list(texts), rules, tenant)).result
 
+    async def scan_body(self, body: Mapping[str, Any], rules: ScanRules, tenant: str) -> Scan:
+        """The scan of a whole body without its signals: of one that was changed after it was classified."""
+        return (await self._scan(body, rules, tenant)).result
+
     async def _scan(self, body: Any, rules: ScanRules, tenant: str) -> _Job:
         job = _Job(tenant, rules, _Timer(self._clock, self._work))
         job.timer.resume()

@@ -90,7 +90,7 @@ def replaceable(body: Body, findings: Sequence[Finding]) -> frozenset[int]:
     )
 
 
-def replace(body: Body, findings: Iterable[Finding], pseudonyms: Pseudonyms) -> Body:
+def replace(body: Body, findings: Iterable[Finding], pseudonyms: Pseudonyms) -> dict[str, Any]:
     """The body with a placeholder for each value that was found, wherever it stands in free text.
 
     The caller has asked `replaceable`: a finding that cannot be located is left out. The body itself is not changed.

@@ -19,6 +19,7 @@ from router.errors import Denied, GatehouseError, Unavailable, UpstreamError
 from router.exchange import Exchange
 from router.partitions import Partitions
 from router.relay import Relay
+from router.restored import Restoring
 from router.telemetry import Telemetry
 from router.types import JsonObject, Outgoing, Reply
 
@@ -68,7 +69,12 @@ class Answering:
             if decision.reason == "pinned":
                 raise
             exchange.outcome.reason = "audit"
-            return await self._at_home(exchange, exchange.running.policy.default_local)
+        except Denied:
+            if not _may_stay(exchange, grant):
+                raise
+            exchange.outcome.reason = "sensitivity"
+            exchange.outcome.held = decision.rule or None
+        return await self._at_home(exchange, exchange.running.policy.default_local)
 
     async def _at_home(self, exchange: Exchange, name: str) -> Reply:
         decision, request, outcome = exchange.planned, exchange.request, exchange.outcome
@@ -138,17 +144,19 @@ class Answering:
         outcome, decision = exchange.outcome, exchange.planned
         outcome.bytes_left += len(outgoing.body)
         self._telemetry.bytes_left(grant.model, len(outgoing.body))
+        is_kept = decision.cacheable and grant.payload == "full"
+        restoring = Restoring(exchange, outgoing, self._telemetry)
         if exchange.request.stream:
-            chunks = await self._calls.open_stream(exchange, grant.model, outgoing)
-            keep = self._cache.keep if decision.cacheable else None
-            reply = Reply(outcome, chunks=Relay(exchange, chunks, keep=keep))
+            chunks = restoring.stream(await self._calls.open_stream(exchange, grant.model, outgoing))
+            reply = Reply(outcome, chunks=Relay(exchange, chunks, keep=self._cache.keep if is_kept else None))
         else:
-            completion = await self._calls.complete(exchange, grant.model, outgoing)
+            completion = restoring.whole(await self._calls.complete(exchange, grant.model, outgoing))
             reply = None
         outcome.route, outcome.model = exchange.running.policy.models[grant.model].locality, grant.model
-        outcome.reason, outcome.ignored = reason or outcome.reason, outgoing.ignored
+        outcome.reason, outcome.ignored = reason or outcome.reason, restoring.ignored
         if reply is None:
-            self._cache.keep(exchange, completion)
+            if is_kept:
+                self._cache.keep(exchange, completion)
             reply = whole(exchange, completion)
         return reply
 
@@ -183,6 +191,15 @@ class Answering:
             code="sensitive_data_local_unavailable",
             retry_after=error.retry_after,
         ) from None
+
+
+def _may_stay(exchange: Exchange, grant: Grant) -> bool:
+    """Whether a request that could not be pseudonymized after all may be answered at home instead."""
+    if grant.payload != "pseudonymized" or grant.purpose == "fallback":
+        return False
+    if exchange.planned.reason == "pinned":
+        return exchange.running.policy.on_pinned_denied == "local"
+    return exchange.planned.reason != "capability"
 
 
 def whole(exchange: Exchange, completion: JsonObject) -> Reply:

@@ -18,13 +18,14 @@ from policies.types import Decision, EgressPermit, Grant, Model, Policy
 from router.backends.permits import digest_of
 from router.errors import Denied
 from router.fields import exit_body
+from router.hiding import BodyScanner, Hidden, hide
 from router.types import ChatRequest, JsonObject, Outgoing
 
 # What the gateway itself adds to a body: never the caller's, so never scanned.
 _OWN_WORDS = frozenset({"model", "stream", "stream_options", "include_usage"})
 
 
-class TextScanner(Protocol):
+class TextScanner(BodyScanner, Protocol):
     """What egress needs of `classifiers.pipeline.Pipeline`."""
 
     async def scan_texts(self, texts: list[str], rules: ScanRules, tenant: str) -> Scan:
@@ -48,19 +49,25 @@ class Egress:
         model = policy.models[grant.model]
         if model.locality == "local":
             raise Denied(f"Model `{model.name}` is local: there is no exit to it.")
-        if grant.payload != "full":
-            raise Denied(f"Payload level `{grant.payload}` is not available yet, so this request may not leave.")
+        if grant.payload == "none":
+            raise Denied("A grant of nothing lets nothing leave.")
         body, ignored = exit_body(request.body, model, stream=request.stream)
+        scan, tenant, hidden = signals.scan, request.principal.tenant, None
+        if grant.payload == "pseudonymized":
+            hidden = await hide(self._scanner, body, scan, policy, decision.sensitivity, model, tenant)
+            body, scan = hidden.body, hidden.scan
         written = _serialise(body, model)
-        scan = await self._proven(body, model, signals.scan, policy, request.principal.tenant)
+        scan = await self._proven(body, model, scan, policy, tenant, hidden)
         given = permit(policy, decision, grant, digest_of(written), scan)
         if not isinstance(given, EgressPermit):
             raise Denied(given.message, status=given.status, code=given.code, should_retry=given.should_retry)
-        return Outgoing(written, request.stream, given, request.id, ignored)
+        return Outgoing(written, request.stream, given, request.id, ignored, hidden.pseudonyms if hidden else None)
 
-    async def _proven(self, body: JsonObject, model: Model, scan: Scan, policy: Policy, tenant: str) -> Scan:
+    async def _proven(
+        self, body: JsonObject, model: Model, scan: Scan, policy: Policy, tenant: str, hidden: Hidden | None
+    ) -> Scan:
         """The scan, extended until every string of the body has been seen by it."""
-        unseen = list(dict.fromkeys(_unseen(body, model, scan)))
+        unseen = list(dict.fromkeys(_unseen(body, model, scan, hidden.own if hidden else frozenset())))
         if not unseen:
             return scan
         more = await self._scanner.scan_texts(unseen, policy.scan_rules, tenant)
@@ -81,8 +88,8 @@ def _serialise(body: JsonObject, model: Model) -> bytes:
     return orjson.dumps(body, option=orjson.OPT_SORT_KEYS if model.backend == "litellm" else 0)
 
 
-def _unseen(body: JsonObject, model: Model, scan: Scan) -> Iterator[str]:
+def _unseen(body: JsonObject, model: Model, scan: Scan, own: frozenset[str]) -> Iterator[str]:
     seen = scan.texts
     for text in strings_of(body):
-        if text not in seen and text not in _OWN_WORDS and text != model.model:
+        if text not in seen and text not in _OWN_WORDS and text not in own and text != model.model:
             yield text

@@ -154,6 +154,7 @@ TABLE: tuple[Definition, ...] = (
     _counter("gatehouse.unknowns", "{part}", "Parts that could not be checked, by kind.", "gatehouse.kind"),
     _counter("gatehouse.egress", "By", "Bytes that left, by model.", "gatehouse.model"),
     _counter("gatehouse.permits.refused", "{permit}", "Permits refused, by code.", "gatehouse.code"),
+    _counter("gatehouse.placeholders", "{placeholder}", "Placeholders in answers by result.", "gatehouse.result"),
     _counter("gatehouse.cache", "{lookup}", "Cache lookups by result.", "gatehouse.result"),
     _counter("gatehouse.shed", "{request}", "Requests refused for want of room, by cause.", "gatehouse.cause"),
     _counter("gatehouse.tokens", "{token}", "Tokens by model and type.", "gatehouse.model", "gatehouse.type"),

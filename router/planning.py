@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from classifiers.pipeline import Pipeline
+from classifiers.pseudonyms import replaceable
 from classifiers.types import Signals
 from policies.decide import decide
 from policies.types import Decision, Facts, Policy
@@ -27,6 +28,7 @@ async def plan(request: ChatRequest, policy: Policy, unavailable: Mapping[str, s
     needs, hints, unknown = fields.read_fields(request.body)
     signals = await pipeline.run(request.body, policy.scan_rules, request.principal.tenant)
     context_length = signals.values["context_length"].value
+    found = signals.scan.findings
     facts = Facts(
         tenant=request.principal.tenant,
         requested=request.model,
@@ -39,5 +41,6 @@ async def plan(request: ChatRequest, policy: Policy, unavailable: Mapping[str, s
         output_tokens=fields.max_output_tokens(request.body),
         unavailable=unavailable,
         no_store=request.no_store,
+        replaceable=replaceable(request.body, found) if found and policy.has_pseudonyms else frozenset(),
     )
     return Plan(signals, facts, decide(policy, facts, signals))

@@ -222,6 +222,11 @@ class Recorder:
         """`permit` withheld one; `code` is the refusal's."""
         self._count("gatehouse.permits.refused", code)
 
+    def placeholders_met(self, restored: int, strange: int) -> None:
+        """An answer is whole: so many placeholders got their value back, so many are mangled or of no use."""
+        self._count("gatehouse.placeholders", "restored", amount=restored)
+        self._count("gatehouse.placeholders", "strange", amount=strange)
+
     def cache_looked_up(self, result: CacheResult) -> None:
         """One use of the cache."""
         self._count("gatehouse.cache", result)

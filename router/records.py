@@ -248,4 +248,5 @@ def _outcome(outcome: Outcome, policy: Policy | None) -> JsonObject:
         "finish_reason": finish if finish is None or finish in _FINISH_REASONS else "other",
         "error": outcome.error_code,
         "bytes_left": outcome.bytes_left,
+        "pseudonyms": {"hidden": outcome.hidden, "restored": outcome.restored, "strange": outcome.strange},
     }

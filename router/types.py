@@ -6,6 +6,7 @@ from collections.abc import AsyncIterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from classifiers.pseudonyms import Pseudonyms
 from policies.types import EgressPermit
 
 JsonObject = dict[str, Any]
@@ -46,6 +47,7 @@ class Outgoing:
     permit: EgressPermit | None = None
     request_id: str = ""
     ignored: tuple[str, ...] = ()  # fields of the request that this target does not get
+    pseudonyms: Pseudonyms | None = field(default=None, repr=False)  # what the placeholders in `body` stand for
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,9 @@ class Outcome:
     finish_reason: str | None = None
     error_code: str | None = None
     bytes_left: int = 0
+    hidden: int = 0  # values that left as placeholders
+    restored: int = 0  # placeholders of the answer that got their value back
+    strange: int = 0  # … and those that were mangled, made up or not of this request
 
 
 @dataclass(slots=True)

@@ -29,6 +29,7 @@ FLOORS = {
     "router.exchange": 6,
     "router.planning": 6,
     "router.relay": 6,
+    "router.restored": 6,
     "router.running": 6,
     "router.engine_child": 6,
     "router.engine_models": 6,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -92,6 +92,9 @@ class Counting:
         self.asked += asked
         return await self._pipeline.scan_texts(asked, rules, tenant)
 
+    async def scan_body(self, body: Mapping[str, Any], rules: ScanRules, tenant: str) -> Scan:
+        raise AssertionError("nothing was replaced, so no body is to be scanned again")
+
 
 class Fixed:
     """A scanner that always says the same."""
@@ -100,6 +103,9 @@ class Fixed:
         self._scan = scan
 
     async def scan_texts(self, texts: Iterable[str], rules: ScanRules, tenant: str) -> Scan:
+        return self._scan
+
+    async def scan_body(self, body: Mapping[str, Any], rules: ScanRules, tenant: str) -> Scan:
         return self._scan
 
 
