@@ -1,20 +1,27 @@
-"""Where a known value is mentioned again in a text, in whatever case and with whatever blanks.
+"""Where a known value is mentioned again in a text, in whatever case and with whatever blanks and dashes.
 
 A short single word is looked for as it is written or in capitals only: `Will` is a name, `will` is not.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 
 _SHORT_WORD = 6  # letters; a longer name is hardly an everyday word in lower case
 _FEWEST = 4  # characters of a value without letters: a shorter number stands everywhere
+_TELLING = 8  # letters and digits: so many in a row are the same value, whatever stands between them
+_BETWEEN = re.compile(r"[\W_]+")
 
 
 def fold(value: str) -> str:
     """What is equal for two spellings of one value."""
     return " ".join(value.split()).casefold()
+
+
+def _squeeze(text: str) -> str:
+    return _BETWEEN.sub("", text.casefold())
 
 
 @dataclass(frozen=True)
@@ -24,25 +31,38 @@ class Flat:
     text: str = field(repr=False)
 
     @cached_property
-    def folded(self) -> str:
-        """The text as values are compared."""
+    def _folded(self) -> str:
         return fold(self.text)
 
     @cached_property
-    def _offsets(self) -> tuple[str, list[int]]:
-        """The folded text character by character, blanks at its ends included, and where each stands in the text."""
+    def _squeezed(self) -> str:
+        return _squeeze(self.text)
+
+    @cached_property
+    def _with_blanks(self) -> tuple[str, list[int]]:
+        """The folded text character by character, and where each stands in the text."""
         folded: list[str] = []
         offsets: list[int] = []
         after_blank = False
         for index, char in enumerate(self.text):
             is_blank = char.isspace()
-            if is_blank and after_blank:
-                continue
-            after_blank = is_blank
-            for each in " " if is_blank else char.casefold():
+            if not (is_blank and after_blank):
+                each = " " if is_blank else char.casefold()
                 folded.append(each)
-                offsets.append(index)
+                offsets += [index] * len(each)
+            after_blank = is_blank
         return "".join(folded), offsets
+
+    @cached_property
+    def _without(self) -> tuple[str, list[int]]:
+        """The squeezed text character by character, and where each stands in the text."""
+        squeezed: list[str] = []
+        offsets: list[int] = []
+        for index, char in enumerate(self.text):
+            each = _squeeze(char)
+            squeezed.append(each)
+            offsets += [index] * len(each)
+        return "".join(squeezed), offsets
 
     def spans(self, value: str) -> list[tuple[int, int]]:
         """The spans that mention the value as a word of its own, left to right, without overlaps."""
@@ -50,24 +70,42 @@ class Flat:
         if characters < 2 or (characters < _FEWEST and not any(map(str.isalpha, value))):
             return []
         if value.isalpha() and len(value) < _SHORT_WORD:
-            found = {span for form in {value, value.upper()} for span in _find(self.text, form)}
-            return sorted(found)
+            return sorted({span for form in {value, value.upper()} for span in _find(self.text, form)})
+        if characters >= _TELLING:
+            wanted = _squeeze(value)
+            if len(wanted) < _TELLING or wanted not in self._squeezed:
+                return []
+            text, offsets = self._without
+            found = [(offsets[start], offsets[end - 1] + 1) for start, end in _all(text, wanted)]
+            return [self._with_ends(value, start, end) for start, end in found if _is_free(self.text, start, end)]
         wanted = fold(value)
-        if wanted not in self.folded:
+        if wanted not in self._folded:
             return []
-        folded, offsets = self._offsets
-        return [(offsets[start], offsets[end - 1] + 1) for start, end in _find(folded, wanted)]
+        text, offsets = self._with_blanks
+        return [(offsets[start], offsets[end - 1] + 1) for start, end in _find(text, wanted)]
+
+    def _with_ends(self, value: str, start: int, end: int) -> tuple[int, int]:
+        """With the signs that the value begins and ends with, where they stand here too."""
+        first = next(index for index, char in enumerate(value) if char.isalnum())
+        last = next(index for index, char in enumerate(reversed(value)) if char.isalnum())
+        if first and self.text[max(0, start - first) : start] == value[:first]:
+            start -= first
+        if last and self.text[end : end + last] == value[-last:]:
+            end += last
+        return start, end
 
 
-def _find(text: str, wanted: str) -> list[tuple[int, int]]:
+def _all(text: str, wanted: str) -> list[tuple[int, int]]:
     spans = []
     at = text.find(wanted)
     while at >= 0:
-        end = at + len(wanted)
-        if _is_free(text, at, end):
-            spans.append((at, end))
-        at = text.find(wanted, end)
+        spans.append((at, at + len(wanted)))
+        at = text.find(wanted, at + len(wanted))
     return spans
+
+
+def _find(text: str, wanted: str) -> list[tuple[int, int]]:
+    return [(start, end) for start, end in _all(text, wanted) if _is_free(text, start, end)]
 
 
 def _is_free(text: str, start: int, end: int) -> bool:

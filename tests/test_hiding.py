@@ -209,8 +209,7 @@ async def test_a_value_that_cannot_be_replaced_is_refused_before_anything_is_pre
 async def test_a_value_that_also_stands_where_no_detector_sees_it_and_nothing_is_replaced_stays(
     policy: Policy, pipeline: Pipeline
 ) -> None:
-    tool = {"type": "function", "function": {"name": "f", "description": "ask +493 0901 820"}}
-    request = chat("The code is 49 30 AB 82.", tools=[tool], metadata={"code": "49 30 ab 82"})
+    request = chat("The code is 49 30 AB 82.", metadata={"code": "4930-ab82"})
     signals = await pipeline.run(request.body, policy.scan_rules, "default")
     finding = Finding("EMAIL_ADDRESS", "/messages/0/content", "value", 12, 23, 1.0, "test", 0)
     signals = Signals(signals.values, Scan((finding,), (), signals.scan.texts))

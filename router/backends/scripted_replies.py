@@ -48,13 +48,22 @@ class Script:
     location: str = "/elsewhere"
     first_delay: float = 0.0
     chunk_delay: float = 0.0
+    chunk_size: int = 0  # characters of a streamed chunk; 0: a word and the blanks before it
     line_end: bytes = b"\n"
     raw_events: tuple[bytes, ...] = ()  # instead of the chunks: exact bytes, one write each
     raw_body: bytes | None = None  # instead of the completion
 
 
-def pieces(answer: str) -> list[str]:
-    """The answer cut into tokens of a word and the blanks before it; they join to the answer."""
+def last_user_text(request: JsonObject) -> str:
+    """What an echo says: the last user message that is a string."""
+    said = [each.get("content") for each in request.get("messages", []) if each.get("role") == "user"]
+    return next((text for text in reversed(said) if isinstance(text, str)), "")
+
+
+def pieces(answer: str, size: int = 0) -> list[str]:
+    """The answer cut into tokens of a word and the blanks before it, or of a size; they join to the answer."""
+    if size:
+        return [answer[at : at + size] for at in range(0, len(answer), size)]
     return re.findall(r"\s*\S+|\s+$", answer)
 
 
@@ -105,7 +114,7 @@ def body(script: Script, request: JsonObject) -> bytes:
 
 def chunks(script: Script, request: JsonObject) -> Iterator[JsonObject]:
     """The `chat.completion.chunk` objects: role, one for each token, the finish, and usage when asked for."""
-    tokens = pieces(script.answer)
+    tokens = pieces(script.answer, script.chunk_size)
     head: JsonObject = {"id": "chatcmpl-scripted", "object": "chat.completion.chunk", "created": CREATED}
     head["model"] = _model(script, request)
 
@@ -115,14 +124,27 @@ def chunks(script: Script, request: JsonObject) -> Iterator[JsonObject]:
 
     yield chunk({"role": "assistant", "content": ""})
     if script.tool_calls:
-        calls = [call | {"index": index} for index, call in enumerate(script.tool_calls)]
-        yield chunk({"tool_calls": calls})
+        for delta in _calls(script):
+            yield chunk({"tool_calls": delta})
     else:
         for token in tokens:
             yield chunk({"content": token}, logprobs=_logprobs([token], script, request))
     yield chunk({}, script.finish_reason)
     if (request.get("stream_options") or {}).get("include_usage"):
         yield head | {"choices": [], "usage": _usage(tokens, script)}
+
+
+def _calls(script: Script) -> Iterator[list[JsonObject]]:
+    """The tool calls of a stream: all in one chunk, or with their arguments in pieces."""
+    calls = [call | {"index": index} for index, call in enumerate(script.tool_calls)]
+    if not script.chunk_size:
+        yield calls
+        return
+    for call in calls:
+        function = call["function"]
+        yield [call | {"function": function | {"arguments": ""}}]
+        for piece in pieces(function["arguments"], script.chunk_size):
+            yield [{"index": call["index"], "function": {"arguments": piece}}]
 
 
 def event(data: bytes, line_end: bytes = b"\n") -> bytes:
