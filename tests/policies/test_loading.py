@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from classifiers.exempting import Exempting
 from classifiers.registry import producible_entities
 from policies.decide import decide
 from policies.editors import json_schema
@@ -105,7 +106,44 @@ def test_cost_first_needs_more_to_go_out_and_never_escalates() -> None:
 
 
 def test_cost_first_lets_out_exactly_what_default_lets_out() -> None:
-    assert load_policy("cost-first").egress == load_policy("default").egress
+    one, other = load_policy("cost-first"), load_policy("default")
+    assert one.egress == other.egress
+    assert one.scan_rules == other.scan_rules
+    assert (one.levels, one.min_score, one.on_unknown) == (other.levels, other.min_score, other.on_unknown)
+
+
+@pytest.mark.parametrize("name", ["default", "cost-first"])
+@pytest.mark.parametrize(
+    ("entity", "harmless", "not_so"),
+    [
+        (
+            "IP_ADDRESS",
+            ["127.0.0.1", "127.255.0.3", "::1", "0:0:0:0:0:0:0:1", "::FFFF:127.0.0.1", "0.0.0.0"],
+            ["10.0.0.1"],
+        ),
+        (
+            "IP_ADDRESS",
+            ["255.255.255.0"],
+            ["192.168.1.7", "12.7.0.1", "1127.0.0.1", "::11", "::2:1", "255.1.0.0", "::ffff:10.0.0.1"],
+        ),
+        ("EMAIL_ADDRESS", ["a@example.com", "A.B+c@Mail.Example.ORG", "x@y.test", "x@host.example", "x@localhost"], []),
+        ("EMAIL_ADDRESS", [], ["a@example.com.au", "a@myexample.com", "a@example.de", "a@b@corp.net", "a@test.com"]),
+        ("CREDIT_CARD", ["4111 1111 1111 1111", "4242424242424242", "5555-5555-5555-4444", "378282246310005"], []),
+        ("CREDIT_CARD", [], ["4111 1111 1111 1112", "4012 0010 3714 1112", "4111 1111 1111 1111 3"]),
+        ("SECRET", [], ["127.0.0.1", "a@example.com", "4111 1111 1111 1111"]),
+        ("US_SSN", [], ["078-05-1120", "4111 1111 1111 1111"]),
+    ],
+)
+def test_the_recipes_exceptions_are_for_what_harms_nobody_and_stand_in_the_proof(
+    name: str, entity: str, harmless: list[str], not_so: list[str]
+) -> None:
+    policy = load_policy(name)
+    covers = Exempting(policy.scan_rules.exemptions).covers
+    assert [text for text in harmless if not covers(entity, text, "default")] == []
+    assert [text for text in not_so if covers(entity, text, "default")] == []
+    assert [each.path for each in policy.loosenings if "exceptions" in each.path] == [
+        f"sensitivity.exceptions[{index}]" for index in range(3)
+    ]
 
 
 def test_the_schema_for_editors_is_current() -> None:
