@@ -77,9 +77,13 @@ class Normalizer:
         """All views of the string, within the room."""
         reading = Reading()
         try:
-            for block in _blocks(View(with_plain_blanks(text))):
+            whole = View(with_plain_blanks(text))
+            walk = _Walk(self._triggers, self._confusables, room, reading)
+            for block in _blocks(whole):
                 room.check()
-                _Walk(self._triggers, self._confusables, room, reading).expand(block, _DECODED)
+                walk.expand(block, _DECODED if block is whole else _DECODED - {"table"})
+            if walk.has_table and len(text) > _BLOCK + _OVERLAP:  # a header speaks for all rows behind it
+                reading.views.extend(table_cells(whole, room))
         except OutOfRoom as error:
             reading.gaps.append((error.kind, 0, len(text)))
         return reading
@@ -115,6 +119,7 @@ class _Walk:
         self._triggers, self._confusables = triggers, confusables
         self._room, self._reading = room, reading
         self._seen: set[tuple[str, int]] = set()
+        self.has_table = False
 
     def expand(self, view: View, allowed: frozenset[str]) -> None:
         """Add all views of a view."""
@@ -128,6 +133,7 @@ class _Walk:
                     self._add(view, changes, "alike")
         if not wanted:
             return
+        self.has_table |= "table" in wanted
         if "escapes" in allowed:
             self._add(view, merged(*(family(text) for name, family in _ESCAPES.items() if name in wanted)), "escapes")
         if "blobs" in allowed and "blobs" in wanted:
@@ -143,7 +149,7 @@ class _Walk:
         changes, gaps = blobs(view.text, self._room)
         self._add(view, merged(changes), "blobs")
         for kind, start, end in gaps:
-            if view.is_near(start, end):
+            if view.touches(start, end):
                 found = view.locate(start, end)
                 self._reading.gaps.append((kind, found.start, found.end))
 

@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from classifiers.nested import TooDeeply, json_in
+from classifiers.opaque_fields import opaque_members
 from classifiers.types import Place, Unknown, UnknownKind
 
 MAX_DEPTH = 64
 MAX_NODES = 100_000
+_DIGITS = 64  # a list of more numbers spells none
 _NUMBER_FLOOR = 1_000_000  # a JSON number below it is no phone, card or id
 
 # A path is a linked list, so that a step costs one tuple; the pointer is spelled only for a finding.
@@ -193,6 +195,9 @@ class Walker:
         if not node.via and node.key in _TOKEN_KEYS and value and all(type(item) is int for item in value):
             self._report("token_ids", node.path)
             return
+        digits = _digits_of(value)
+        if digits:
+            self.walk.cells.append(Cell(digits, node.path, "value", node.via, node.outer_length, -1, "", node.inner))
         where: _Where = "elsewhere"
         if node.where == "messages":
             where = "message"
@@ -211,6 +216,8 @@ class Walker:
 
     def _check_object(self, value: dict[str, Any], node: _Node) -> None:
         """Report what this object holds that no detector of text can read."""
+        for member in opaque_members(value):
+            self._report("undecodable", (node.path, member), member)
         kind = value.get("type")
         if node.where == "part" and kind not in _TEXT_PARTS:
             known = _UNREADABLE_PARTS.get(kind) if isinstance(kind, str) else None
@@ -227,6 +234,15 @@ class Walker:
                 self._report("audio", (node.path, key), key)
             elif node.where == "body" and key in _STATE_KEYS and child:
                 self._report("unknown_part", (node.path, key), key)
+
+
+def _digits_of(value: list[Any]) -> str:
+    """The number that a list of single digits, or of four groups of four, spells; else empty."""
+    if not 4 <= len(value) <= _DIGITS or not all(type(item) is int and 0 <= item < 10_000 for item in value):
+        return ""
+    if all(item < 10 for item in value):
+        return "".join(map(str, value))
+    return " ".join(f"{item:04d}" for item in value) if len(value) == 4 and value[0] > 999 else ""
 
 
 def _below(where: _Where, key: str) -> _Where:

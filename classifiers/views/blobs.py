@@ -32,6 +32,8 @@ _BASE32 = re.compile(r"[A-Z2-7]{16,}=*|[a-z2-7]{16,}=*")
 _PLAIN = re.compile(r"[a-z_\-/]+")  # lower case throughout: words, paths
 _MARKS = re.compile(r"[+/_\-]")
 _READABLE = bytes((*range(0x20, 0x7F), 9, 10, 13))
+_STRAY = 12
+_BYTE_ORDERS = (b"\xff\xfe", b"\xfe\xff")
 _SHORTEST = 6  # bytes: fewer are text by chance too often
 
 
@@ -160,20 +162,23 @@ _DECODERS: Final[tuple[tuple[str, Callable[[str], bytes | None]], ...]] = (
 
 
 def readable(raw: bytes) -> str | None:
-    """The bytes as text (ASCII, UTF-8, UTF-16), or None when they are none."""
+    """The bytes as text (ASCII, UTF-8, UTF-16, Western), or None when they are none. A stray byte in twelve is text."""
     if len(raw) < _SHORTEST:
         return None
-    if raw.isascii():
-        return None if raw.translate(None, _READABLE) else raw.decode("ascii")
+    odd = len(raw.translate(None, _READABLE))
+    if raw.isascii() and odd <= len(raw) // _STRAY:
+        return raw.decode("ascii")
+    if raw.count(0) * 3 > len(raw) or raw[:2] in _BYTE_ORDERS:
+        return _readable_utf16(raw)
     try:
         plain = raw.decode("utf-8")
     except UnicodeDecodeError:
-        return _readable_utf16(raw)
+        return raw.decode("cp1252", "replace") if odd <= len(raw) // _STRAY else None
     return plain if _is_printable(plain) else None
 
 
 def _readable_utf16(raw: bytes) -> str | None:
-    if len(raw) % 2 or not (raw[:2] in (b"\xff\xfe", b"\xfe\xff") or not any(raw[1::2]) or not any(raw[0::2])):
+    if len(raw) % 2 or not (raw[:2] in _BYTE_ORDERS or not any(raw[1::2]) or not any(raw[0::2])):
         return None
     order = "utf-16-be" if raw[:2] == b"\xfe\xff" or not any(raw[0::2]) else "utf-16-le"
     try:
@@ -184,7 +189,10 @@ def _readable_utf16(raw: bytes) -> str | None:
 
 
 def _is_printable(text: str) -> bool:
-    return text.isprintable() or all(character.isprintable() or character in "\t\n\r\u200b\u00ad" for character in text)
+    if text.isprintable():
+        return True
+    odd = sum(not (character.isprintable() or character in "\t\n\r\u200b\u00ad") for character in text)
+    return odd <= len(text) // _STRAY
 
 
 def _unpacked(raw: bytes, room: Room) -> tuple[str, str] | None:

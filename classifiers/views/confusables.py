@@ -18,7 +18,7 @@ _WORD = re.compile(r"\S+")
 _NO_LETTERS = bytes(code for code in range(128) if not chr(code).isalpha())
 _NO_WORDS = bytes(code for code in range(128) if not chr(code).isalnum())
 _DIGITS_OF = {"O": "0", "o": "0", "I": "1", "l": "1", "i": "1"}
-_DIGIT_RUN = re.compile(r"(?<![^\W_])[0-9OoIl|]+(?:[ .\-/]{1,2}[0-9OoIl|]+)*(?![^\W_])")
+_DIGIT_RUN = re.compile(r"(?<![^\W_])[0-9OoIl]+(?:[ .\-/]{1,2}[0-9OoIl]+)*(?![^\W_])")
 
 
 class Confusables:
@@ -75,7 +75,7 @@ def letters_for_digits(text: str) -> list[Change]:
     for hit in _DIGIT_RUN.finditer(text):
         run = hit.group()
         digits = sum(character.isdigit() for character in run)
-        others = sum(character in "OoIl|" for character in run)
+        others = sum(character in "OoIl" for character in run)
         if others and digits >= 5 and digits + others >= 9 and digits >= 2 * others:
-            found.append(Change(hit.start(), hit.end(), run.translate(str.maketrans("OoIl|", "00111"))))
+            found.append(Change(hit.start(), hit.end(), run.translate(str.maketrans("OoIl", "0011"))))
     return found

@@ -29,20 +29,20 @@ _GAPS = re.compile(r"\s+")
 _PRECISE = 256  # a longer run is one change
 # Groups of digits with the same mark, of which nobody makes dates, lists or large numbers.
 _GROUPS = re.compile(
-    r"(?<![\w.])\d{1,6}(?:_\d{1,6}){2,}(?![\w.])|(?<![\w.])\d{1,6}(?:\s?[*|~]\s?\d{1,6}){2,}(?![\w.])"
+    r"(?<![\w.])\d{1,6}(?:_\d{1,6}){2,}(?![\w.])|(?<![\w.])\d{1,6}(?:[*|~]\d{1,6}){2,}(?![\w.])"
     r"|(?<![\w.,])\d{4}(?:(?:[,;:]\s?|\s?\r?\n\s?)\d{4}){3}(?![\w.,])"
 )
 # Where to look: three letters or digits in a row that stand alone; two groups of digits.
 SEEDS: Final = (
-    r"(?:^|[^0-9A-Za-z])[0-9A-Za-z](?:[ \t]{1,3}[0-9A-Za-z]){2}(?:[^0-9A-Za-z]|$)",
+    r"(?:^|[^0-9A-Za-z])[0-9A-Za-z@](?:[ \t]{1,3}[0-9A-Za-z@]){2}(?:[^0-9A-Za-z]|$)",
     r"(?:^|[^0-9A-Za-z])[0-9A-Za-z](?:[ \t]?\r?\n[ \t]?[0-9A-Za-z]){2}(?:[^0-9A-Za-z]|$)",
-    r"(?:^|[^0-9A-Za-z])(?:[0-9A-Za-z]-){3}|(?:^|[^0-9A-Za-z])(?:[0-9A-Za-z]\.){3}|(?:^|[^0-9A-Za-z])(?:[0-9A-Za-z]\*){3}",
-    r"(?:^|[^0-9A-Za-z_])(?:[0-9A-Za-z]_){3}|(?:^|[^0-9A-Za-z/])(?:[0-9A-Za-z]/){3}|(?:^|[^0-9A-Za-z])(?:[0-9A-Za-z][|~]){3}",
+    r"(?:^|[^0-9A-Za-z])(?:[0-9A-Za-z@]-){3}|(?:^|[^0-9A-Za-z])(?:[0-9A-Za-z@]\.){3}|(?:^|[^0-9A-Za-z])(?:[0-9A-Za-z@]\*){3}",
+    r"(?:^|[^0-9A-Za-z_])(?:[0-9A-Za-z@]_){3}|(?:^|[^0-9A-Za-z/])(?:[0-9A-Za-z@]/){3}|(?:^|[^0-9A-Za-z])(?:[0-9A-Za-z@][|~]){3}",
     r"(?:^|[^\w.])\d[,;]\s?\d[,;]\s?\d[,;]\s?\d[,;]\s?\d[,;]",
     r"(?:^|[ \n\-._*/|~])[^\s\x00-\x7f](?:[ \n\-._*/|~]{1,3}[^\s\x00-\x7f]){2}(?:[ \n\-._*/|~]|$)",
 )
 GROUP_SEEDS: Final = (
-    r"\d\s?[_*|~]\s?\d{1,6}\s?[_*|~]\s?\d",
+    r"\d[_*|~]\d{1,6}[_*|~]\d",
     r"\d{4}(?:[,;:]\s?|\s?\r?\n\s?)\d{4}(?:[,;:]\s?|\s?\r?\n\s?)\d{4}",
 )
 _SEEDS, _GROUP_SEEDS = pattern("|".join(SEEDS)), pattern("|".join(GROUP_SEEDS))
@@ -52,13 +52,13 @@ _NOT_DIGITS = re.compile(r"\D+")
 def without_separators(text: str) -> list[Change]:
     """Runs of single characters, put together; and digits in unusual groups, put into usual ones."""
     changes: list[Change] = []
-    for hit in around(_RUNS, text, spans(_SEEDS, text), 24, 8):
+    for hit in around(_RUNS, text, spans(_SEEDS, text), 24, 48):
         run = hit.group()
         if len(run) <= _PRECISE:
             changes.extend(_gaps(text, hit.start(), hit.end()))
         else:
             changes.append(Change(hit.start(), hit.end(), _put_together(run)))
-    for hit in around(_GROUPS, text, spans(_GROUP_SEEDS, text), 24, 8):
+    for hit in around(_GROUPS, text, spans(_GROUP_SEEDS, text), 24, 48):
         if sum(character.isdigit() for character in hit.group()) >= 9:
             changes.extend(
                 Change(hit.start() + m.start(), hit.start() + m.end(), "-") for m in _NOT_DIGITS.finditer(hit.group())

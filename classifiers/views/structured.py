@@ -14,14 +14,11 @@ from classifiers.views.finding import around, spans
 from classifiers.views.room import Room
 from classifiers.views.view import Change, View
 
-_TAG = (
-    r"<(?:/?[A-Za-z][\w:.-]{0,40}(?:\s[^<>]{0,400})?/?|!--(?:[^-]|-(?!->)){0,400}--|\?[^<>]{0,200})>"
-    r"|\]\]>|<!\[CDATA\["
-)
-_TAGS = re.compile(rf"(?:{_TAG})(?:\s{{0,40}}(?:{_TAG})){{0,20}}")
+_TAG = r"<(?:/?[A-Za-z][\w:.-]{0,40}(?:\s[^<>]*)?/?|!--[^>]*--|\?[^<>]*)>|\]\]>|<!\[CDATA\["
+_TAGS = pattern(rf"(?:(?:{_TAG})\s*)*(?:{_TAG})")
 _INLINE = re.compile(
     r"(?i)^(?:</?(?:a|abbr|b|bdi|bdo|big|code|em|font|i|kbd|mark|s|samp|small|span|strike|strong|sub|sup|tt|u|var|wbr|t|r)"
-    r"(?:\s[^<>]*)?/?>|<!--.*?-->|<!\[CDATA\[|\]\]>)+$",
+    r"(?:\s[^<>]*)?/?>|<!--[^>]*-->|<!\[CDATA\[|\]\]>)+$",
     re.DOTALL,
 )
 _JOINED = re.compile(
@@ -34,6 +31,8 @@ LITERAL_SEEDS: Final = (
     r"\d[\"'\x60]\s{0,8},\s{0,20}[\"'\x60]\d",
 )
 _LITERAL_SEEDS = pattern("|".join(LITERAL_SEEDS))
+_GROUP_LEFT = re.compile(r"[\"'`](?:\d|\d{4}(?:[ -]\d{4}){0,3})$")
+_GROUP_RIGHT = re.compile(r"(?:\d|\d{4}(?:[ -]\d{4}){0,3})[\"'`]")
 _VALUE = re.compile(r"[0-9A-Za-z@.+_\-]")
 _NAME = re.compile(r"[A-Za-z_][\w .#/()\-]{0,40}")
 HEADER: Final = r"(?m)^[ \t]*\|?[ \t]*\"?[A-Za-z_][\w .#/()\-]{0,40}\"?[ \t]*[,;\t|][ \t]*\"?[A-Za-z_][^\n]*\n[^\n]*\d"
@@ -44,26 +43,31 @@ _RULE = re.compile(r"[\s|:+\-]+")
 def without_markup(text: str) -> list[Change]:
     """Tags between two characters of one value: inline ones read as nothing, others as a blank between digits."""
     changes = []
-    for hit in _TAGS.finditer(text):
-        left, right = text[hit.start() - 1 : hit.start()], text[hit.end() : hit.end() + 1]
+    for start, end in spans(_TAGS, text):
+        left, right = text[max(0, start - 1) : start], text[end : end + 1]
         is_split = bool(left and right and _VALUE.match(left.strip() or "0") and _VALUE.match(right.strip() or "0"))
-        if is_split and _INLINE.match(hit.group()):
-            changes.append(Change(*hit.span(), ""))
+        if is_split and _INLINE.match(text[start:end]):
+            changes.append(Change(start, end, ""))
         elif left.isdigit() and right.isdigit():
-            changes.append(Change(*hit.span(), " "))
+            changes.append(Change(start, end, " "))
     return changes
 
 
 def joined_literals(text: str) -> list[Change]:
     """String literals that a program puts together, as one; in a list only pieces that are digits."""
     changes = []
-    for hit in around(_JOINED, text, spans(_LITERAL_SEEDS, text), 1, 2):
+    for hit in around(_JOINED, text, spans(_LITERAL_SEEDS, text), 1, 48):
         left, right = text[hit.start() - 1], text[hit.end()]
-        if "," in hit.group() and not (left.isdigit() and right.isdigit()):
+        if "," in hit.group() and not _are_groups(text, *hit.span()):
             continue
         if not (left == " " and right == " "):
             changes.append(Change(*hit.span(), ""))
     return changes
+
+
+def _are_groups(text: str, start: int, end: int) -> bool:
+    """Whether the literals on both sides of a comma are single digits or groups of four: a number in pieces."""
+    return bool(_GROUP_LEFT.search(text[max(0, start - 24) : start]) and _GROUP_RIGHT.match(text, end))
 
 
 def table_cells(view: View, room: Room) -> Iterator[View]:

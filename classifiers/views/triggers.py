@@ -36,7 +36,7 @@ TRIGGERS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "markup": (r"[0-9A-Za-z@.+_\- ]<[/a-zA-Z!?]", r"\]\]>"),
         "literals": LITERAL_SEEDS,
         "table": (HEADER,),
-        "letters": (r"\d[ .\-/]?[OoIl|]{1,3}[ .\-/]?\d",),
+        "letters": (r"\d[ .\-/]?[OoIl]{1,3}[ .\-/]?\d",),
     }
 )
 _MEMORY = 64 << 20  # bound of the automaton's cache; a few MB are used

@@ -56,6 +56,10 @@ class View:
         via = next((change.via for change in touched if change.via), ())
         return Found(found.start, found.end, (*found.via, *via))
 
+    def touches(self, start: int, end: int) -> bool:
+        """Whether some of these characters are read otherwise here than in the parent."""
+        return not self.changes or self._first(start) < bisect_left(self.starts, end)
+
     def is_near(self, start: int, end: int) -> bool:
         """Whether a change lies under these characters, or so near that they may mean something else through it."""
         if not self.changes:
