@@ -23,11 +23,12 @@ _LETTERS = r"[A-Za-z0-9+/_\-]"
 DIGITS_IN_BASE64: Final = "(?:[I-O][0-9A-Za-z]{3}){2}[I-O][0-9A-Za-z]{1,6}"  # nine to eleven digits and marks
 _TOKEN = pattern(rf"{_LETTERS}{{16,}}={{0,6}}|\b{DIGITS_IN_BASE64}={{0,2}}")
 _BREAK = re.compile(r"(?:\\r)?\r?(?:\\+n|\n)[ \t>]*")  # between the lines of one blob
-_LAST_LINE = re.compile(rf"{_LETTERS}{{2,}}={{0,2}}(?![\w(])")
+_LAST_LINE = re.compile(rf"{_LETTERS}{{2,}}={{0,2}}(?=[ \t]*(?:[\r\n\"'`<\\]|$))")
 _LINE = 40  # a shorter line ends a blob
 _LISTED = pattern(r"\b(?:(?:0x|\\x|%)?[0-9a-fA-F]{2}(?:, ?|[ :\-\n])){7,}(?:0x|\\x|%)?[0-9a-fA-F]{2}\b")
 _PAIR = re.compile(r"(?:0x|\\x|%)?([0-9a-fA-F]{2})(?![0-9a-fA-F])")
 _HEX = re.compile(r"(?:0[xX])?([0-9a-fA-F]{16,})")
+_HEX_LINE = re.compile(r"[0-9a-fA-F]+$")
 _BASE32 = re.compile(r"[A-Z2-7]{16,}=*|[a-z2-7]{16,}=*")
 _PLAIN = re.compile(r"[a-z_\-/]+")  # lower case throughout: words, paths
 _MARKS = re.compile(r"[+/_\-]")
@@ -85,7 +86,8 @@ def _with_last_line(text: str, begin: int, end: int) -> int:
     """Where the blob ends when a short last line belongs to it."""
     gap = _BREAK.match(text, end) if end - begin >= _LINE and text[end - 1] != "=" else None
     last = _LAST_LINE.match(text, gap.end()) if gap is not None else None
-    return end if last is None else last.end()
+    is_other = last is not None and _HEX.fullmatch(text, begin, end) and not _HEX_LINE.match(last.group())
+    return end if last is None or is_other else last.end()
 
 
 def _unbroken(token: str) -> str:

@@ -22,6 +22,7 @@ _CODE: Final = re.compile(r"[0-9a-fA-F]{4,8}|(?<=\{)[0-9a-fA-F]{1,6}")
 _BYTES = pattern(r"(?:\\+x[0-9a-fA-F]{2})+|(?:\\+[0-3][0-7]{2}){2,}")
 _NEWLINE = re.compile(r"\\+(?:[nrt]|/)(?=[0-9A-Za-z+(])")
 _PAIR = re.compile("=([0-9A-Fa-f]{2})")
+_PADDED = re.compile(r"[A-Za-z0-9+/_\-]{20}$")  # base64: its padding is no soft line break
 _MARKS = frozenset(b"@._-+:/= ")
 
 
@@ -51,7 +52,7 @@ def quoted_printable(text: str) -> list[Change]:
         raw = bytes(int(code, 16) for code in _PAIR.findall(text[start:end]))
         if len(raw) == 1 and not (is_mail or (raw[0] in _MARKS and _is_amid(text, start, end))):
             continue
-        if raw or _is_amid(text, start, end):
+        if raw or (_is_amid(text, start, end) and not _PADDED.search(text, max(0, start - 24), start)):
             changes.append(Change(start, end, _decoded(raw), ("quoted_printable",)))
     return changes
 

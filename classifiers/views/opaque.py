@@ -17,6 +17,7 @@ LONGER_THAN: Final = 64  # characters; shorter blobs are ids, digests and keys, 
 ENTROPY: Final = 4.5  # bits a character, of base64 and its kin (random: 5.1 at 65 characters, near 6 at 1,000)
 HEX_ENTROPY: Final = 3.2  # of hexadecimal (random: 3.8 to 4)
 _CHANGES: Final = 0.3  # of neighbours that differ in kind (capital, small letter, digit, mark); random 0.65, names 0.15
+_DIGIT_SHARE: Final = 0.03  # at least; random 0.16
 _DIGESTS: Final = frozenset({32, 40, 56, 64, 96, 128})
 _DIGEST_BYTES: Final = frozenset({16, 20, 28, 32, 48, 64})
 _PART: Final = 16  # characters of a path's longest part; random base64 has a mark every 32
@@ -57,6 +58,8 @@ def kind_of_blob(text: str, start: int, token: str) -> UnknownKind | None:
     for kind, beginnings in _MEDIA:
         if raw.startswith(beginnings) and _mixed(core) > _CHANGES / 2:
             return kind
+    if sum(character.isdigit() for character in core) < max(2, _DIGIT_SHARE * len(core)):
+        return None
     if _entropy(core) < ENTROPY or _mixed(core) < _CHANGES or _is_path(core):
         return None
     return "undecodable"
