@@ -242,7 +242,8 @@ def _digits_of(value: list[Any]) -> str:
         return ""
     if all(item < 10 for item in value):
         return "".join(map(str, value))
-    return " ".join(f"{item:04d}" for item in value) if len(value) == 4 and value[0] > 999 else ""
+    is_in_groups = len(value) == 4 and value[0] > 999 and sum(item > 999 for item in value) > 2
+    return " ".join(f"{item:04d}" for item in value) if is_in_groups else ""
 
 
 def _below(where: _Where, key: str) -> _Where:
