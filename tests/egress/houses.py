@@ -36,7 +36,7 @@ sensitivity:
 egress:
   public: {{payload: full}}
   internal: {{payload: full}}
-cache: {{mode: exact}}
+{egress}cache: {{mode: exact}}
 {ways}
 """
 # Every other way out is switched on as well: what is sensitive shall find none of them open.
@@ -92,12 +92,13 @@ def cell_of(fault: str, position: str, stream: bool) -> str:
     return f"{fault} / {position} / {'stream' if stream else 'plain'}"
 
 
-def policy_text(home: str, cloud: str, ways: str = BY_RULE, terms: list[str] | None = None) -> str:
-    """The matrix's policy. `home` is the rest of the local model's entry, `cloud` an URL."""
+def policy_text(home: str, cloud: str, ways: str = BY_RULE, terms: list[str] | None = None, egress: str = "") -> str:
+    """The matrix's policy. `home` is the rest of the local model's entry, `cloud` an URL, `egress` more of it."""
     return POLICY.format(
         home=home,
         cloud=cloud,
         ways=ways,
+        egress=egress,
         capabilities=CAPABILITIES,
         pattern=PATTERN,
         terms=", ".join(terms or ["Bluebird"]),
@@ -143,7 +144,12 @@ class House:
 
 @contextmanager
 def house(
-    folder: Path, ways: str = BY_RULE, *, raising: bool = False, settings: Mapping[str, str] = PATIENT
+    folder: Path,
+    ways: str = BY_RULE,
+    *,
+    raising: bool = False,
+    settings: Mapping[str, str] = PATIENT,
+    egress: str = "",
 ) -> Iterator[House]:
     """The gateway with this policy, ready to be asked."""
     with ExitStack() as stack:
@@ -157,7 +163,7 @@ def house(
         environment = {**NO_PROXY_WORKS, **settings, "GATEHOUSE_REDIS_URL": redis.url}
         if raising:
             environment["PYTHONPATH"] = os.pathsep.join(map(str, (FAULTY, GUARD, ROOT)))
-        text = policy_text(home_server(home_url), cloud.url, ways, _terms())
+        text = policy_text(home_server(home_url), cloud.url, ways, _terms(), egress)
         gateway = stack.enter_context(Gateway(folder / "gateway", text, environment=environment))
         yield House(gateway, home, cloud, redis)
 
