@@ -19,6 +19,7 @@ COMMANDS = {
     "findings": "router.cli.findings",
     "doctor": "router.cli.doctor",
     "engine": "router.cli.engine",
+    "eval": "router.cli.eval",
 }
 _ABOUT = (
     "A gateway in front of language models. It answers at home with a small local model by default, and lets a request "

@@ -1,0 +1,139 @@
+"""Says which stretches of a text are in a language or script for which no detector was measured. Finds no items.
+
+Too short to tell (under four words or twenty letters) counts as measured, unless the script is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+
+from classifiers.detectors.base import Piece, pattern
+from classifiers.language import BACKGROUND, LEARNED, LanguageModel, Scores, load, measured_languages, words_of
+from classifiers.scripts import Scripts
+from classifiers.types import Gap
+
+KIND: Final = "unsupported_language"
+_STRANGE: Final = 1.2  # what a word that is in no vocabulary says; a known one says up to 3, or minus 3
+_SUSPICION: Final = 5.5  # a run of words that says this much is looked at closely
+_BEFORE, _AFTER = 8, 24  # words around the place where it does
+# Words of a window, and the margin in log-odds from which it is in an unmeasured language: a long text has many short
+# windows. A text that is one window is judged by the last.
+_WINDOWS: Final = ((5, 7.0), (10, 5.0), (20, 4.0))
+_WHOLE: Final = 3.0
+_MOST: Final = 40
+_LEAST_WORDS: Final = 4
+_LEAST_LETTERS: Final = 20
+
+
+class LanguageDetector:
+    """Reports gaps only."""
+
+    name = "language"
+    entities: frozenset[str] = frozenset()
+    triggers: tuple[str, ...] = ()
+
+    def __init__(self, model: LanguageModel | None = None, measured: frozenset[str] | None = None) -> None:
+        """With the shipped model and what the cards name, unless given. Raises `classifiers.linear.ArtifactError`."""
+        self._model = model or load()
+        names = (measured or measured_languages()) | {BACKGROUND}
+        self._measured = np.array([name in names for name in self._model.classes])
+        # The vocabulary tells apart what it was made for; with fewer languages measured every text is looked at.
+        self._known = self._model.vocabulary
+        self._suspicion = _SUSPICION if names >= LEARNED else 0.0
+        self._scripts = Scripts()
+        self._word = pattern("\\pL[\\pL\\pM]*")
+
+    def detect(self, piece: Piece, hits: Sequence[int]) -> list[Gap]:
+        """The stretches of the piece that nothing was measured for."""
+        data = piece.data[piece.start : piece.stop]
+        found = [] if data.isascii() else list(self._scripts.unmeasured(piece))
+        words = words_of(data)
+        for start, stop in _joined(self._suspicious(words)):
+            if stop - start >= _LEAST_WORDS:
+                found += self._in_run(piece, words, start, stop)
+        return [Gap(KIND, start, end) for start, end in found]
+
+    def _suspicious(self, words: Sequence[bytes]) -> Iterator[tuple[int, int]]:
+        """Runs of words to look at closely: where the sum of neighbours speaks for another language. One pass."""
+        known, least, total, began = self._known.get, self._suspicion, 0.0, 0
+        after = -1
+        for place, word in enumerate(words):
+            if total == 0.0:
+                began = place
+            total += known(word, _STRANGE)
+            if total < 0.0:
+                total = 0.0
+            if total >= least and place >= after:
+                after = place + _AFTER
+                yield max(0, began - _BEFORE), min(len(words), after)
+                total = 0.0
+
+    def _in_run(self, piece: Piece, words: Sequence[bytes], start: int, stop: int) -> Iterator[tuple[int, int]]:
+        """Byte spans of what in a run of words is in a language that was not measured."""
+        letters = np.array([len(word) for word in words[start:stop]])
+        stretches = list(self._strange(self._model.by_word(words[start:stop]), letters))
+        if not stretches:
+            return
+        spans = [hit.span() for hit in piece.find(self._word)]
+        if len(spans) != len(words):  # a character that is a letter here and a digit there: the place is not certain
+            yield piece.start, piece.stop
+            return
+        for first, says in stretches:
+            yield from _by_string(piece.data, spans[start + first : start + first + len(says)], says)
+
+    def _strange(self, scores: Scores, letters: Scores) -> Iterator[tuple[int, Scores]]:
+        """Each stretch whose windows are in an unmeasured language: its first word, and what its words say."""
+        count = len(scores)
+        sizes = np.concatenate(([0], np.cumsum(letters)))
+        sums = np.concatenate((np.zeros((1, scores.shape[1])), np.cumsum(scores, axis=0)))
+        marked = np.zeros(count + 2, dtype=np.int8)
+        for size, least in (*((s, each) for s, each in _WINDOWS if s < count), (min(count, _MOST), _WHOLE)):
+            margins = self._model.margins(sums[size:] - sums[:-size] + self._model.bias, self._measured)
+            strong = (margins >= least) & (sizes[size:] - sizes[:-size] >= _LEAST_LETTERS)
+            for start in np.flatnonzero(strong).tolist():
+                marked[start + 1 : start + size + 1] = 1
+        edges = np.flatnonzero(np.diff(marked)).tolist()
+        for low, high in zip(edges[0::2], edges[1::2], strict=True):
+            first, says = self._core(scores[low:high])
+            yield low + first, says
+
+    def _core(self, scores: Scores) -> tuple[int, Scores]:
+        """What makes a stretch strange, without the measured words at its ends: the first word, what each says."""
+        other = np.where(self._measured, -np.inf, scores.sum(axis=0)).argmax()
+        says = scores[:, other] - scores[:, self._measured].max(axis=1)
+        first, last = _largest(says)
+        return first, says[first:last]
+
+
+def _by_string(data: bytes, spans: Sequence[tuple[int, int]], says: Scores) -> Iterator[tuple[int, int]]:
+    """The stretch cut at the walls between strings; a string at its edge that says little is not part of it."""
+    begins = [0] + [place for place in range(1, len(spans)) if b"\x00" in data[spans[place - 1][1] : spans[place][0]]]
+    parts = list(zip(begins, [*begins[1:], len(spans)], strict=True))
+    for begin, stop in parts:
+        first, last = _largest(says[begin:stop])
+        if len(parts) == 1 or says[begin + first : begin + last].sum() >= _WHOLE:
+            yield spans[begin + first][0], spans[begin + last - 1][1]
+
+
+def _largest(says: Scores) -> tuple[int, int]:
+    """The stretch up to the largest sum from the smallest before it: first word, and one past the last."""
+    sums = np.concatenate(([0.0], np.cumsum(says)))
+    last = int(sums[1:].argmax()) + 1
+    return int(sums[:last].argmin()), last
+
+
+def _joined(runs: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Runs in order, those that touch as one."""
+    current: tuple[int, int] | None = None
+    for run in runs:
+        if current is not None and run[0] <= current[1]:
+            current = (current[0], run[1])
+        else:
+            if current is not None:
+                yield current
+            current = run
+    if current is not None:
+        yield current
