@@ -25,7 +25,6 @@ DETECTORS: Mapping[str, str] = MappingProxyType(
         "passwords": "classifiers.detectors.passwords:PasswordDetector",
         "tokens": "classifiers.detectors.tokens:TokenDetector",
         "private_keys": "classifiers.detectors.private_keys:PrivateKeyDetector",
-        "credentials": "classifiers.detectors.credentials:CredentialDetector",
         "language": "classifiers.detectors.language:LanguageDetector",
     }
 )
