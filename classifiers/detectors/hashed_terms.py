@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from classifiers.detectors.base import Piece
 from classifiers.types import Dictionary, Match
-from classifiers.values import words_of
+from classifiers.values import Word, words_of
 
 
 class HashedTermDetector:
@@ -31,25 +31,25 @@ class HashedTermDetector:
         text = piece.data[piece.start : piece.stop].decode("utf-8", "surrogatepass")
         words = words_of(text)
         found: list[Match] = []
-        for first, word in enumerate(words):
-            run, last = "", -1
-            for index in range(first, min(first + self._words, len(words))):
-                joint = words[index].joint if run else ""
-                run += joint + words[index].text
-                if self._has(run):
-                    last = index
-            if last >= 0:
-                start = piece.start + _size(text, word.start)
-                found.append(
-                    Match(self._entity, start, start + _size(text[word.start :], words[last].end - word.start), 1.0)
-                )
+        for first in range(len(words)):
+            length = self._longest(words[first : first + self._words])
+            if length:
+                low, high = words[first][0], words[first + length - 1][1]
+                start = piece.start + _size(text[:low])
+                found.append(Match(self._entity, start, start + _size(text[low:high]), 1.0))
         return found
 
-    def _has(self, run: str) -> bool:
-        state = self._salted.copy()
-        state.update(run.encode("utf-8", "surrogatepass"))
-        return state.digest() in self._digests
+    def _longest(self, words: Sequence[Word]) -> int:
+        """How many of the words, from the first on, make up a term; 0 for none."""
+        salted, digests, run, longest = self._salted, self._digests, "", 0
+        for count, (_, _, word, joint) in enumerate(words, 1):
+            run = run + joint + word if run else word
+            state = salted.copy()
+            state.update(run.encode("utf-8", "surrogatepass"))
+            if state.digest() in digests:
+                longest = count
+        return longest
 
 
-def _size(text: str, characters: int) -> int:
-    return len(text[:characters].encode("utf-8", "surrogatepass"))
+def _size(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))

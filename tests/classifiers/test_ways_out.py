@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -243,3 +244,44 @@ def test_an_approver_shows_no_key() -> None:
     assert "k" * 8 not in repr(APPROVER)
     assert APPROVER.text("a").startswith(APPROVER.key_id + ":")
     assert APPROVER.text("a") != APPROVER.text("b")
+
+
+PIECES = (
+    "mail a@support.example.com",
+    "mail lab@corp.net",
+    "host 10.1.2.3",
+    "host 8.8.4.4",
+    "card 4111 1111 1111 1111",
+    "card 4012 8888 8888 1881",
+    "call +44 20 7946 0958",
+    SECRET,
+    "nothing",
+    "1",
+    ".au",
+)
+TEXTS = st.lists(st.lists(st.sampled_from(PIECES), min_size=1, max_size=3).map(" ".join), min_size=1, max_size=3)
+
+
+def seen(pipeline: Pipeline, texts: list[str], rules: ScanRules) -> tuple[set[str], int]:
+    """The entity types found, and how many findings are secrets."""
+    what = body(*(("system", text) for text in texts))
+    found = [finding.entity_type for finding in asyncio.run(scan(pipeline, what, rules)).findings]
+    return set(found), found.count("SECRET")
+
+
+@settings(max_examples=80, deadline=None)
+@given(TEXTS, st.sets(st.integers(0, len(EXEMPTIONS) - 1)), st.sets(st.integers(0, 2)), st.data())
+def test_taking_a_way_out_away_never_hides_anything_and_no_way_out_ever_hides_a_secret(
+    pipeline: Pipeline, texts: list[str], chosen: set[int], approved: set[int], data: st.DataObject
+) -> None:
+    def rules(exemptions: set[int], approvals: set[int]) -> ScanRules:
+        return ScanRules(
+            exemptions=tuple(EXEMPTIONS[index] for index in sorted(exemptions)),
+            approvals=tuple(Approval(APPROVER.text(text), "any") for at, text in enumerate(texts) if at in approvals),
+        )
+
+    fewer = {index for index in chosen if data.draw(st.booleans())}
+    loose, tight = seen(pipeline, texts, rules(chosen, approved)), seen(pipeline, texts, rules(fewer, set()))
+    strict = seen(pipeline, texts, ScanRules())
+    assert loose[0] <= tight[0] <= strict[0]
+    assert loose[1] == tight[1] == strict[1]
