@@ -26,6 +26,7 @@ DETECTORS: Mapping[str, str] = MappingProxyType(
         "tokens": "classifiers.detectors.tokens:TokenDetector",
         "private_keys": "classifiers.detectors.private_keys:PrivateKeyDetector",
         "language": "classifiers.detectors.language:LanguageDetector",
+        "names": "classifiers.detectors.names:NameDetector",
     }
 )
 

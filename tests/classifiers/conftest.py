@@ -9,16 +9,16 @@ import pytest
 
 from classifiers.pipeline import Pipeline
 from classifiers.placing import settle
-from classifiers.registry import DETECTORS
 from classifiers.scanner import Report, Scanner
 from classifiers.types import Scan, ScanRules
+from tests.support.patterns import PATTERNS
 
 Found = list[tuple[str, str]]
 
 
 @pytest.fixture(scope="session")
 def scanner() -> Scanner:
-    return Scanner(DETECTORS)
+    return Scanner(PATTERNS)
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def found(scanner: Scanner) -> Callable[..., Found]:
 
 @pytest.fixture
 async def pipeline() -> AsyncIterator[Pipeline]:
-    pipeline = Pipeline(budget_ms=5000)  # a busy machine is not what most of these tests are about
+    pipeline = Pipeline(detectors=PATTERNS, budget_ms=5000)  # a busy machine is not what most of these tests are about
     yield pipeline
     await pipeline.close()
 

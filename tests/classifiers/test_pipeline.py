@@ -16,6 +16,7 @@ from classifiers.pipeline import INLINE_BYTES, Pipeline
 from classifiers.registry import DETECTORS, SIGNALS, SignalSpec, producible_entities
 from classifiers.types import Dictionary, Exemption, Pattern, ScanRules, Unknown
 from tests.classifiers.faulty import Everywhere
+from tests.support.patterns import PATTERNS
 
 HERE = "tests.classifiers.faulty:"
 RULES = ScanRules()
@@ -31,7 +32,7 @@ def large(text: str) -> dict[str, Any]:
 
 
 def with_fault(name: str, **settings: Any) -> Pipeline:
-    table = {**DETECTORS, name.lower(): HERE + name}
+    table = {**PATTERNS, name.lower(): HERE + name}
     return Pipeline(detectors=table, signals=FACTS, **{"budget_ms": 5000, **settings})
 
 
@@ -79,7 +80,7 @@ async def test_a_detector_that_cannot_be_built_is_an_unknown_of_every_scan() -> 
 @pytest.mark.parametrize("make", [chat, large])
 async def test_what_a_detector_cannot_read_is_an_unknown_each_time_it_comes(make: Callable[[str], Any]) -> None:
     """Remembered or not, beside an error or not, in this process or in the other."""
-    table = {**DETECTORS, "baffled": HERE + "Baffled", "raising": HERE + "Raising"}
+    table = {**PATTERNS, "baffled": HERE + "Baffled", "raising": HERE + "Raising"}
     pipeline = Pipeline(detectors=table, signals=FACTS, budget_ms=5000)
     unread = Unknown("unsupported_language", "/messages/0/content", "baffled")
     for words in ("rhubarb", "rhubarb", "rhubarb boom"):
@@ -103,7 +104,9 @@ async def test_a_signal_that_raises_is_an_error_and_the_scan_stands() -> None:
         "complexity": SignalSpec("number", True, HERE + "RaisingSignal"),
         "gone": SignalSpec("number", True, "no.such:X"),
     }
-    signals = await Pipeline(signals=table, budget_ms=5000).run(chat("jo@example.com"), RULES, "default")
+    signals = await Pipeline(detectors=PATTERNS, signals=table, budget_ms=5000).run(
+        chat("jo@example.com"), RULES, "default"
+    )
     assert signals.values["complexity"].error == "ZeroDivisionError"
     assert signals.values["gone"].error == "ModuleNotFoundError"
     assert [finding.entity_type for finding in signals.scan.findings] == ["EMAIL_ADDRESS"]
@@ -206,7 +209,7 @@ async def test_scan_texts_scans_strings_that_no_body_held(pipeline: Pipeline) ->
 
 def test_the_registry_says_what_its_detectors_can_find() -> None:
     assert {"EMAIL_ADDRESS", "CREDIT_CARD", "SECRET", "US_SSN", "IBAN_CODE"} <= producible_entities()
-    assert "PERSON" not in producible_entities()
+    assert "MEDICAL" not in producible_entities({"names": DETECTORS["names"]})
     assert producible_entities({"gone": "no.such.module:X"}) == frozenset()
 
 

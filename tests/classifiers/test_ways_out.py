@@ -14,6 +14,7 @@ from classifiers.exempting import Exempting
 from classifiers.pipeline import Pipeline
 from classifiers.types import Approval, ApprovalKind, Dictionary, Exemption, SaltedHash, Scan, ScanRules
 from classifiers.values import salted_hash
+from tests.support.patterns import PATTERNS
 
 KEY = b"k" * 32
 APPROVER = Approver(KEY)
@@ -38,7 +39,7 @@ EXEMPTIONS = (
 
 @pytest.fixture(scope="module")
 def pipeline() -> Pipeline:
-    return Pipeline(signals={}, budget_ms=5000, approval_key=KEY)
+    return Pipeline(detectors=PATTERNS, signals={}, budget_ms=5000, approval_key=KEY)
 
 
 def body(*messages: tuple[str, Any], **more: Any) -> dict[str, Any]:
@@ -168,7 +169,7 @@ async def test_a_secret_in_an_approved_text_is_found(pipeline: Pipeline) -> None
 
 async def test_without_the_key_or_under_another_nothing_is_approved() -> None:
     for key in (b"", b"x" * 32):
-        other = Pipeline(signals={}, budget_ms=5000, approval_key=key)
+        other = Pipeline(detectors=PATTERNS, signals={}, budget_ms=5000, approval_key=key)
         assert entities(await scan(other, body(("system", PROMPT)), approve(PROMPT))) != []
 
 

@@ -1,0 +1,147 @@
+"""Names, addresses, places, organisations, ages, dates of birth and peoples, found by the trained tagger.
+
+Scores are the tagger's own certainty; it never reports what it gives less than `FLOOR`. Not a pattern among them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Final
+
+import numpy as np
+
+from classifiers.detectors.base import Piece
+from classifiers.tagger import LABELS, Floats, Tagger, load
+from classifiers.tagger_features import tokenize
+from classifiers.types import Match
+
+FLOOR: Final = 0.4
+_LEAST: Final = math.log(FLOOR / (1 - FLOOR) / (len(LABELS) - 1))  # of a label over none: below, FLOOR is out of reach
+_NUMBER: Final = {label: number for number, label in enumerate(LABELS)}
+_PERSON, _ADDRESS, _LOCATION = _NUMBER["PERSON"], _NUMBER["STREET_ADDRESS"], _NUMBER["LOCATION"]
+_DATES: Final = frozenset({_NUMBER["DATE_TIME"], _NUMBER["DATE_OF_BIRTH"]})
+_GLUE: Final = frozenset("_@#$")
+_TITLES: Final = frozenset({"mr", "mrs", "ms", "dr", "miss"})
+_JOINTS: Final = frozenset({"-", "'", "’", ".", "–", "&", "/"})  # may stand inside one item, between two words of it
+_SHORT: Final = frozenset({"PERSON", "LOCATION", "NRP"})  # one letter alone is none of these
+
+
+class NameDetector:
+    """What the tagger knows, as findings."""
+
+    name = "names"
+    entities = frozenset(LABELS[1:])
+    triggers: tuple[str, ...] = ()
+
+    def __init__(self) -> None:
+        self._tagger = Tagger(load())
+
+    def detect(self, piece: Piece, hits: Sequence[int]) -> list[Match]:
+        """Every item in the piece."""
+        raw = piece.data[piece.start : piece.stop]
+        text = raw.decode("utf-8", "surrogateescape")
+        tokens = tokenize(text)
+        if not tokens:
+            return []
+        found = spans(tokens, self._tagger.logits(tokens))
+        if not found:
+            return []
+        ends = list(accumulate(map(len, tokens)))
+        matches = []
+        for label, first, last, score in found:
+            start, end = ends[first] - len(tokens[first].lstrip(" ")), ends[last]
+            if len(raw) != len(text):
+                start, end = _bytes_before(text, start), _bytes_before(text, end)
+            matches.append(Match(LABELS[label], piece.start + start, piece.start + end, score))
+        return matches
+
+
+def _bytes_before(text: str, at: int) -> int:
+    return len(text[:at].encode("utf-8", "surrogateescape"))
+
+
+def spans(tokens: Sequence[str], logits: Floats) -> list[tuple[int, int, int, float]]:
+    """Label, first and last token (inclusive) and score of each item."""
+    lead = logits[:, 1:].max(axis=1)
+    lead -= logits[:, 0]
+    some = np.flatnonzero(lead > _LEAST)
+    if not len(some):
+        return []
+    chances = np.exp(logits[some] - logits[some].max(axis=1, keepdims=True))
+    chances /= chances.sum(axis=1, keepdims=True)
+    sure = (1.0 - chances[:, 0]).tolist()
+    runs: list[tuple[int, list[int], list[float]]] = []  # label, tokens, how sure each is
+    for token, label, chance in zip(some.tolist(), (chances[:, 1:].argmax(axis=1) + 1).tolist(), sure, strict=True):
+        if chance <= FLOOR:
+            continue
+        if runs and _goes_on(tokens, runs[-1], token, label):
+            runs[-1][1].append(token)
+            runs[-1][2].append(chance)
+        else:
+            runs.append((label, [token], [chance]))
+    return [item for run in runs if (item := _item(tokens, *run)) is not None]
+
+
+def _item(tokens: Sequence[str], label: int, run: list[int], sure: list[float]) -> tuple[int, int, int, float] | None:
+    """A run without the punctuation around it; None when too little is left."""
+    first, last = 0, len(run) - 1
+    while first <= last and not _is_word(tokens[run[first]]):
+        first += 1
+    while last >= first and not _is_word(tokens[run[last]]):
+        last -= 1
+    if first > last or (first == last and LABELS[label] in _SHORT and len(tokens[run[first]].strip()) < 2):
+        return None
+    score = round(min(1.0, sum(sure[first : last + 1]) / (last + 1 - first)), 3)
+    start, end = run[first], run[last]
+    if not _is_whole(tokens, start, end, label):
+        return None
+    if label == _ADDRESS and _is_code(tokens, start, end):
+        label = _LOCATION
+    if label == _PERSON and start == end:
+        start = _with_title(tokens, start)
+    return label, start, end, score
+
+
+def _is_whole(tokens: Sequence[str], start: int, end: int, label: int) -> bool:
+    """Whether these tokens can be such an item at all, and are not a part of an identifier, an address or a number."""
+    words = [token.strip() for token in tokens[start : end + 1]]
+    kind = LABELS[label]
+    if kind in ("DATE_TIME", "DATE_OF_BIRTH"):
+        return len("".join(words)) > (3 if kind == "DATE_TIME" else 5)
+    if kind == "AGE":
+        return len("".join(words)) < 16
+    if kind == "STREET_ADDRESS":
+        return any(word.isalpha() and len(word) > 1 for word in words) or _is_code(tokens, start, end)
+    before, after = tokens[start - 1] if start and tokens[start][0] != " " else " ", tokens[end + 1 : end + 2]
+    glued = before[-1].isdigit() or before[-1] in _GLUE or (after and (after[0][0].isdigit() or after[0][0] in "_@"))
+    return not glued and any(word.isalpha() for word in words)
+
+
+def _with_title(tokens: Sequence[str], start: int) -> int:
+    """A family name alone goes with the title in front of it, which is what shows that it is one."""
+    before = start - 1
+    if before > 0 and tokens[before] == ".":
+        before -= 1
+    return before if before >= 0 and tokens[before].strip(" ").lower() in _TITLES and tokens[start][0] == " " else start
+
+
+def _goes_on(tokens: Sequence[str], run: tuple[int, list[int], list[float]], token: int, label: int) -> bool:
+    """Whether an item reaches this token: over nothing, or over one joint; over a line's end only an address."""
+    last = run[1][-1]
+    if run[0] != label and not (run[0] in _DATES and label in _DATES):
+        return False
+    if token == last + 1:
+        return label == _ADDRESS or "\n" not in tokens[token]
+    return token == last + 2 and tokens[last + 1].strip() in _JOINTS and not tokens[token][0].isspace()
+
+
+def _is_word(token: str) -> bool:
+    return token.strip()[:1].isalnum()
+
+
+def _is_code(tokens: Sequence[str], first: int, last: int) -> bool:
+    """Whether an address is no more than a postal code."""
+    words = [token.strip() for token in tokens[first : last + 1]]
+    return 4 <= len("".join(words)) <= 9 and not any(word.isalpha() and len(word) > 2 for word in words)

@@ -1,0 +1,236 @@
+"""A small tagger: which tokens of a text belong to a name, an address, a place, an organisation, a date or an age.
+
+Three layers of a linear map each, over what each token looks like and over its neighbours; numpy alone. What it
+remembers is how single words look, never where they stood. A missing or altered artifact raises `ArtifactError`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from itertools import accumulate
+from threading import Lock
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from classifiers.linear import ArtifactError
+from classifiers.tagger_features import BUCKETS, LIST_SLOTS, features
+
+Floats = npt.NDArray[np.float32]
+
+LABELS: Final = (
+    "",
+    "PERSON",
+    "STREET_ADDRESS",
+    "LOCATION",
+    "ORGANIZATION",
+    "DATE_OF_BIRTH",
+    "AGE",
+    "NRP",
+    "DATE_TIME",
+)
+NEAR: Final = 2  # the first layer sees this many tokens to each side
+FAR: Final = (-4, -2, 0, 2, 4)  # the second layer sees these places of the first
+ABOUT: Final = 24  # and the mean of the first over this many tokens to each side: what the text is about
+EDGE: Final = NEAR + max(FAR)
+_WALLS: Final = ("\n", "\x00", "\n") * (EDGE // 3)  # what stands around a string, as in a haystack
+_REMEMBERED: Final = 1 << 13  # words; then all but the usual are forgotten at once
+_ARRAYS: Final = (
+    "looks",
+    "scale",
+    "near",
+    "near_bias",
+    "far",
+    "far_bias",
+    "out",
+    "out_bias",
+    "listed",
+    "bits",
+    "usual",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TaggerModel:
+    """The weights. `looks` has a row for each bucket of `tagger_features`; `listed` is the table of names."""
+
+    looks: Floats
+    near: Floats
+    near_bias: Floats
+    far: Floats
+    far_bias: Floats
+    out: Floats
+    out_bias: Floats
+    listed: bytes = field(repr=False)
+    usual: tuple[str, ...] = ()  # tokens that are looked at beforehand
+    digest: str = ""
+
+    def look(self, tokens: list[str]) -> Floats:
+        """What each token looks like, whatever stands beside it."""
+        found = [features(token, self.listed) for token in tokens]
+        starts = np.fromiter(accumulate(map(len, found[:-1]), initial=0), dtype=np.intp, count=len(found))
+        flat = np.fromiter((bucket for each in found for bucket in each), dtype=np.intp)
+        return np.add.reduceat(self.looks[flat], starts, axis=0)
+
+
+class Tagger:
+    """A model with its memory of words. Safe to share between threads.
+
+    What a word adds to each of its neighbours is worked out once a word; the rest of the first layer is addition.
+    """
+
+    def __init__(self, model: TaggerModel) -> None:
+        self._model = model
+        self._lock = Lock()
+        self._hidden, self._deep = model.near.shape[1], model.far.shape[1]
+        self._near = _side_by_side(model.near, 2 * NEAR + 1)
+        self._far = _side_by_side(model.far, len(FAR) + 1)
+        self._rows: dict[str, int] = {}
+        self._table = np.zeros((_REMEMBERED, self._near.shape[1]), dtype=np.float32)
+        self._forget()
+
+    def logits(self, tokens: list[str]) -> Floats:
+        """For each token and label a number that grows with its chance; tokens are those of `tokenize`."""
+        model, width, deep = self._model, self._hidden, self._deep
+        words, size = self._words(tokens), len(tokens)
+        inner = size + 2 * max(FAR)
+        hidden = words[:inner, :width] + model.near_bias
+        for place in range(1, 2 * NEAR + 1):
+            hidden += words[place : place + inner, place * width : (place + 1) * width]
+        np.maximum(hidden, 0.0, out=hidden)
+        sides = np.asarray(hidden @ self._far, dtype=np.float32)
+        reach = max(FAR)
+        found = around(sides[reach : reach + size, len(FAR) * deep :])
+        for number, place in enumerate(FAR):
+            found += sides[reach + place : reach + place + size, number * deep : (number + 1) * deep]
+        found += model.far_bias
+        np.maximum(found, 0.0, out=found)
+        result: Floats = found @ model.out
+        result += model.out_bias
+        return result
+
+    def _words(self, tokens: list[str]) -> Floats:
+        """The rows of the tokens between walls; unseen ones are looked at and remembered."""
+        padded = [*_WALLS, *tokens, *_WALLS]
+        with self._lock:
+            rows = list(map(self._rows.get, padded))
+            if None in rows:
+                unseen = list({token for token, row in zip(padded, rows, strict=True) if row is None})
+                if len(unseen) > _REMEMBERED // 2:
+                    return self._model.look(padded) @ self._near
+                if len(self._rows) + len(unseen) > _REMEMBERED:
+                    self._forget()
+                    unseen = [token for token in set(padded) if token not in self._rows]
+                self._remember(unseen)
+                rows = list(map(self._rows.get, padded))
+            found: Floats = self._table.take(np.array(rows, dtype=np.intp), axis=0)
+        return found
+
+    def _forget(self) -> None:
+        self._rows.clear()
+        self._remember(list(self._model.usual))
+
+    def _remember(self, tokens: list[str]) -> None:
+        if tokens:
+            first = len(self._rows)
+            self._table[first : first + len(tokens)] = self._model.look(tokens) @ self._near
+            self._rows.update(zip(tokens, range(first, first + len(tokens)), strict=True))
+
+
+def _side_by_side(layer: Floats, blocks: int) -> Floats:
+    """A layer over `blocks` neighbours as one over a single one that gives what it adds to each, side by side."""
+    rows, columns = layer.shape
+    parted = layer.reshape(blocks, rows // blocks, columns).transpose(1, 0, 2)
+    return np.ascontiguousarray(parted.reshape(rows // blocks, blocks * columns))
+
+
+def around(rows: Floats) -> Floats:
+    """For each row the mean of the rows at most `ABOUT` away."""
+    size, width = rows.shape
+    low, high, share = _bounds(size)
+    sums = np.zeros((size + 1, width), dtype=np.float32)
+    np.cumsum(rows, axis=0, out=sums[1:])
+    means: Floats = sums.take(high, axis=0)
+    means -= sums.take(low, axis=0)
+    means *= share
+    return means
+
+
+@lru_cache(maxsize=256)
+def _bounds(size: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Floats]:
+    """For each of so many rows the first around it, the one behind the last, and one over their number."""
+    places = np.arange(size)
+    low, high = np.maximum(places - ABOUT, 0), np.minimum(places + ABOUT + 1, size)
+    return low, high, (1.0 / (high - low)).astype(np.float32)[:, None]
+
+
+def load(folder: Traversable | None = None) -> TaggerModel:
+    """The model `tagger.npz` with its card `tagger.json` from `folder` (default: the shipped artifacts).
+
+    Raises `ArtifactError`.
+    """
+    where = files("classifiers.artifacts") if folder is None else folder
+    data, text = _read(where, "tagger.npz"), _read(where, "tagger.json")
+    try:
+        card = json.loads(text)
+    except ValueError as error:
+        raise ArtifactError("card tagger.json is not JSON") from error
+    digest = hashlib.sha256(data).hexdigest()
+    if not isinstance(card, dict) or card.get("sha256") != digest:
+        raise ArtifactError("artifact tagger.npz is not the one that its card describes (SHA-256 differs)")
+    if card.get("labels") != list(LABELS):
+        raise ArtifactError("artifact tagger.npz was made for other labels; train it again")
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            arrays = {key: archive[key] for key in _ARRAYS}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ArtifactError("artifact tagger.npz is not a readable archive of arrays") from error
+    return _build(arrays, digest)
+
+
+def _read(where: Traversable, filename: str) -> bytes:
+    try:
+        return where.joinpath(filename).read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"artifact {filename} cannot be read ({type(error).__name__})") from error
+
+
+def _build(arrays: dict[str, npt.NDArray[Any]], digest: str) -> TaggerModel:
+    numbers = {key: arrays[key].astype(np.float32) for key in _ARRAYS[1:8]}
+    looks = arrays["looks"].astype(np.float32) * numbers["scale"]
+    width, hidden, deep = looks.shape[-1], numbers["near"].shape[-1], numbers["far"].shape[-1]
+    wanted = {
+        "near": ((2 * NEAR + 1) * width, hidden),
+        "near_bias": (hidden,),
+        "far": ((len(FAR) + 1) * hidden, deep),
+        "far_bias": (deep,),
+        "out": (deep, len(LABELS)),
+        "out_bias": (len(LABELS),),
+    }
+    if looks.shape != (BUCKETS, width) or any(numbers[key].shape != shape for key, shape in wanted.items()):
+        raise ArtifactError("artifact tagger.npz: an array has the wrong shape")
+    if not np.isfinite(looks).all() or not all(np.isfinite(numbers[key]).all() for key in wanted):
+        raise ArtifactError("artifact tagger.npz holds a value that is not finite")
+    usual = tuple(arrays["usual"].tobytes().decode("utf-8").split("\n"))
+    if len(usual) > _REMEMBERED // 2:
+        raise ArtifactError("artifact tagger.npz: too many usual words")
+    layers = {key: numbers[key] for key in wanted}
+    return TaggerModel(looks, **layers, listed=expand(arrays), usual=usual, digest=digest)
+
+
+def expand(arrays: dict[str, npt.NDArray[Any]]) -> bytes:
+    """The table of names from its steps (`listed`: from a used slot to the next) and `bits`. Raises `ArtifactError`."""
+    slots = np.cumsum(arrays["listed"].astype(np.int64))
+    if slots.shape != arrays["bits"].shape or (len(slots) and not 0 <= slots[0] <= slots[-1] < LIST_SLOTS):
+        raise ArtifactError("artifact tagger.npz: the table of names has the wrong shape")
+    table = np.zeros(LIST_SLOTS, dtype=np.uint8)
+    table[slots] = arrays["bits"]
+    return table.tobytes()

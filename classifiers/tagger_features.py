@@ -1,0 +1,101 @@
+"""Tokens of a text, and what one token looks like as a few bucket numbers; what follows from neighbours is learned.
+
+Pure functions, equal in training and serving. Nothing of a text is kept here.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from typing import Final
+from zlib import crc32
+
+HASHED: Final = 1 << 15  # buckets of words and their parts
+RESERVED: Final = 1 << 10  # buckets behind them, for shapes and lists of names: nothing collides there
+BUCKETS: Final = HASHED + RESERVED
+LIST_SLOTS: Final = 1 << 23  # of the table of names: with 150,000 entries one unlisted word in sixty looks listed
+
+# Bits of the table of names.
+FIRST, LAST, PLACE, COUNTRY, NATION, STREET, COMMON, USUAL = (1 << bit for bit in range(8))
+
+# A token is a run of letters or of digits, or one other character, each with the blank before it; or white space.
+_TOKEN = re.compile(r" ?[^\W\d_]+| ?\d+| ?[^\w\s]|_|\s+")
+_MASK = HASHED - 1
+_LENGTHS = 16
+
+tokenize: Callable[[str], list[str]] = _TOKEN.findall  # the tokens joined are the text
+
+
+def slot(word: str) -> int:
+    """Where a word stands in the table of names: case, accents and compatibility forms do not matter."""
+    return crc32(plain(word).encode("utf-8", "replace")) & (LIST_SLOTS - 1)
+
+
+def plain(word: str) -> str:
+    """Lower case without accents."""
+    if word.isascii():
+        return word.lower()
+    parts = unicodedata.normalize("NFKD", word.lower())
+    return "".join(character for character in parts if not unicodedata.combining(character))
+
+
+def shape(word: str) -> int:
+    """0 lower case, 1 first letter large, 2 all large, 3 mixed, 4 one large letter, 5 a script without case."""
+    if word.islower():
+        return 0
+    if word.isupper():
+        return 4 if len(word) == 1 else 2
+    if not word[0].isupper():
+        return 5 if word == word.upper() == word.lower() else 3
+    return 1 if word[1:].islower() else 3
+
+
+def features(token: str, listed: bytes) -> list[int]:
+    """The buckets of a token; `listed` is the table of names."""
+    word = token.lstrip(" ")
+    if not word or word.isspace():
+        return [HASHED + 1 + min(token.count("\n"), 3) * 4 + min(len(token), 3)]
+    spaced = token[0] == " "
+    if word[0].isdecimal():
+        return _digits(word, spaced)
+    if not word[0].isalpha():
+        return [_hash("p" + word), _hash("ps" + token), HASHED + 32 + spaced]
+    return _letters(word, spaced, listed[slot(word)])
+
+
+def _hash(text: str) -> int:
+    return crc32(text.encode("utf-8", "replace")) & _MASK
+
+
+def _digits(word: str, spaced: bool) -> list[int]:
+    found = [HASHED + 40 + min(len(word), 15), HASHED + 64 + min(len(word), 15) * 2 + spaced]
+    if len(word) <= 4:
+        value = int(word)
+        found.append(_hash("d" + word))
+        found.append(HASHED + 100 + min(value // 10, 30) if len(word) < 4 else HASHED + 140 + min(value // 50, 60))
+    else:
+        found.append(HASHED + 210 + (word[0] == "0"))
+    return found
+
+
+def _letters(word: str, spaced: bool, bits: int) -> list[int]:
+    low, kind, size = word.lower(), shape(word), min(len(word), _LENGTHS - 1)
+    found = [
+        _hash("w" + low),
+        HASHED + 220 + kind * 2 + spaced,
+        HASHED + 240 + kind * _LENGTHS + size,
+        HASHED + 340 + (bits & 63) * 2 + (kind == 0),
+        HASHED + 480 + (bits >> 6) * 8 + kind,
+        HASHED + 520 + (bits & 7) * 32 + (bits >> 6) * 8 + kind,
+    ]
+    for length in (1, 2, 3, 4):
+        if size > length:
+            found.append(_hash(f"s{low[-length:]}"))
+            if length > 1:
+                found.append(_hash(f"b{low[:length]}"))
+    if size > 6:
+        found.append(_hash(f"s{low[-6:]}"))
+    if kind != 1:
+        found.append(_hash(f"c{kind}{low}"))
+    return found

@@ -1,0 +1,161 @@
+"""The tagger: its tokens are the text, it refuses an altered artifact, and what it finds stands where it says."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from classifiers.detectors.base import WALL, Piece
+from classifiers.detectors.names import NameDetector
+from classifiers.linear import ArtifactError
+from classifiers.pipeline import Pipeline
+from classifiers.registry import DETECTORS
+from classifiers.tagger import Tagger, load
+from classifiers.tagger_features import BUCKETS, features, tokenize
+from classifiers.types import ScanRules
+
+ARTIFACTS = Path(str(files("classifiers.artifacts")))
+
+
+@pytest.fixture(scope="module")
+def detector() -> NameDetector:
+    return NameDetector()
+
+
+def read(detector: NameDetector, text: str) -> list[tuple[str, str]]:
+    data = text.encode("utf-8", "surrogatepass")
+    found = detector.detect(Piece(data, 0, len(data)), ())
+    return [(match.entity_type, data[match.start : match.end].decode()) for match in found]
+
+
+@given(st.text())
+def test_the_tokens_of_a_text_joined_are_the_text(text: str) -> None:
+    assert "".join(tokenize(text)) == text
+
+
+@given(st.text(min_size=1))
+def test_every_token_has_buckets_of_the_table(text: str) -> None:
+    listed = load().listed
+    for token in tokenize(text):
+        buckets = features(token, listed)
+        assert buckets
+        assert all(0 <= bucket < BUCKETS for bucket in buckets)
+
+
+@pytest.mark.parametrize(
+    ("text", "entity", "value"),
+    [
+        ("My name is Margaret Okonkwo and I need help.", "PERSON", "Margaret Okonkwo"),
+        ("my name is john smith", "PERSON", "john smith"),
+        ("Please call Priya Raghavan back.", "PERSON", "Priya Raghavan"),
+        ("Mit freundlichen Grüßen\nJochen Albrecht", "PERSON", "Jochen Albrecht"),
+        ("Cordialement,\nThierry Vasseur", "PERSON", "Thierry Vasseur"),
+        ("Me llamo Lucía Barrenechea.", "PERSON", "Lucía Barrenechea"),
+        ("Mi chiamo Ruggero Tassinari.", "PERSON", "Ruggero Tassinari"),
+        ("Mijn naam is Sjoerd Postma.", "PERSON", "Sjoerd Postma"),
+        ("Please ship it to 12 Harbour Road, Bristol BS1 5TY.", "STREET_ADDRESS", "12 Harbour Road"),
+        ("Ich wohne in der Lindenstraße 12 in Kassel.", "STREET_ADDRESS", "Lindenstraße 12"),
+        ("Ich wohne in der Lindenstraße 12 in Kassel.", "LOCATION", "Kassel"),
+        ("Date of birth: 03/04/1985", "DATE_OF_BIRTH", "03/04/1985"),
+        ("I work at Brightwater Holdings Ltd in Leeds.", "ORGANIZATION", "Brightwater Holdings Ltd"),
+    ],
+)
+def test_what_identifies_somebody_is_found(detector: NameDetector, text: str, entity: str, value: str) -> None:
+    assert any(kind == entity and value in found for kind, found in read(detector, text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Explain Newton's second law in simple words.",
+        "How do I center a div with CSS Grid?",
+        "Ten Simple Ways To Save Energy At Home",
+        "Bitte erkläre mir den Unterschied zwischen Umsatz und Gewinn.",
+        "def get_user_name(user_id: int) -> str:\n    return db.query(User).one().name",
+        "GET /index.html HTTP/1.1\nHost: www.example.com\nUser-Agent: Mozilla/5.0",
+        "What are the symptoms of Crohn's disease?",
+        "transfer 200 dollars from checking to savings",
+        "",
+        "\n\n",
+    ],
+)
+def test_everyday_text_holds_nobody(detector: NameDetector, text: str) -> None:
+    held = {"PERSON", "STREET_ADDRESS", "DATE_OF_BIRTH"}
+    data = text.encode()
+    found = detector.detect(Piece(data, 0, len(data)), ())
+    assert not [match for match in found if match.entity_type in held and match.score >= 0.6]
+
+
+@pytest.mark.parametrize(
+    "text", ["4111 1111 1111 1111", "hunter2x", "see @maria_lopez", "jo.smith@example.com", "30 901820"]
+)
+def test_a_part_of_an_identifier_or_a_number_is_no_name_and_no_address(detector: NameDetector, text: str) -> None:
+    assert not [entity for entity, _ in read(detector, text) if entity in ("PERSON", "STREET_ADDRESS", "ORGANIZATION")]
+
+
+def test_offsets_are_bytes_of_the_haystack_wherever_the_piece_begins(detector: NameDetector) -> None:
+    data = "Größe: 5 µm. ".encode() + WALL + "Ich heiße Jürgen Krämer.".encode() + WALL
+    start = data.index(WALL) + len(WALL)
+    found = detector.detect(Piece(data, start, len(data)), ())
+    assert "Jürgen Krämer" in [data[match.start : match.end].decode() for match in found]
+
+
+def test_bytes_that_are_no_text_do_not_move_a_finding(detector: NameDetector) -> None:
+    data = b"\xff\xed\xa0\x80 my name is John Smith."
+    found = detector.detect(Piece(data, 0, len(data)), ())
+    assert b"John Smith" in [data[match.start : match.end] for match in found]
+
+
+def test_a_members_name_tells_what_its_value_is(detector: NameDetector) -> None:
+    assert ("PERSON", "Ilse Kortmann") in read(detector, "customer_name\n:\nIlse Kortmann\n\x00\n")
+
+
+def test_scores_are_chances(detector: NameDetector) -> None:
+    data = b"Dear John Smith, please send it to 12 Harbour Road, Bristol."
+    scores = [match.score for match in detector.detect(Piece(data, 0, len(data)), ())]
+    assert scores
+    assert all(0 < score <= 1 for score in scores)
+
+
+def test_a_text_is_read_alike_however_many_words_were_read_before() -> None:
+    text = "Please call Priya Raghavan at Calder Heating."
+    fresh = Tagger(load())
+    first = fresh.logits(tokenize(text))
+    for number in range(40):
+        fresh.logits(tokenize(" ".join(f"w{chr(97 + number % 26)}{chr(97 + k % 26)}{k}" for k in range(900))))
+    assert abs(fresh.logits(tokenize(text)) - first).max() < 1e-3
+
+
+async def test_a_request_with_a_name_has_a_finding_where_the_name_stands() -> None:
+    pipeline = Pipeline(detectors={"names": DETECTORS["names"]}, signals={}, budget_ms=5000)
+    body = {"messages": [{"role": "user", "content": "Write to Zoë Okonkwo-Hale about the lease."}]}
+    result = (await pipeline.run(body, ScanRules(), "default")).scan
+    await pipeline.close()
+    (name,) = [finding for finding in result.findings if finding.entity_type == "PERSON"]
+    assert (name.start, name.end, name.pointer) == (9, 25, "/messages/0/content")
+
+
+@pytest.mark.parametrize("filename", ["tagger.npz", "tagger.json"])
+def test_an_altered_or_missing_artifact_is_refused(tmp_path: Path, filename: str) -> None:
+    for name in ("tagger.npz", "tagger.json"):
+        shutil.copy(ARTIFACTS / name, tmp_path / name)
+    assert load(tmp_path).digest
+    (tmp_path / filename).write_bytes((tmp_path / filename).read_bytes()[:-20] + b"x" * 20)
+    with pytest.raises(ArtifactError):
+        load(tmp_path)
+    (tmp_path / filename).unlink()
+    with pytest.raises(ArtifactError):
+        load(tmp_path)
+
+
+def test_the_card_says_what_was_measured_in_which_languages() -> None:
+    card = json.loads((ARTIFACTS / "tagger.json").read_text("utf-8"))
+    assert set(card["languages"]) >= {"en", "de", "fr", "es", "it", "nl"}
+    assert set(card["metric"]["documents"]) >= {"en", "de", "fr", "es", "it", "nl"}
+    assert (ARTIFACTS / "tagger.npz").stat().st_size < 4_000_000
