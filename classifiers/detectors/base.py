@@ -5,6 +5,7 @@ A detector is linear in the length of its piece, reports byte offsets, and never
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -30,6 +31,15 @@ def pattern(regex: str, *, max_mem: int = 8 << 20, longest: bool = False) -> Any
     options.max_mem = max_mem
     options.longest_match = longest
     return re2.compile(regex, options)
+
+
+# Python's own engine where an expression is one repeated class: linear there too, and a tenth of the cost of a call.
+_DIGITS = re.compile(rb"[0-9]+")
+
+
+def digit_groups(data: bytes, start: int, end: int) -> list[tuple[int, int]]:
+    """Where the runs of digits between two offsets begin and end."""
+    return [hit.span() for hit in _DIGITS.finditer(data, start, end)]
 
 
 @dataclass(frozen=True, slots=True)

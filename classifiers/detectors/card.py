@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from stdnum import luhn
 
-from classifiers.detectors.base import GAP, SEVEN_DIGITS, Piece, pattern
+from classifiers.detectors.base import GAP, SEVEN_DIGITS, Piece, digit_groups, pattern
 from classifiers.types import Match
 
 _RUN = pattern("\\d(?:" + GAP + "{0,3}\\d){11,255}")
@@ -17,7 +18,7 @@ _LISTED = pattern(
     f"\\d{{4}}(?:{_ODD}| ){{1,3}}(?:\\d{{4}}(?:{_ODD}| ){{1,3}}\\d{{4}}(?:{_ODD}| ){{1,3}}\\d{{4}}|"
     f"\\d{{6}}(?:{_ODD}| ){{1,3}}\\d{{4,5}})"
 )
-_DIGITS = pattern("\\d+")
+_DIGITS = re.compile(rb"[0-9]+")
 _GAPS = pattern("\\D+")
 _CONTEXT = pattern(
     "(?:card|credit|debit|visa|master ?card|maestro|amex|american express|discover|diners|jcb|union ?pay|\\bpan\\b"
@@ -67,7 +68,7 @@ class CardDetector:
                 if self._is_listed(piece, hit)
             ]
         for run in piece.find(_RUN) if 0 in hits else ():
-            groups = [hit.span() for hit in _DIGITS.finditer(piece.data, *run.span())]
+            groups = digit_groups(piece.data, *run.span())
             if len(groups) == 2 and piece.data[groups[0][1] : groups[1][0]] == b".":
                 continue  # a decimal fraction
             taken = 0
@@ -90,19 +91,21 @@ class CardDetector:
         number = piece.data[start:end].decode("utf-8", "replace")
         digits = "".join(character for character in number if "0" <= character <= "9")
         match = next((row for row in _RANGES if len(digits) in row[2] and _in_range(digits, row[0], row[1])), None)
-        if piece.data[start - 1 : start] == b"+" or (len(digits) == 13 and _is_grouped_oddly(number)):
+        if piece.data[start - 1 : start] == b"+":
             return False
         if match is None or not piece.is_free(start, end) or len(set(digits)) < 2 or not luhn.is_valid(digits):
             return False
-        if not match[3]:
+        if not match[3] and _is_grouped_as_card([len(group) for group in _DIGITS.findall(piece.data[start:end])]):
             return True
         return bool(_CONTEXT.search(piece.before(start)) or _CONTEXT.search(piece.after(end)))
 
 
-def _is_grouped_oddly(number: str) -> bool:
-    """Whether thirteen digits stand in groups that no card has: telephone numbers have them far more often."""
-    sizes = [len(group) for group in "".join(c if "0" <= c <= "9" else " " for c in number).split()]
-    return sizes not in ([13], [4, 3, 3, 3], [1] * 13, [4, 4, 5], [4, 4, 4, 1])
+def _is_grouped_as_card(sizes: list[int]) -> bool:
+    """Whether cards are written so; rows of tables, telephone and order numbers are grouped in other ways."""
+    if len(sizes) == 1 or sizes in ([4, 6, 5], [4, 6, 4], [4, 3, 3, 3], [4, 4, 5], [8, 8]):
+        return True
+    even = sizes[0] in (1, 2, 4) and set(sizes[:-1]) == {sizes[0]} and sizes[-1] <= sizes[0]
+    return even or (len(sizes) == 2 and sizes[0] in (4, 6))
 
 
 def _in_range(digits: str, low: str, high: str) -> bool:

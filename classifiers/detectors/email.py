@@ -1,4 +1,4 @@
-"""E-mail addresses (RFC 5321's usual forms, letters of any script). Never a decorator, a package or a file name."""
+"""E-mail addresses (RFC 5321's usual forms, letters of any script). Never a decorator, package, file or handle."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from classifiers.detectors.base import Piece, pattern
 from classifiers.types import Match
 
-_ADDRESS = (
-    '(?:"[^"\\x00\\n@]{1,64}"|[\\pL\\pN!#$%&\'*+/=?^_`{|}~-](?:[\\pL\\pN\\pM!#$%&\'*+/=?^_`{|}~.-]{0,63}))'
-    "@(?:((?:[\\pL\\pN](?:[\\pL\\pN\\pM-]{0,62})\\.)+(?:xn--[a-zA-Z0-9-]{2,59}|\\pL[\\pL\\pM]{1,23}))"
-    "|\\[[0-9a-fA-F.:]{7,45}\\])"
+_LOCAL = pattern('(?:"[^"\\x00\\n@]+"|[\\pL\\pN!#$%&\'*+/=?^_`{|}~-][\\pL\\pN\\pM!#$%&\'*+/=?^_`{|}~.-]*)$')
+_DOMAIN = pattern(
+    "^(?:(?:[\\pL\\pN][\\pL\\pN\\pM-]*\\.)+(?:xn--[a-zA-Z0-9-]+|\\pL[\\pL\\pM]+)|\\[[0-9a-fA-F.:]{7,45}\\])"
 )
-# Endings of file names that are no top-level domain: `icon@2x.png`, `main@abc.js`.
+_LOCAL_BYTES, _DOMAIN_BYTES = 160, 255  # 64 characters; RFC 5321's limit for a domain
 _FILE_ENDINGS = """
     png jpg jpeg gif svg webp bmp js ts jsx tsx css scss html htm json yaml yml txt csv pdf xml lock zip gz tgz tar whl
     jar exe dll md rst ini cfg toml sql log map mjs cjs vue svelte ico woff pem crt
@@ -34,19 +33,33 @@ class EmailDetector:
     entities = frozenset({"EMAIL_ADDRESS"})
     triggers = ("[^\\s@]@(?:[\\pL\\pN][^\\s@]{0,63}\\.[\\pLx]|\\[)",)
 
-    def __init__(self) -> None:
-        self._address = pattern(_ADDRESS)
-
     def detect(self, piece: Piece, hits: Sequence[int]) -> list[Match]:
         """Addresses in the piece, without the punctuation that quotes them."""
-        found = []
-        for hit in piece.find(self._address):
-            start, end = hit.span()
-            while piece.data[start] in _LEADING:
-                start += 1
-            if piece.data[start] != 0x40 and not _is_something_else(piece, start, end):
-                found.append(Match("EMAIL_ADDRESS", start, end, 1.0))
+        found: list[Match] = []
+        at = piece.data.find(b"@", piece.start, piece.stop)
+        while at >= 0:
+            span = _around(piece.data, at, found[-1].end if found else 0)
+            if span is not None and not _is_something_else(piece, *span):
+                found.append(Match("EMAIL_ADDRESS", span[0], span[1], 1.0))
+            at = piece.data.find(b"@", at + 1, piece.stop)
         return found
+
+
+def _around(data: bytes, at: int, taken: int) -> tuple[int, int] | None:
+    """Where the address with this at sign begins and ends."""
+    domain = _DOMAIN.search(data[at + 1 : at + 1 + _DOMAIN_BYTES])
+    if domain is None:
+        return None
+    low = max(taken, at - _LOCAL_BYTES)
+    while low < at and data[low] & 0xC0 == 0x80:
+        low += 1
+    local = _LOCAL.search(data[low:at])
+    if local is None:
+        return None
+    start = low + int(local.start())
+    while data[start] in _LEADING:
+        start += 1
+    return (start, at + 1 + int(domain.end())) if start < at else None
 
 
 def _is_something_else(piece: Piece, start: int, end: int) -> bool:

@@ -24,7 +24,8 @@ _LETTERS = "|".join(
 )
 _START = "(?i)\\b(?:" + _LETTERS + ")" + GAP + "{0,2}\\d" + GAP + "{0,2}\\d" + GAP + "{0,2}[0-9A-Z]"
 _BODY = pattern("^(?:(?:" + GAP + "|[\\r\\n_:,;|*]){0,3}[0-9A-Za-z]){4,40}")
-_ALNUM = pattern("[0-9A-Za-z]")
+_VALUES = {character: str(int(character, 36)) for character in "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
+_NOT_ALNUM = bytes(byte for byte in range(256) if not (byte < 128 and chr(byte).isalnum()))
 
 
 class IbanDetector:
@@ -53,16 +54,22 @@ def _end(data: bytes, start: int) -> int:
     body = _BODY.search(data[start : start + 200])
     if body is None:
         return 0
-    places = [hit.start() for hit in _ALNUM.finditer(body.group())]
-    letters = bytes(body.group()[place] for place in places).upper().decode("ascii")
-    length = _LENGTHS.get(letters[:2], 0)
-    if not length or len(letters) < length or not _adds_up(letters[:length]):
+    written = bytes(body.group())
+    letters = written.translate(None, _NOT_ALNUM).upper()
+    length = _LENGTHS.get(letters[:2].decode("ascii"), 0)
+    if not length or len(letters) < length or not letters[2:4].isdigit():
         return 0
-    if not iban.is_valid(letters[:length], check_country=False):
+    number = letters[:length].decode("ascii")
+    if not _adds_up(number) or not iban.is_valid(number, check_country=False):
         return 0
-    return start + int(places[length - 1]) + 1
+    left = length
+    for place, byte in enumerate(written):
+        left -= byte not in _NOT_ALNUM
+        if not left:
+            return start + place + 1
+    return 0
 
 
 def _adds_up(number: str) -> bool:
     """ISO 7064's mod 97, in one division: `stdnum` is asked only about what passes."""
-    return int("".join(str(int(character, 36)) for character in number[4:] + number[:4])) % 97 == 1
+    return int("".join(map(_VALUES.__getitem__, number[4:] + number[:4]))) % 97 == 1

@@ -43,7 +43,7 @@ _AMERICAS: tuple[Kind, ...] = (
         "\\brfc\\b|contribuyente",
     ),
     Kind("AR_DNI", "AR", "\\d{1,2}\\.?\\d{3}\\.?\\d{3}", "ar.dni", "always", "\\bdni\\b|documento nacional"),
-    Kind("CL_RUT", "CL", "(?i)\\d{1,2}\\.?\\d{3}\\.?\\d{3}-[0-9k]", "cl.rut", "always", "\\bru[tn]\\b|rol [úu]nico"),
+    Kind("CL_RUT", "CL", "(?i)\\d{1,2}\\.?\\d{3}\\.?\\d{3}-[0-9k]", "cl.rut", "always", "\\brut\\b|rol [úu]nico"),
     Kind("EC_CI", "EC", "\\d{9}-?\\d", "ec.ci", "always", "c[ée]dula|\\bci\\b"),
     Kind("DO_CEDULA", "DO", "\\d{3}-?\\d{7}-?\\d", "do.cedula", "always", "c[ée]dula"),
     Kind("PE_DNI", "PE", "\\d{8}-?[0-9a-k]", "pe.cui", "always", "\\bdni\\b|\\bcui\\b"),
@@ -65,7 +65,7 @@ _EUROPE: tuple[Kind, ...] = (
         f"(?i)[a-z]{{3}}{S}[a-z]{{3}}{S}[0-9l-v]{{2}}[a-ehlmprst][0-9l-v]{{2}}{S}[a-z][0-9l-v]{{3}}[a-z]",
         "it.codicefiscale",
         "never",
-        trigger="(?i)[a-z]{3}[0-9l-v]{2}[a-ehlmprst][0-9l-v]{2}|[a-z]{3}[ \\-/.][0-9l-v]{2}[a-ehlmprst]\\d",
+        trigger="(?i)[a-z]{3}[ .\\-/]?(?:\\d[0-9l-v]|[l-v]\\d)[a-ehlmprst][0-9l-v]{2}[ .\\-/]?[a-z]",
     ),
     Kind(
         "FR_NIR",

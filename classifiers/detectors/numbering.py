@@ -11,7 +11,18 @@ from typing import Any
 import phonenumbers
 import re2
 
-_TYPES = ("fixed_line", "mobile", "toll_free", "premium_rate", "shared_cost", "personal_number", "voip", "pager", "uan")
+_TYPES = (
+    "fixed_line",
+    "mobile",
+    "toll_free",
+    "premium_rate",
+    "shared_cost",
+    "personal_number",
+    "voip",
+    "pager",
+    "uan",
+    "voicemail",
+)
 _MEMORY = 64 << 20
 
 
@@ -35,6 +46,7 @@ def _plan(regions: tuple[str, ...], code: int = 0) -> Any:
     options = re2.Options()
     options.log_errors = False
     options.max_mem = _MEMORY
+    options.never_capture = True
     every = [expression for region in regions if (expression := _region(region, code))]
     return re2.compile("|".join(every) if every else "[^\\x00-\\x{10FFFF}]", options)
 

@@ -123,7 +123,7 @@ class PasswordDetector:
         for hit in piece.find(_USER):
             start, end = next(span for n in range(1, 5) if (span := hit.span(n)) != (-1, -1))
             value = piece.data[start:end]
-            if not is_placeholder(value) and not is_expression(value, b""):
+            if not value.isdigit() and not is_placeholder(value) and not is_expression(value, b""):
                 found.append((start, end))
         return found
 

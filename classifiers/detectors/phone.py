@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import pairwise
 
-from classifiers.detectors.base import GAP, SEVEN_DIGITS, Piece, pattern
+from classifiers.detectors.base import GAP, SEVEN_DIGITS, Piece, digit_groups, pattern
 from classifiers.detectors.numbering import is_international, is_national
 from classifiers.types import Match
 
 DEFAULT_REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "IN", "AU", "BR")
 _WITHOUT_TRUNK = frozenset({"US", "ES", "IT", "IN", "BR"})  # where numbers are written without a zero in front
 _RUN = pattern("(?:\\+" + GAP + "?)?\\(?\\d(?:" + GAP + "{0,3}\\d){6,40}(?:\\s?(?:x|ext\\.?|#)\\s?\\d{1,6})?")
-_DIGITS = pattern("\\d+")
+_SIX = pattern("\\b\\d\\d \\d\\d \\d\\d\\b")
+_AT_END = pattern("(?:phone|fon|tel|t[eé]l|fax|mobile?|handy|cell|nummer|number)\\.?:? {0,2}$")
 _EXTENSION = pattern("(?i)^\\s?(?:x|ext\\.?|#)\\s?\\d{1,6}\\b")
 # Words for the thing itself: digits right behind one are its number, whatever their grouping.
 _NOUN = pattern(
@@ -33,6 +35,7 @@ _CALLED = pattern(  # right in front of the digits
     "(?:(?:at|on|back on|au|al|le|el|op|unter|telefonisch unter|sous)[ ])?$"
 )
 _LABEL = pattern("(?i)^[-/,:.]?\\s?(?:office|fax|home|work|mobile|cell|tel|phone|direct)\\b")
+_EXTENDING = b"xXeE#"  # how an extension begins behind a blank
 _LINKS = (b"wa.me/", b"tel:", b"sms:", b"callto:")
 
 
@@ -41,71 +44,106 @@ class PhoneDetector:
 
     name = "phone"
     entities = frozenset({"PHONE_NUMBER"})
-    triggers = (SEVEN_DIGITS,)
+    triggers = (SEVEN_DIGITS, "\\b\\d\\d \\d\\d \\d\\d\\b")
 
     def detect(self, piece: Piece, hits: Sequence[int]) -> list[Match]:
         """Numbers that begin and end where a group of digits does."""
-        found: list[Match] = []
-        for run in piece.find(_RUN):
-            groups = [hit.span() for hit in _DIGITS.finditer(piece.data, *run.span())]
-            taken = 0
+        found = [Match("PHONE_NUMBER", *hit.span(), 0.5) for hit in piece.find(_SIX) if _is_short(piece, hit.span())]
+        for hit in piece.find(_RUN) if 0 in hits else ():
+            groups = digit_groups(piece.data, *hit.span())
+            if len(groups) >= 4 and all(high - low == 4 for low, high in groups) and hit.group()[:1] != b"+":
+                continue  # a card, or a key in fours
+            run, taken = _Run(piece, groups), 0
             for first, last in _windows(groups):
                 start, end = groups[first][0], groups[last][1]
-                score = self._score(piece, groups[first : last + 1]) if start >= taken else 0.0
+                score = run.score(first, last) if start >= taken else 0.0
                 if score:
-                    found.append(
-                        Match("PHONE_NUMBER", _with_prefix(piece.data, start), _with_extension(piece, end), score)
-                    )
+                    whole = _with_prefix(piece.data, start), _with_extension(piece, end)
+                    found.append(Match("PHONE_NUMBER", *whole, score))
                     taken = end
         return found
 
-    def _score(self, piece: Piece, groups: list[tuple[int, int]]) -> float:
-        """0 when it is none; else higher, the less it needs the words around it."""
-        start, end = groups[0][0], groups[-1][1]
-        first = _with_prefix(piece.data, start)
-        digits = b"".join(piece.data[low:high] for low, high in groups).decode("ascii")
-        if len(set(digits)) < 3 or not _is_apart(piece, first, end):
+
+class _Run:
+    """Neighbouring groups of digits, of which some may be a number, and the words around all of them."""
+
+    def __init__(self, piece: Piece, groups: list[tuple[int, int]]) -> None:
+        self._piece, self._groups = piece, groups
+        self._regions = piece.countries or DEFAULT_REGIONS
+
+    @cached_property
+    def _is_named(self) -> bool:
+        around = self._before + b"\n" + self._piece.after(self._groups[-1][1], 20)
+        return bool(_NOUN.search(around) or _VERB.search(around))
+
+    @cached_property
+    def _before(self) -> bytes:
+        return self._piece.before(_with_prefix(self._piece.data, self._groups[0][0]), 40)
+
+    @cached_property
+    def _follows_noun(self) -> bool:
+        """Whether a word for a telephone stands in front, no other number or sentence between."""
+        before = self._before[-32:]
+        if not _NOUN.search(before) and not _CALLED.search(before):
+            return False
+        for at in range(len(before) - 1, -1, -1):
+            ends = 48 <= before[at] <= 57 or before[at : at + 2] in (b". ", b"; ", b"? ", b"! ")
+            if ends and not before[:at].endswith(
+                (b"tel", b"\xa9l", b"nr", b"no")
+            ):  # an abbreviation's dot ends nothing
+                before = before[at + 1 :]
+                break
+        return bool(_NOUN.search(before) or _CALLED.search(before))
+
+    def score(self, first: int, last: int) -> float:
+        """Of the groups from `first` to `last`. 0 when they are none; else higher, the less they need words around."""
+        data, groups = self._piece.data, self._groups[first : last + 1]
+        begin = _with_prefix(data, groups[0][0])
+        if not _is_apart(self._piece, begin, groups[-1][1]):
             return 0.0
-        if b"+" in piece.data[first:start]:
-            return self._score_international(piece, digits, first, groups)
-        if _is_something_else(piece.data, groups):
+        digits = b"".join([data[low:high] for low, high in groups]).decode("ascii")
+        if len(set(digits)) < 3:
             return 0.0
-        dials_out = digits.startswith("00") and is_international(digits[2:])
-        if dials_out and (len(groups) > 1 or _is_named(piece, first, end)):
+        if b"+" in data[begin : groups[0][0]]:
+            return self._score_international(digits, first, len(groups))
+        if _is_something_else(data, groups):
+            return 0.0
+        if digits.startswith("00") and (len(groups) > 1 or self._is_named) and is_international(digits[2:]):
             return 0.95
-        if is_national(digits, piece.countries or DEFAULT_REGIONS):
-            if _is_named(piece, first, end):
-                return 0.9
-            return 0.75 if _is_written_as_phone(piece, digits, groups) else 0.0
         if len(digits) > 15:
             return 0.0
-        if _follows_noun(piece, first):
+        if is_national(digits, self._regions):
+            if self._is_named:
+                return 0.9
+            written = self._stands_alone(first, last) and _is_written_as_phone(self._piece, digits, groups)
+            return 0.75 if written else 0.0
+        if first == 0 and self._follows_noun:
             return 0.6
-        return 0.5 if len(groups) > 1 and _looks_dialled(groups) and _is_named(piece, first, end) else 0.0
+        return 0.5 if len(groups) > 1 and _looks_dialled(groups) and self._is_named else 0.0
 
-    def _score_international(self, piece: Piece, digits: str, first: int, groups: list[tuple[int, int]]) -> float:
+    def _stands_alone(self, first: int, last: int) -> bool:
+        """Whether other groups of the run, if any, are parted from these by another sign than these from each other."""
+        data, groups = self._piece.data, self._groups
+        gaps = [data[left[1] : right[0]] for left, right in pairwise(groups)]
+        inside = gaps[first:last]
+        return (first == 0 or gaps[first - 1] not in inside) and (last == len(gaps) or gaps[last] not in inside)
+
+    def _score_international(self, digits: str, first: int, count: int) -> float:
         """A plus sign and a valid number; or one that nobody has, where it is clearly meant as one."""
         if is_international(digits):
             return 1.0
         if not 9 <= len(digits) <= 15 or digits[0] == "0":
             return 0.0
-        return 0.6 if len(groups) > 2 or _follows_noun(piece, first) else 0.0
+        return 0.6 if count != 2 or (first == 0 and self._follows_noun) else 0.0
 
 
-def _is_named(piece: Piece, first: int, end: int) -> bool:
-    before, after = piece.before(first, 40), piece.after(end, 20)
-    return bool(_NOUN.search(before) or _VERB.search(before) or _NOUN.search(after) or _VERB.search(after))
-
-
-def _follows_noun(piece: Piece, first: int) -> bool:
-    """Whether a word for a telephone stands in front, no other number or sentence between."""
-    before = piece.before(first, 32)
-    for at in range(len(before) - 1, -1, -1):
-        ends = 48 <= before[at] <= 57 or before[at : at + 2] in (b". ", b"; ", b"? ", b"! ")
-        if ends and not before[:at].endswith((b"tel", b"\xa9l", b"nr", b"no")):  # an abbreviation's dot ends nothing
-            before = before[at + 1 :]
-            break
-    return bool(_NOUN.search(before) or _CALLED.search(before))
+def _is_short(piece: Piece, span: tuple[int, int]) -> bool:
+    """Whether six digits in pairs stand right behind a word for a telephone, or in front of one, alone."""
+    data, (start, end) = piece.data, span
+    if not _is_apart(piece, start, end) or data[start - 2 : start - 1].isdigit() or data[end + 1 : end + 2].isdigit():
+        return False
+    before = piece.before(start, 24)
+    return bool(_CALLED.search(before) or _AT_END.search(before) or _LABEL.search(data[end : end + 14]))
 
 
 def _windows(groups: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
@@ -127,7 +165,8 @@ def _with_prefix(data: bytes, start: int) -> int:
     while first and data[first - 1] in b"+(" and start - first < 3:
         first -= 1
     if first > 1 and data[first - 1] == 0x20 and data[first - 2] == 0x2B:
-        return first - 2
+        term = data[max(0, first - 6) : first - 2].rstrip()[-1:]  # of a sum
+        return first if term.isalnum() or term in (b")", b"]") else first - 2
     return first
 
 
@@ -139,11 +178,13 @@ def _with_extension(piece: Piece, end: int) -> int:
 def _is_apart(piece: Piece, start: int, end: int) -> bool:
     """Whether no longer identifier goes on at either side (UUIDs, order numbers, versions, prices, paths)."""
     left, right = piece.data[start - 1 : start] if start else b"", piece.data[end : end + 1]
-    if left.isalnum() or left in (b"_", b"$", b"#", b"/", b"-", b".", b"@", b"%", b"\xa3", b"&", b"^", b"*"):
+    if left.isalnum() or (left and left in b"_$#/-.@%\xa3&^*"):
         return piece.data[max(0, start - 8) : start].lower().endswith(_LINKS)
+    if right in (b" ", b"\n", b"") and piece.data[end + 1 : end + 2] not in _EXTENDING:
+        return True
     if _EXTENSION.search(piece.data[end : end + 14]) or _LABEL.search(piece.data[end : end + 14]):
         return True
-    if right.isalnum() or right in (b"_", b"%", b"$", b"^", b"*"):
+    if right.isalnum() or (right and right in b"_%$^*"):
         return False
     return not (right in (b"-", b".", b"/", b",", b":") and piece.data[end + 1 : end + 2].isalnum())
 

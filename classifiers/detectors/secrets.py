@@ -21,7 +21,7 @@ class SecretRule:
     def __init__(self, row: dict[str, Any]) -> None:
         self.triggers: tuple[str, ...] = tuple(row["triggers"])
         self._row = row
-        self._stopwords = tuple(word.encode("utf-8") for word in row["stopwords"])
+        self._stopwords = tuple(word.encode("utf-8") for word in row["stopwords"] if row["id"] != "generic-api-key")
         self._is_generic = row["id"] == "generic-api-key"  # names no service: the value itself must look made
         self._compiled: tuple[Any, tuple[Any, ...], tuple[Any, ...]] | None = None
 

@@ -43,6 +43,36 @@ SECRETS = [
     ("curl -H 'Authorization: Basic dXNlcjpwYXNzd29yZDEyMw=='", "dXNlcjpwYXNzd29yZDEyMw=="),
     ("client_secret: " + mixed(24), mixed(24)),
     ("aws_secret_access_key=" + mixed(40), mixed(40)),
+    ("user anna and password Nonna5949&", "Nonna5949&"),
+    ("the password I was given is Tr0ub4dor&3", "Tr0ub4dor&3"),
+    ("I changed the password to Falcon-2231!", "Falcon-2231!"),
+    ("Das Kennwort für den Server lautet Sommer2024!", "Sommer2024!"),
+    ("le mot de passe du wifi est « Soleil-88 »", "Soleil-88"),
+    ("la parola d'ordine è Nonna2231", "Nonna2231"),
+    ("het wachtwoord is Fiets-7731", "Fiets-7731"),
+    ("пароль: Zima2024!", "Zima2024!"),
+    ("密码：Longmen88x", "Longmen88x"),
+    ("la clave del wifi es Perro2231x", "Perro2231x"),
+    ("password=MyExample#2024", "MyExample#2024"),
+    ("password is password123", "password123"),
+    ('{\\"password\\": \\"Kj7x9Lq2\\"}', "Kj7x9Lq2"),
+    ("mysql -u root -pS3cretWord shop", "S3cretWord"),
+    ("curl -u admin:Winter2024 https://x.internal", "Winter2024"),
+    ("sshpass -p 'Otter-7731' ssh app@host", "Otter-7731"),
+    ("CREATE USER app IDENTIFIED BY 'Rocket7731'", "Rocket7731"),
+    ("<password>Rocket7731</password>", "Rocket7731"),
+    ("- name: DB_PASSWORD\n  value: Rocket7731", "Rocket7731"),
+    ('password: str = "Rocket7731"', "Rocket7731"),
+    ("Server=db;User Id=sa;Password=Rocket7731;Timeout=3", "Rocket7731"),
+    ("https://x.internal/login?user=a&password=Rocket7731&next=b", "Rocket7731"),
+    ("--token " + mixed(24), mixed(24)),
+    ("Cookie: theme=dark; sessionid=" + mixed(32).lower(), mixed(32).lower()),
+    ("sk-proj-" + mixed(48), "sk-proj-" + mixed(48)),
+    ("my key is ghp_" + mixed(36) + ", please rotate it", "ghp_" + mixed(36)),
+    ("$2b$12$" + mixed(53), "$2b$12$" + mixed(53)),
+    ("seed phrase: " + "apple river stone cloud " * 3, ("apple river stone cloud " * 3).strip()),
+    ("card 4111, CVV 123", "123"),
+    ("Meine PIN ist 4821", "4821"),
 ]
 NO_SECRETS = [
     "I forgot my password",
@@ -66,6 +96,33 @@ NO_SECRETS = [
     "public_key = primary_key_name_of_table",
     "commit 3f786850e387550fdab836ed7e6dc881de23001b",
     "password is ______",
+    "password=changeme",
+    "password: your-password-here",
+    "DB_PASSWORD=$DB_PASSWORD",
+    "password: {{ vault_password }}",
+    "password = getpass('Password: ')",
+    "self.password = password",
+    "user.password = req.body.password",
+    "password: string",
+    "def login(user, password: str) -> bool:",
+    "connect(user=user, password=user_password)",
+    "The password must have 12 characters",
+    "the password uses SHA-256 and PBKDF2",
+    "mot de passe oublié",
+    "la contraseña es incorrecta",
+    "Passwort: vergessen?",
+    'type="password" placeholder="Password"',
+    "api_key: YOUR_API_KEY",
+    "token: ${{ secrets.GITHUB_TOKEN }}",
+    "class UserApiKeyCache(BaseTokenCounter):",
+    "secretName: my-app-tls",
+    "tokenizer = AutoTokenizer.from_pretrained('bert-base-uncased')",
+    "Authorization: Bearer <token>",
+    "authorization: Optional[str] = None",
+    "the session id is kept for 30 days",
+    "git commit -p src",
+    "docker run --user 1000:1000 image",
+    "seed phrase: keep it in a safe place",
 ]
 
 
@@ -98,3 +155,13 @@ def test_every_service_rule_compiles_and_has_a_trigger() -> None:
         assert rule["triggers"], rule["id"]
         for regex in (rule["regex"], *rule["triggers"], *rule["allow_secret"], *rule["allow_match"]):
             re2.compile(regex)
+
+
+def test_a_private_key_with_written_out_line_ends_is_one_secret(found: Find) -> None:
+    key = "-----BEGIN PRIVATE KEY-----\\n" + mixed(64) + "\\n-----END PRIVATE KEY-----\\n"
+    assert ("SECRET", key[:-2]) in found('{"private_key": "' + key + '"}')
+
+
+def test_a_private_key_goes_on_behind_the_piece_that_it_begins_in(found: Find) -> None:
+    key = "-----BEGIN RSA PRIVATE KEY-----\n" + (mixed(64) + "\n") * 70 + "-----END RSA PRIVATE KEY-----"
+    assert ("SECRET", key) in found("x " * 1500 + "\n" + key)
