@@ -48,7 +48,11 @@ class PhoneDetector:
 
     def detect(self, piece: Piece, hits: Sequence[int]) -> list[Match]:
         """Numbers that begin and end where a group of digits does."""
-        found = [Match("PHONE_NUMBER", *hit.span(), 0.5) for hit in piece.find(_SIX) if _is_short(piece, hit.span())]
+        found = [
+            Match("PHONE_NUMBER", hit.start(), hit.end(), 0.5)
+            for hit in piece.find(_SIX)
+            if _is_short(piece, hit.span())
+        ]
         for hit in piece.find(_RUN) if 0 in hits else ():
             groups = digit_groups(piece.data, *hit.span())
             if len(groups) >= 4 and all(high - low == 4 for low, high in groups) and hit.group()[:1] != b"+":

@@ -132,7 +132,8 @@ def speed(sources: list[str]) -> None:
         bodies = [prose[at : at + size].encode() for at in chance.sample(range(len(prose) - size), count)]
         times = sorted(least(lambda body=body: scan(target, body, ScanRules())) for body in bodies)  # type: ignore[misc]
         print(f"{size:>6} characters: p50 {statistics.median(times):.1f} us, p99 {times[int(0.99 * count)]:.1f} us")
-    times = [least(lambda body=_full(prose, at): scan(target, body, ScanRules())) for at in range(20)]  # type: ignore[misc]
+    bodies = [_full(prose, turn) for turn in range(20)]
+    times = [least(lambda body=body: scan(target, body, ScanRules())) for body in bodies]  # type: ignore[misc]
     print(f"  4096 with 30 items: p50 {statistics.median(times):.0f} us, worst {max(times):.0f} us")
 
 
