@@ -19,7 +19,7 @@ DIGEST_BYTES = 32  # BLAKE2b-256
 
 def decide(policy: Policy, facts: Facts, signals: Signals) -> Decision:
     """The whole plan for a request: one route, the grants for every exit that may follow, and all reasons."""
-    level, reasons = request_level(policy, signals)
+    level, reasons = request_level(policy, signals, facts)
     evaluator = Evaluator(signals.values, level)
     forbidden = _forbidden(policy, evaluator, reasons)
     kept = _kept(policy, facts, level, signals, reasons)
@@ -67,7 +67,7 @@ def _kept(policy: Policy, facts: Facts, level: Level, signals: Signals, reasons:
     measured = signals.values.get("sensitivity")
     if measured is not None and measured.error is not None:
         return Level.RESTRICTED
-    kept, what = kept_level(policy, level, signals.scan, facts.replaceable)
+    kept, what = kept_level(policy, level, signals.scan, facts.replaceable, facts.taint)
     if kept is not None:
         reasons.append(Reason(SENSITIVITY, True, f"no placeholder can stand for {what}"))
     return kept

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 
 from classifiers.types import Finding, Scan, Signals
 from classifiers.vocabulary import MEANINGS
-from policies.types import Level, Policy, Reason
+from policies.types import Facts, Level, Policy, Reason
 
 _INDEX = re.compile(r"[0-9]{0,5}")  # of a list; longer digits could be a value that stands as a key
 _SHOWN = 3  # places named for one entity type
@@ -67,18 +67,29 @@ def kept_level(
     return max(kept, key=lambda pair: pair[0], default=(None, ""))
 
 
-def request_level(policy: Policy, signals: Signals, taint: Level = Level.PUBLIC) -> tuple[Level, list[Reason]]:
-    """The level of a request and the reasons for it, the gravest first. `taint` is what earlier turns brought in."""
-    level = max(scan_level(policy, signals.scan), taint)
+def request_level(policy: Policy, signals: Signals, facts: Facts) -> tuple[Level, list[Reason]]:
+    """The level of a request and the reasons for it, the gravest first."""
+    level = max(scan_level(policy, signals.scan), facts.taint)
     measured = signals.values.get("sensitivity")
     reasons = _explain(policy, signals.scan)
-    if taint > Level.PUBLIC:
-        reasons.append((taint, Reason("sensitivity", True, f"{taint.word}: inherited from earlier turns")))
+    if facts.taint > Level.PUBLIC:
+        reasons.append((facts.taint, _inherited(facts)))
     if measured is not None and measured.error is not None:
         level = Level.RESTRICTED
         reasons.append((level, Reason("sensitivity", None, f"restricted: the scan failed ({measured.error})")))
     reasons.sort(key=lambda pair: -pair[0])
     return level, [reason for _, reason in reasons]
+
+
+def _inherited(facts: Facts) -> Reason:
+    if facts.taint_source == "unavailable":
+        why = "taint_unavailable: what earlier answers were made from cannot be looked up now"
+        return Reason("sensitivity", None, f"{facts.taint.word}: {why}")
+    if facts.taint_source == "forgotten":
+        why = "taint_forgotten: too many answers were marked, so earlier turns count as what was forgotten"
+        return Reason("sensitivity", None, f"{facts.taint.word}: {why}")
+    held = f" at {_places(facts.taint_at)}" if facts.taint_at else ""
+    return Reason("sensitivity", True, f"{facts.taint.word}: inherited from an earlier answer{held}")
 
 
 def place(pointer: str) -> str:

@@ -21,6 +21,8 @@ Operator = Literal["at_least", "at_most", "in", "is"]
 StreamMode = Literal["before", "hold"]
 CacheMode = Literal["off", "exact"]
 History = Literal["keep_local", "drop_turns"]
+# Why a request inherits a level: an answer that it holds, marks that had to be forgotten, or nobody to ask for them.
+TaintSource = Literal["", "answer", "forgotten", "unavailable"]
 
 
 class Level(IntEnum):
@@ -201,6 +203,9 @@ class Facts:
     unavailable: Mapping[str, str] | None = None  # model's name -> `missing_key`, `local_down`, …
     no_store: bool = False
     replaceable: frozenset[int] = frozenset()  # the scan's findings, by index, that a placeholder can stand for
+    taint: Level = Level.PUBLIC  # what the request inherits from the answers that it holds
+    taint_source: TaintSource = ""
+    taint_at: tuple[str, ...] = ()  # pointers to the parts that brought it in
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,16 +44,20 @@ from router.control import ControlClient
 from router.egress import Egress
 from router.engine_models import read_message, with_engine_models
 from router.errors import GatehouseError
+from router.following import Following
 from router.gateway import Gateway
 from router.identity import Identity
 from router.keys import Keys, load_keys
 from router.logs import configure_logging
 from router.loop import loop_factory
 from router.partitions import Partitions
+from router.planning import Planner
 from router.records import RecordSink
 from router.running import Running, RunningPolicy, with_local_server
 from router.settings import Settings
 from router.status import Status
+from router.taint.ledger import SharedMarks, TaintLedger
+from router.taint.marks import MARKS_FILE, MarkTable
 from router.telemetry import Telemetry
 from router.types import JsonObject
 
@@ -92,6 +96,7 @@ class Worker:
             approval_key=keys.subkey("approvals"),
         )
         self.cache, self._cache_state = _make_cache(settings, keys)
+        self.ledger = _make_ledger(settings, keys, self.telemetry)
         self._accounts = accounts = Accounts(
             sink=sink, keys=keys, telemetry=self.telemetry, artifacts={"classifiers": self.pipeline.digest}
         )
@@ -106,7 +111,12 @@ class Worker:
             partitions=Partitions(keys),
         )
         gateway = Gateway(
-            running=self.running, pipeline=self.pipeline, answering=answering, cache=replies, accounts=accounts
+            running=self.running,
+            planner=Planner(self.pipeline, self.ledger),
+            answering=answering,
+            cache=replies,
+            following=Following(self.ledger),
+            accounts=accounts,
         )
         self.app = _application(self, gateway, Identity(settings))
 
@@ -129,6 +139,7 @@ class Worker:
             due = [name for name in running.backends if name not in self.status.answered]
             await asyncio.gather(*(self._self_test(running, name) for name in due))
             self.status.cache_state = self._cache_state()
+            self.status.taint_state = self.ledger.state
             await asyncio.sleep(_SELF_TEST_SECONDS[self.status.ready])
 
     async def _self_test(self, running: Running, name: str) -> None:
@@ -149,6 +160,7 @@ class Worker:
         self._accounts.close()
         await self.running.close()
         await self.cache.close()
+        await self.ledger.close()
         await self.pipeline.close()
         self.telemetry.close()
 
@@ -168,6 +180,16 @@ def _make_cache(settings: Settings, keys: Keys) -> tuple[Cache, Callable[[], str
 
     redis = RedisBytes(settings.redis_url, settings.redis_timeout_ms)
     return SealedCache(Sealer(keys), redis), lambda: redis.state
+
+
+def _make_ledger(settings: Settings, keys: Keys, telemetry: Telemetry) -> TaintLedger:
+    table = MarkTable(settings.state_dir / MARKS_FILE, settings.taint_max_bytes)
+    shared: SharedMarks | None = None
+    if settings.redis_url is not None:
+        from router.cache.redis import RedisMarks
+
+        shared = RedisMarks(settings.redis_url, settings.redis_timeout_ms)
+    return TaintLedger(keys, table, ttl=settings.taint_ttl_s, telemetry=telemetry, shared=shared)
 
 
 def _application(worker: Worker, gateway: Gateway, identity: Identity) -> ASGIApp:

@@ -45,10 +45,12 @@ class Exchange:
     def note(self, plan: Plan) -> None:
         """Keep what was measured and decided, and start the outcome from it."""
         self.plan = plan
+        self.request = plan.request
         decision, outcome = plan.decision, self.outcome
         outcome.policy = self.running.policy.label
         outcome.sensitivity = decision.sensitivity.word
         outcome.held = decision.held
+        outcome.dropped = plan.dropped
         outcome.reason = decision.reason
         outcome.route, outcome.model = decision.route, decision.model or ""
         complexity = plan.signals.values["complexity"].value

@@ -5,14 +5,14 @@ It holds no wire format and no policy: those stand above and below.
 
 from __future__ import annotations
 
-from classifiers.pipeline import Pipeline
 from policies.types import Refusal
 from router.accounting import Accounts
 from router.answering import Answering, whole
 from router.caching import ReplyCache
 from router.errors import Denied, GatehouseError, InvalidRequest, NotFound, Unavailable
 from router.exchange import Exchange
-from router.planning import plan
+from router.following import Following
+from router.planning import Planner
 from router.running import RunningPolicy
 from router.types import ChatRequest, Reply
 
@@ -26,15 +26,17 @@ class Gateway:
         self,
         *,
         running: RunningPolicy,
-        pipeline: Pipeline,
+        planner: Planner,
         answering: Answering,
         cache: ReplyCache,
+        following: Following,
         accounts: Accounts,
     ) -> None:
         self._running = running
-        self._pipeline = pipeline
+        self._planner = planner
         self._answering = answering
         self._cache = cache
+        self._following = following
         self._accounts = accounts
 
     def begin(self, request: ChatRequest) -> Exchange:
@@ -44,7 +46,7 @@ class Gateway:
     async def plan(self, exchange: Exchange) -> None:
         """Classify and decide; calls no model."""
         running = exchange.running
-        exchange.note(await plan(exchange.request, running.policy, running.unavailable(), self._pipeline))
+        exchange.note(await self._planner.plan(exchange.request, running.policy, running.unavailable()))
 
     async def answer(self, exchange: Exchange) -> Reply:
         """The reply, or the `GatehouseError` that ends the request; either way one decision record is written."""
@@ -55,6 +57,7 @@ class Gateway:
             _refuse(exchange.planned.refusal)
             stored = await self._cache.find(exchange)
             reply = whole(exchange, stored) if stored is not None else await self._answering.answer(exchange)
+            reply = await self._following.follow(exchange, reply)
             failure, status = None, 200
         except GatehouseError as error:
             failure, status = error.code, error.status

@@ -3,44 +3,92 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from classifiers.pipeline import Pipeline
 from classifiers.pseudonyms import replaceable
 from classifiers.types import Signals
 from policies.decide import decide
-from policies.types import Decision, Facts, Policy
+from policies.history import RULE, Blame, blame
+from policies.types import Decision, Facts, Level, Policy, Reason
 from router import fields
+from router.history import earlier_turns, without_turns
+from router.taint.ledger import CLEAN, Taint, TaintLedger
 from router.types import ChatRequest
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What was measured, what was known, what was decided."""
+    """What was measured, what was known, what was decided, and about which request: turns may have been dropped."""
 
+    request: ChatRequest
     signals: Signals
     facts: Facts
     decision: Decision
+    taint: Taint = CLEAN
+    dropped: int = 0  # messages of earlier turns that were taken out
 
 
-async def plan(request: ChatRequest, policy: Policy, unavailable: Mapping[str, str], pipeline: Pipeline) -> Plan:
-    """Decide about a request. Raises `InvalidRequest` for fields that no model could take."""
-    needs, hints, unknown = fields.read_fields(request.body)
-    signals = await pipeline.run(request.body, policy.scan_rules, request.principal.tenant)
-    context_length = signals.values["context_length"].value
-    found = signals.scan.findings
-    facts = Facts(
-        tenant=request.principal.tenant,
-        requested=request.model,
-        local_only=request.local_only,
-        stream=request.stream,
-        needs=needs,
-        hints=hints,
-        unknown_fields=unknown,
-        input_tokens=context_length if isinstance(context_length, int) else 0,
-        output_tokens=fields.max_output_tokens(request.body),
-        unavailable=unavailable,
-        no_store=request.no_store,
-        replaceable=replaceable(request.body, found) if found and policy.has_pseudonyms else frozenset(),
-    )
-    return Plan(signals, facts, decide(policy, facts, signals))
+class Planner:
+    """Plans requests. Without a ledger (`gatehouse explain`) nothing is inherited."""
+
+    def __init__(self, pipeline: Pipeline, ledger: TaintLedger | None = None) -> None:
+        self._pipeline = pipeline
+        self._ledger = ledger
+
+    async def plan(self, request: ChatRequest, policy: Policy, unavailable: Mapping[str, str]) -> Plan:
+        """Decide about a request. Raises `InvalidRequest` for fields that no model could take."""
+        plan = await self._plan(request, policy, unavailable)
+        if plan.decision.sensitivity is Level.PUBLIC or plan.decision.grants:
+            return plan
+        tainted = dict(plan.taint.at)
+        earlier = earlier_turns(request.body)
+        held = blame(policy, plan.facts, plan.signals, plan.decision, earlier=earlier, tainted=tainted)
+        if held is None:
+            return plan
+        cut = await self._cut(request, policy, unavailable, held) if policy.history == "drop_turns" else None
+        return cut or _because(plan, held.reason)
+
+    async def _plan(self, request: ChatRequest, policy: Policy, unavailable: Mapping[str, str]) -> Plan:
+        needs, hints, unknown = fields.read_fields(request.body)
+        tenant = request.principal.tenant
+        signals = await self._pipeline.run(request.body, policy.scan_rules, tenant)
+        taint = await self._ledger.look(tenant, request.body) if self._ledger is not None else CLEAN
+        context_length = signals.values["context_length"].value
+        found = signals.scan.findings
+        facts = Facts(
+            tenant=tenant,
+            requested=request.model,
+            local_only=request.local_only,
+            stream=request.stream,
+            needs=needs,
+            hints=hints,
+            unknown_fields=unknown,
+            input_tokens=context_length if isinstance(context_length, int) else 0,
+            output_tokens=fields.max_output_tokens(request.body),
+            unavailable=unavailable,
+            no_store=request.no_store,
+            replaceable=replaceable(request.body, found) if found and policy.has_pseudonyms else frozenset(),
+            taint=taint.level,
+            taint_source=taint.source,
+            taint_at=taint.pointers,
+        )
+        return Plan(request, signals, facts, decide(policy, facts, signals), taint)
+
+    async def _cut(
+        self, request: ChatRequest, policy: Policy, unavailable: Mapping[str, str], held: Blame
+    ) -> Plan | None:
+        """The plan without the turns that hold the request back, if it then goes out; else it stays whole."""
+        left = without_turns(request.body, held.messages) if held.leaves else None
+        if left is None:
+            return None
+        body, dropped = left
+        plan = await self._plan(replace(request, body=body), policy, unavailable)
+        if plan.decision.route in ("local", "refused"):
+            return None
+        reason = Reason(RULE, True, f"dropped {dropped} messages of earlier turns: {held.reason.why}")
+        return replace(_because(plan, reason), dropped=dropped)
+
+
+def _because(plan: Plan, reason: Reason) -> Plan:
+    return replace(plan, decision=replace(plan.decision, reasons=(reason, *plan.decision.reasons)))

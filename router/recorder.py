@@ -231,6 +231,16 @@ class Recorder:
         """One use of the cache."""
         self._count("gatehouse.cache", result)
 
+    def taint_found(self, level: str, source: str) -> None:
+        """A request has inherited `level`; `source` says why (`policies.types.TaintSource`)."""
+        self._count("gatehouse.taint.hits", level, source)
+
+    def taint_marked(self, count: int, written: int, forgotten: int) -> None:
+        """`count` segments of an answer were marked, others had to give way; `written` places are taken now."""
+        self._count("gatehouse.taint.marked", amount=count)
+        self._count("gatehouse.taint.forgotten", amount=forgotten)
+        self._set("gatehouse.taint.marks", value=written)
+
     def request_shed(self, cause: str) -> None:
         """A request was refused for want of room: `concurrency`, `local_queue`, `tenant_queue`, …"""
         self._count("gatehouse.shed", cause)

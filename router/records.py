@@ -130,6 +130,8 @@ def _facts(facts: Facts, policy: Policy | None) -> JsonObject:
         "output_tokens": facts.output_tokens,
         "unavailable": dict(facts.unavailable) if facts.unavailable else {},
         "no_store": facts.no_store,
+        "taint": facts.taint.word,
+        "taint_source": facts.taint_source or None,
     }
 
 
@@ -239,6 +241,7 @@ def _outcome(outcome: Outcome, policy: Policy | None) -> JsonObject:
         "model": outcome.model if is_named else None,
         "reason": outcome.reason,
         "held": outcome.held,
+        "dropped": outcome.dropped,
         "complexity": outcome.complexity,
         "confidence": outcome.confidence,
         "tokens": {

@@ -17,6 +17,7 @@ class Status:
     answered: set[str] = field(default_factory=set)  # models whose self-test has been answered
     failing: dict[str, str] = field(default_factory=dict)  # model -> code of its last self-test
     cache_state: str = "ok"
+    taint_state: str = "ok"
     draining: bool = False
 
     @property
@@ -35,6 +36,8 @@ class Status:
             found.append("records_not_written")
         if self.cache_state != "ok":
             found.append(f"cache_{self.cache_state}")
+        if self.taint_state != "ok":
+            found.append(f"taint_{self.taint_state}")
         found.extend(f"model_{name}_{code}" for name, code in sorted(self.failing.items()))
         return found
 

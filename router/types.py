@@ -68,6 +68,7 @@ class Outcome:
     sensitivity: str = "restricted"
     policy: str = ""
     held: str | None = None
+    dropped: int = 0  # messages of earlier turns that were taken out before it left
     complexity: float | None = None
     confidence: float | None = None
     ignored: tuple[str, ...] = ()

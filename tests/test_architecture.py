@@ -27,6 +27,7 @@ FLOORS = {
     "router.calling": 6,
     "router.chunks": 6,
     "router.exchange": 6,
+    "router.following": 6,
     "router.planning": 6,
     "router.relay": 6,
     "router.restored": 6,

@@ -29,6 +29,7 @@ from router.api.http import (
 from router.api.parse import parse_json_object
 from router.errors import GatehouseError, InvalidRequest, MethodNotAllowed, Unavailable
 from router.exchange import Exchange
+from router.following import FollowedChunks
 from router.gateway import Gateway
 from router.identity import Identity
 from router.relay import Relay
@@ -217,7 +218,7 @@ async def _let_go(answering: asyncio.Future[Reply]) -> None:
     await asyncio.wait({answering})
     if not answering.cancelled() and answering.exception() is None:
         chunks = answering.result().chunks
-        if isinstance(chunks, Relay):
+        if isinstance(chunks, Relay | FollowedChunks):
             await chunks.close()
 
 

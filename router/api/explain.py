@@ -19,6 +19,7 @@ def explanation(plan: Plan, policy: Policy) -> JsonObject:
         "payload": decision.payload,
         "sensitivity": decision.sensitivity.word,
         "held": decision.held,
+        "history": {"dropped": plan.dropped} if plan.dropped else None,
         "findings": [_finding(finding) for finding in signals.scan.findings],
         "unknowns": [
             {"kind": unknown.kind, "pointer": unknown.pointer, "detail": unknown.detail}

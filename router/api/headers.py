@@ -17,6 +17,7 @@ EXPOSED = tuple(
         "sensitivity",
         "policy",
         "held",
+        "history",
         "complexity",
         "confidence",
         "ignored",
@@ -38,6 +39,8 @@ def outcome_headers(request_id: str, outcome: Outcome) -> Headers:
         headers.append((b"x-gatehouse-policy", _token(outcome.policy)))
     if outcome.held:
         headers.append((b"x-gatehouse-held", _token(outcome.held)))
+    if outcome.dropped:
+        headers.append((b"x-gatehouse-history", b"dropped=%d" % outcome.dropped))
     if outcome.complexity is not None:
         headers.append((b"x-gatehouse-complexity", b"%.3f" % outcome.complexity))
     if outcome.confidence is not None:

@@ -22,7 +22,7 @@ from router.approvals import approval_key
 from router.cli.highlight import show_highlighted
 from router.engine_models import known_models, with_engine_models
 from router.errors import GatehouseError
-from router.planning import plan
+from router.planning import Planner
 from router.running import unavailable_models
 from router.settings import Settings, from_environment
 from router.types import ChatRequest, JsonObject, Principal
@@ -112,7 +112,7 @@ async def _explain(body: JsonObject, policy: Policy, settings: Settings) -> Json
         received=time.perf_counter(),
     )
     try:
-        made = await plan(request, policy, unavailable_models(policy), pipeline)
+        made = await Planner(pipeline).plan(request, policy, unavailable_models(policy))
     finally:
         await pipeline.close()
     return explanation(made, policy)

@@ -6,15 +6,17 @@ import pytest
 
 from classifiers.types import Scan
 from policies.levels import place, request_level, scan_level
-from policies.types import Level
+from policies.types import Facts, Level
 from tests.policies.worlds import base, scan, signals
+
+INHERITED = Facts(taint=Level.RESTRICTED, taint_source="answer", taint_at=("/messages/1/content",))
 
 
 def test_what_was_inherited_counts_as_if_it_stood_in_the_body() -> None:
-    level, reasons = request_level(base(), signals(seen=scan(["ORGANIZATION"])), taint=Level.RESTRICTED)
+    level, reasons = request_level(base(), signals(seen=scan(["ORGANIZATION"])), INHERITED)
     assert level is Level.RESTRICTED
-    assert reasons[0].why == "restricted: inherited from earlier turns"
-    assert request_level(base(), signals(seen=scan(["SECRET"])), taint=Level.INTERNAL)[0] is Level.RESTRICTED
+    assert reasons[0].why == "restricted: inherited from an earlier answer at /messages/1/content"
+    assert request_level(base(), signals(seen=scan(["SECRET"])), Facts(taint=Level.INTERNAL))[0] is Level.RESTRICTED
 
 
 @pytest.mark.parametrize(
@@ -32,7 +34,7 @@ def test_what_was_inherited_counts_as_if_it_stood_in_the_body() -> None:
 def test_the_level_of_a_scan(found: list[str], unread: list[str], level: Level) -> None:
     seen: Scan = scan(found, unread)
     assert scan_level(base(), seen) is level
-    assert request_level(base(), signals(seen=seen))[0] is level
+    assert request_level(base(), signals(seen=seen), Facts())[0] is level
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,194 @@
+"""The table of marks that the workers of one host share: keyed digests with a level and an expiry, in one mapped file.
+
+Nothing else is in it. What is put is seen by every process at once; a read takes no lock. The file never grows, and
+what must give way to something new is written down as forgotten, so that nobody takes its absence for an answer.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+import struct
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from router.keys import StateFolderError, create_private, ensure_private_folder
+
+MARKS_FILE = "taint.marks"
+DIGEST_BYTES = 16
+
+_MAGIC = b"gatehouse-marks\x01"
+_ENTRY = struct.Struct("<16sII")  # digest; expiry, Unix seconds; tenant's number in the upper 24 bits, level below
+_TIME = struct.Struct("<I")
+_COUNT = struct.Struct("<Q")
+_BUCKET_ENTRIES = 64
+_BUCKET_BYTES = _BUCKET_ENTRIES * _ENTRY.size
+_TENANTS = 1024  # places for times by tenant; two tenants in one place are both treated as the graver says
+_LEVELS = 3  # internal, confidential, restricted; public leaves no mark
+_COUNTS_AT = 64  # marks written in all, marks forgotten in all
+_TIMES_AT = 128  # until when a tenant has marks; then, for each level, until when it misses some
+_HEAD_BYTES = 20 * 1024
+_LOCK_TRIES, _LOCK_PAUSE_SECONDS = 40, 0.0005
+LEAST_BYTES = _HEAD_BYTES + 16 * _BUCKET_BYTES
+
+Clock = Callable[[], float]
+
+
+class Mark(NamedTuple):
+    """One digest and what follows from it."""
+
+    digest: bytes
+    level: int
+    expires: int
+    tenant: int
+
+
+class MarkTable:
+    """Opens the file, which is created for `max_bytes` when it is absent; later it keeps its size.
+
+    `tenant` is a 24-bit number that says nothing of its name. Calls are short; any thread may make them. Raises
+    `StateFolderError` when the file cannot be made or is not one of these.
+    """
+
+    def __init__(self, path: Path, max_bytes: int, clock: Clock = time.time) -> None:
+        ensure_private_folder(path.parent)
+        self._clock = clock
+        self._lock = threading.Lock()
+        if not create_private(path, lambda: _MAGIC.ljust(_size(max_bytes), b"\0")).startswith(_MAGIC):
+            raise StateFolderError(f"{path} is not a table of marks; move it away")
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+            self._map = mmap.mmap(self._file, 0)
+        except (OSError, ValueError):
+            raise StateFolderError(f"{path} cannot be read and written; move it away") from None
+        self._buckets = (len(self._map) - _HEAD_BYTES) // _BUCKET_BYTES
+        if self._buckets < 1:
+            raise StateFolderError(f"{path} is cut short; move it away")
+
+    def has_any(self, tenant: int) -> bool:
+        """Whether this tenant may have marks that have not expired; False is certain."""
+        (until,) = _TIME.unpack_from(self._map, _TIMES_AT + _TIME.size * (tenant % _TENANTS))
+        return bool(until > self._clock())
+
+    def find(self, digests: Sequence[bytes]) -> int:
+        """The highest level of the marks among `digests`; 0 when there is none."""
+        level, now, marks = 0, self._clock(), self._map
+        for digest in digests:
+            start = self._start(digest)
+            at = marks.find(digest, start, start + _BUCKET_BYTES)
+            if at >= 0 and (at - start) % _ENTRY.size == 0:
+                _, expires, rest = _ENTRY.unpack_from(marks, at)
+                if expires > now:
+                    level = max(level, rest & 0xFF)
+        return level
+
+    def forgotten(self, tenant: int) -> int:
+        """The highest level of which a mark of this tenant had to give way before its time; 0: none."""
+        now = self._clock()
+        for level in range(_LEVELS, 0, -1):
+            (until,) = _TIME.unpack_from(self._map, _missing_at(tenant, level))
+            if until > now:
+                return level
+        return 0
+
+    @property
+    def is_forgetting(self) -> bool:
+        """Whether any tenant misses marks that had to give way."""
+        now = self._clock()
+        head = self._map[_missing_at(0, 1) : _missing_at(0, _LEVELS + 1)]
+        return any(until > now for (until,) in _TIME.iter_unpack(head))
+
+    def put(self, digests: Sequence[bytes], tenant: int, level: int, ttl: float) -> int:
+        """Keep marks for `ttl` seconds; how many others had to be forgotten for them. A higher level stands."""
+        expires = min(int(self._clock() + ttl) + 1, 0xFFFFFFFF)
+        with self._lock:
+            self._raise_time(_TIMES_AT + _TIME.size * (tenant % _TENANTS), expires)
+            if not self._lock_file():
+                self._note_forgotten(tenant, level, expires, len(digests))
+                return len(digests)
+            try:
+                return sum(self._put_one(Mark(digest, level, expires, tenant)) for digest in digests)
+            finally:
+                fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    @property
+    def written(self) -> int:
+        """Places of the table that are taken; expired marks count until something takes theirs."""
+        return int(_COUNT.unpack_from(self._map, _COUNTS_AT)[0])
+
+    @property
+    def places(self) -> int:
+        """How many marks fit."""
+        return self._buckets * _BUCKET_ENTRIES
+
+    def close(self) -> None:
+        """Let go of the file. Idempotent."""
+        if not self._map.closed:
+            self._map.close()
+            os.close(self._file)
+
+    def _start(self, digest: bytes) -> int:
+        return _HEAD_BYTES + int.from_bytes(digest[:4], "little") % self._buckets * _BUCKET_BYTES
+
+    def _lock_file(self) -> bool:
+        """Writers of all processes, one at a time; one that was stopped while it wrote does not stop the others."""
+        for _ in range(_LOCK_TRIES):
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(_LOCK_PAUSE_SECONDS)
+            else:
+                return True
+        return False
+
+    def _put_one(self, mark: Mark) -> int:
+        """Into its own place, a free or an expired one, or that of the mark that matters least; 1 for the last."""
+        start, now = self._start(mark.digest), self._clock()
+        held = list(_ENTRY.iter_unpack(self._map[start : start + _BUCKET_BYTES]))
+        own = next((at for at, entry in enumerate(held) if entry[0] == mark.digest), None)
+        if own is not None:
+            _, expires, rest = held[own]
+            level = max(mark.level, rest & 0xFF) if expires > now else mark.level
+            self._write(start, own, mark._replace(level=level, expires=max(mark.expires, expires)))
+            return 0
+        free = next((at for at, entry in enumerate(held) if entry[1] <= now), None)
+        if free is not None:
+            if held[free][1] == 0:
+                _COUNT.pack_into(self._map, _COUNTS_AT, self.written + 1)
+            self._write(start, free, mark)
+            return 0
+        # The tenant that takes most of the room gives way, so that nobody can push out another's marks.
+        counts = Counter(entry[2] >> 8 for entry in held)
+        counts[mark.tenant] += 1
+        most = max(counts.values())
+        places = [at for at, entry in enumerate(held) if counts[entry[2] >> 8] == most]
+        least = min(places, key=lambda at: (held[at][2] & 0xFF, held[at][1]))
+        _, expires, rest = held[least]
+        self._note_forgotten(rest >> 8, rest & 0xFF, expires, 1)
+        self._write(start, least, mark)
+        return 1
+
+    def _write(self, start: int, at: int, mark: Mark) -> None:
+        _ENTRY.pack_into(self._map, start + at * _ENTRY.size, mark.digest, mark.expires, mark.tenant << 8 | mark.level)
+
+    def _note_forgotten(self, tenant: int, level: int, until: int, count: int) -> None:
+        self._raise_time(_missing_at(tenant, level), until)
+        at = _COUNTS_AT + _COUNT.size
+        _COUNT.pack_into(self._map, at, _COUNT.unpack_from(self._map, at)[0] + count)
+
+    def _raise_time(self, at: int, until: int) -> None:
+        if _TIME.unpack_from(self._map, at)[0] < until:
+            _TIME.pack_into(self._map, at, until)
+
+
+def _missing_at(tenant: int, level: int) -> int:
+    return _TIMES_AT + _TIME.size * (_TENANTS * level + tenant % _TENANTS)
+
+
+def _size(max_bytes: int) -> int:
+    return _HEAD_BYTES + max((max_bytes - _HEAD_BYTES) // _BUCKET_BYTES, 1) * _BUCKET_BYTES

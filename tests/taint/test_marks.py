@@ -1,0 +1,168 @@
+"""The table of marks: seen by every process at once, bounded, and never silent about what it forgot."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from router.keys import StateFolderError
+from router.taint.marks import LEAST_BYTES, MARKS_FILE, MarkTable
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def table(folder: Path, clock: Clock, size: int = 1 << 20) -> MarkTable:
+    return MarkTable(folder / "state" / MARKS_FILE, size, clock)
+
+
+def digests(count: int, first: int = 0) -> list[bytes]:
+    import hashlib
+
+    return [hashlib.blake2b(b"%d" % number, digest_size=16).digest() for number in range(first, first + count)]
+
+
+def test_a_mark_is_found_until_it_expires(tmp_path: Path, clock: Clock) -> None:
+    marks = table(tmp_path, clock)
+    (digest,) = digests(1)
+    assert not marks.has_any(7)
+    marks.put([digest], 7, 3, 60)
+    assert marks.has_any(7)
+    assert marks.find([*digests(5, 50), digest]) == 3
+    clock.now += 59
+    assert marks.find([digest]) == 3
+    clock.now += 3
+    assert marks.find([digest]) == 0
+    assert not marks.has_any(7)
+
+
+def test_the_higher_level_stands(tmp_path: Path, clock: Clock) -> None:
+    marks = table(tmp_path, clock)
+    (digest,) = digests(1)
+    for level, then in ((2, 2), (3, 3), (1, 3)):
+        marks.put([digest], 7, level, 60)
+        assert marks.find([digest]) == then
+    assert marks.written == 1
+
+
+def test_another_process_sees_a_mark_at_once(tmp_path: Path, clock: Clock) -> None:
+    marks, other = table(tmp_path, clock), table(tmp_path, clock)
+    for number, digest in enumerate(digests(200)):
+        marks.put([digest], number % 5, 2, 60)
+        assert other.find([digest]) == 2
+    assert other.written == 200
+
+
+def test_marks_outlive_the_process(tmp_path: Path, clock: Clock) -> None:
+    marks = table(tmp_path, clock)
+    marks.put(digests(3), 7, 2, 60)
+    marks.close()
+    marks.close()
+    assert table(tmp_path, clock).find(digests(1)) == 2
+
+
+def _write(path: Path, first: int) -> None:
+    marks = MarkTable(path, 1 << 20)
+    for digest in digests(400, first):
+        marks.put([digest], 7, 2, 600)
+
+
+def test_no_mark_is_lost_when_processes_write_at_the_same_time(tmp_path: Path) -> None:
+    path = tmp_path / "state" / MARKS_FILE
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=_write, args=(path, first)) for first in (0, 400, 800)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(60)
+        assert writer.exitcode == 0
+    marks = MarkTable(path, 1 << 20)
+    assert marks.written == 1200
+    assert all(marks.find([digest]) == 2 for digest in digests(1200))
+
+
+def test_what_gives_way_is_written_down_until_it_would_have_expired(tmp_path: Path, clock: Clock) -> None:
+    marks = table(tmp_path, clock, LEAST_BYTES)
+    places = marks.places
+    assert marks.put(digests(places // 2), 7, 3, 100) == 0
+    assert marks.forgotten(7) == 0
+    assert not marks.is_forgetting
+    assert marks.put(digests(2 * places, 10_000), 7, 2, 50) > 0
+    assert marks.forgotten(7) == 2, "the least of the levels goes first"
+    assert marks.find(digests(places // 2)) == 3
+    assert all(marks.find([digest]) == 3 for digest in digests(places // 2))
+    assert marks.is_forgetting
+    clock.now += 52
+    assert marks.forgotten(7) == 0
+    assert not marks.is_forgetting
+
+
+def test_a_tenant_that_fills_the_table_pushes_out_only_its_own_marks(tmp_path: Path, clock: Clock) -> None:
+    marks = table(tmp_path, clock, LEAST_BYTES)
+    mine = digests(40)
+    marks.put(mine, 7, 1, 100)
+    marks.put(digests(5 * marks.places, 10_000), 8, 3, 100)
+    assert all(marks.find([digest]) == 1 for digest in mine)
+    assert marks.forgotten(7) == 0
+    assert marks.forgotten(8) == 3
+
+
+def test_expired_marks_make_room_without_loss(tmp_path: Path, clock: Clock) -> None:
+    marks = table(tmp_path, clock, LEAST_BYTES)
+    for _ in range(6):
+        assert marks.put(digests(marks.places // 2, int(clock.now)), 7, 3, 10) == 0
+        clock.now += 12
+    assert marks.written <= marks.places
+    assert not marks.is_forgetting
+
+
+def test_a_writer_that_holds_the_lock_makes_the_others_forget_and_say_so(tmp_path: Path, clock: Clock) -> None:
+    import fcntl
+
+    marks = table(tmp_path, clock)
+    holder = os.open(tmp_path / "state" / MARKS_FILE, os.O_RDWR)
+    try:
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        assert marks.put(digests(2), 7, 2, 60) == 2
+    finally:
+        os.close(holder)
+    assert marks.find(digests(2)) == 0
+    assert marks.has_any(7)
+    assert marks.forgotten(7) == 2
+
+
+def test_the_file_is_private_and_holds_its_size(tmp_path: Path, clock: Clock) -> None:
+    marks = table(tmp_path, clock, 1 << 20)
+    path = tmp_path / "state" / MARKS_FILE
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    size = path.stat().st_size
+    assert (1 << 20) - 1536 <= size <= 1 << 20
+    marks.put(digests(3000), 7, 2, 60)
+    assert path.stat().st_size == size
+    assert table(tmp_path, clock, 1 << 22).find(digests(1)) == 2
+    assert path.stat().st_size == size
+
+
+@pytest.mark.parametrize("content", [b"something else", b""])
+def test_a_file_that_is_none_of_ours_is_refused(tmp_path: Path, content: bytes, clock: Clock) -> None:
+    (tmp_path / "state").mkdir(mode=0o700)
+    path = tmp_path / "state" / MARKS_FILE
+    path.write_bytes(content)
+    path.chmod(0o600)
+    with pytest.raises(StateFolderError, match="move it away"):
+        table(tmp_path, clock)
+    assert path.read_bytes() == content
