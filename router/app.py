@@ -135,6 +135,7 @@ class Worker:
     async def watch_targets(self) -> None:
         """Self-test every model of the policy in force until each has answered once; then look again at what fails."""
         while True:
+            await self.ledger.beat()
             running = self.running.current
             due = [name for name in running.backends if name not in self.status.answered]
             await asyncio.gather(*(self._self_test(running, name) for name in due))
@@ -188,7 +189,7 @@ def _make_ledger(settings: Settings, keys: Keys, telemetry: Telemetry) -> TaintL
     if settings.redis_url is not None:
         from router.cache.redis import RedisMarks
 
-        shared = RedisMarks(settings.redis_url, settings.redis_timeout_ms)
+        shared = RedisMarks(settings.redis_url, settings.redis_timeout_ms, table.name, settings.taint_ttl_s)
     return TaintLedger(keys, table, ttl=settings.taint_ttl_s, telemetry=telemetry, shared=shared)
 
 

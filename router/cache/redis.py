@@ -27,6 +27,14 @@ _MARKS_AT_ONCE = 512
 _RETRY_SECONDS = 0.5
 _MAX_WAITING = 2000  # calls' worth of marks that wait while Redis takes none
 _DIGITS = frozenset({b"1", b"2", b"3"})
+_HOSTS = b"gatehouse:taint-hosts"
+# Notes this host with its expiry, forgets those whose time is over, and counts the rest.
+_BEAT = """
+redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[3])
+redis.call('PEXPIRE', KEYS[1], math.max(tonumber(ARGV[4]), 60000))
+return redis.call('ZCARD', KEYS[1])
+"""
 # Sets each key to the level, unless it holds a higher one; either way it lives on for as long as the new mark.
 _RAISE = """
 for _, key in ipairs(KEYS) do
@@ -53,6 +61,9 @@ class _Link:
 
     Raises `ValueError` for a URL that is not Redis's; connects at the first call.
     """
+
+    _part = "cache"
+    _meanwhile = "requests go on without it"
 
     def __init__(self, url: str, timeout_ms: int) -> None:
         self._timeout = min(timeout_ms / 1000, _MAX_SECONDS)
@@ -124,9 +135,9 @@ class _Link:
             return
         self.state = state
         if state == "ok":
-            log.warning("cache: Redis answers again")
+            log.warning("%s: Redis answers again", self._part)
         else:
-            log.warning("cache: Redis is %s (%s); requests go on without it", state, why)
+            log.warning("%s: Redis is %s (%s); %s", self._part, state, why, self._meanwhile)
 
     async def close(self) -> None:
         """Stop probing and close every connection. Idempotent."""
@@ -159,14 +170,39 @@ class RedisMarks(_Link):
     Marks that Redis does not take wait here, a bounded number of them, and go with the first call that it answers.
     """
 
-    def __init__(self, url: str, timeout_ms: int, settle_seconds: float = 6.0) -> None:
-        """`settle_seconds`: how long others may need, after Redis was away, to send the marks that waited there."""
+    _part = "taint"
+    _meanwhile = "while other hosts share it, conversations stay at home"
+
+    def __init__(self, url: str, timeout_ms: int, host: str, ttl: float, settle_seconds: float = 6.0) -> None:
+        """`host` names whoever shares one table of marks, `ttl` is how long a mark lives.
+
+        `settle_seconds`: how long others may need, after Redis was away, to send the marks that waited there.
+        """
         super().__init__(url, timeout_ms)
+        self._host = host
+        self._ttl = ttl
+        self._others_until = float("inf")  # until then another host may have marks; unknown before the first beat
         self._settle_seconds = settle_seconds
         self._sure_at = 0.0
         self._waiting: deque[_Waiting] = deque(maxlen=_MAX_WAITING)
         self._flushing = asyncio.Lock()
         self._retrying: asyncio.Task[None] | None = None
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether no other host can have marks that live: none has been seen for as long as a mark lives."""
+        return time.monotonic() >= self._others_until
+
+    async def beat(self) -> None:
+        """Say that this host is there, and see who else is."""
+        now = time.time()
+        arguments = (_HOSTS, str(now + self._ttl), self._host, f"({now}", str(int(self._ttl * 1000)))
+        hosts = await self._ask(lambda: self._client.eval(_BEAT, 1, *arguments))
+        if isinstance(hosts, int):
+            if hosts > 1:
+                self._others_until = time.monotonic() + self._ttl
+            elif self._others_until == float("inf"):
+                self._others_until = 0.0
 
     async def find(self, digests: Sequence[bytes]) -> list[int] | None:
         """The level of each mark, 0 where there is none; None when Redis does not say, or has been away just now."""

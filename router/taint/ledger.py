@@ -30,6 +30,15 @@ class SharedMarks(Protocol):
     @property
     def state(self) -> str: ...
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether no other host can have marks: then nothing is missed while nobody answers."""
+        ...
+
+    async def beat(self) -> None:
+        """Say that this host is there, and see who else is."""
+        ...
+
     async def find(self, digests: Sequence[bytes]) -> list[int] | None:
         """The level of each mark, 0 where there is none; None when nobody answers."""
         ...
@@ -130,6 +139,11 @@ class TaintLedger:
         answered = self._shared is None or not digests or await self._look_there(self._shared, found, {-1: digests})
         return self._taint(found, who, bool(digests), answered)
 
+    async def beat(self) -> None:
+        """Let the other hosts know of this one; every few seconds."""
+        if self._shared is not None:
+            await self._shared.beat()
+
     @property
     def state(self) -> str:
         """A word for `/readyz`: `ok`, or why more counts as sensitive than is."""
@@ -166,7 +180,7 @@ class TaintLedger:
         order = [(index, digest) for index, digests in asked.items() for digest in dict.fromkeys(digests)]
         levels = await shared.find([digest for _, digest in order])
         if levels is None:
-            return False
+            return shared.is_alone
         for (index, _), level in zip(order, levels, strict=True):
             if level:
                 found[index] = max(level, found.get(index, 0))

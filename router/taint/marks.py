@@ -7,8 +7,11 @@ what must give way to something new is written down as forgotten, so that nobody
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import mmap
 import os
+import secrets
+import socket
 import struct
 import threading
 import time
@@ -30,6 +33,7 @@ _BUCKET_ENTRIES = 64
 _BUCKET_BYTES = _BUCKET_ENTRIES * _ENTRY.size
 _TENANTS = 1024  # places for times by tenant; two tenants in one place are both treated as the graver says
 _LEVELS = 3  # internal, confidential, restricted; public leaves no mark
+_NAME_AT, _NAME_BYTES = 32, 16  # what tells this table from those of other hosts
 _COUNTS_AT = 64  # marks written in all, marks forgotten in all
 _TIMES_AT = 128  # until when a tenant has marks; then, for each level, until when it misses some
 _HEAD_BYTES = 20 * 1024
@@ -59,7 +63,7 @@ class MarkTable:
         ensure_private_folder(path.parent)
         self._clock = clock
         self._lock = threading.Lock()
-        if not create_private(path, lambda: _MAGIC.ljust(_size(max_bytes), b"\0")).startswith(_MAGIC):
+        if not create_private(path, lambda: _empty(_size(max_bytes))).startswith(_MAGIC):
             raise StateFolderError(f"{path} is not a table of marks; move it away")
         try:
             self._file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -115,6 +119,12 @@ class MarkTable:
                 return sum(self._put_one(Mark(digest, level, expires, tenant)) for digest in digests)
             finally:
                 fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    @property
+    def name(self) -> str:
+        """Tells this table from any other; the host's name is in it, for a folder may be copied from host to host."""
+        own = self._map[_NAME_AT : _NAME_AT + _NAME_BYTES] + socket.gethostname().encode()
+        return hashlib.blake2b(own, digest_size=16).hexdigest()
 
     @property
     def written(self) -> int:
@@ -188,6 +198,10 @@ class MarkTable:
 
 def _missing_at(tenant: int, level: int) -> int:
     return _TIMES_AT + _TIME.size * (_TENANTS * level + tenant % _TENANTS)
+
+
+def _empty(size: int) -> bytes:
+    return (_MAGIC.ljust(_NAME_AT, b"\0") + secrets.token_bytes(_NAME_BYTES)).ljust(size, b"\0")
 
 
 def _size(max_bytes: int) -> int:

@@ -100,7 +100,14 @@ def test_a_request_that_could_only_escalate_later_does_not_leave_at_once() -> No
 
 @pytest.mark.parametrize(
     ("pointer", "index"),
-    [("/messages/12/content", 12), ("/messages/3", 3), ("/messages", -1), ("/tools/1", -1), ("", -1), ("/messages/x", -1)],
+    [
+        ("/messages/12/content", 12),
+        ("/messages/3", 3),
+        ("/messages", -1),
+        ("/tools/1", -1),
+        ("", -1),
+        ("/messages/x", -1),
+    ],
 )
 def test_the_message_of_a_pointer(pointer: str, index: int) -> None:
     assert message_of(pointer) == index

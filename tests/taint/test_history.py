@@ -1,4 +1,4 @@
-"""Earlier turns are taken out whole or not at all: nothing of them stays, roles alternate, no tool result is orphaned."""
+"""Earlier turns are taken out whole or not at all: nothing of them stays, roles alternate, no result loses its call."""
 
 from __future__ import annotations
 

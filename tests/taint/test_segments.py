@@ -23,7 +23,7 @@ NORMAL = "the patient should take metformin twice a day with meals"
         f"> {SENTENCE}.",
         f"1. **{SENTENCE}**",
         f"| {SENTENCE} |",
-        f"- The *patient* should take `metformin` twice a day - with meals",
+        "- The *patient* should take `metformin` twice a day - with meals",
         f'You wrote "{SENTENCE}", what does that mean?',
         f"You wrote: {SENTENCE}. What does that mean?",
         f"« {SENTENCE} »",
@@ -94,7 +94,7 @@ def test_a_long_text_without_borders_is_cut_alike_wherever_a_quotation_begins() 
 
 _TEXTS = [
     "First of all, the patient should take it twice. Second: see the doctor again in about two weeks! (Or call.)",
-    'He said "this is a rather long quotation of what was said". And so on, for a good while yet…  \n\n- and a list item',
+    'He said "this is a rather long quotation of what was said". And so on, for a good while…  \n\n- and a list item',
     '{"a": "The first of the strings stands in here, quite long", "b": ["and the second one\\nstands in a list, too"]}',
     " [1, 2, 3] is how it begins, although this is certainly no JSON at all. It goes on for a second sentence.",
     "unfinished business stands at the end of this text and",
