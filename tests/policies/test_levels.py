@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from classifiers.types import Scan
+from policies.decide import decide
 from policies.levels import place, request_level, scan_level
 from policies.types import Facts, Level
 from tests.policies.worlds import base, scan, signals
@@ -50,3 +51,11 @@ def test_the_level_of_a_scan(found: list[str], unread: list[str], level: Level) 
 )
 def test_a_place_shows_words_of_the_api_and_no_key_of_the_caller(pointer: str, shown: str) -> None:
     assert place(pointer) == shown
+
+
+def test_no_placeholder_stands_for_what_was_inherited() -> None:
+    """The answer that it comes from may say it in any words."""
+    policy, hard = base("pseudonymized"), signals({"complexity": 0.65})
+    inherited = Facts(taint=Level.CONFIDENTIAL, taint_source="answer", taint_at=("/messages/1",))
+    assert decide(policy, Facts(), hard).route == "cloud"
+    assert decide(policy, inherited, hard).grants == ()
