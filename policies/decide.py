@@ -67,7 +67,7 @@ def _kept(policy: Policy, facts: Facts, level: Level, signals: Signals, reasons:
     measured = signals.values.get("sensitivity")
     if measured is not None and measured.error is not None:
         return Level.RESTRICTED
-    kept, what = kept_level(policy, level, signals.scan, facts.replaceable, facts.taint)
+    kept, what = kept_level(policy, level, signals.scan, facts.replaceable, facts.taint_kept)
     if kept is not None:
         reasons.append(Reason(SENSITIVITY, True, f"no placeholder can stand for {what}"))
     return kept

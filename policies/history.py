@@ -6,13 +6,13 @@ What is not placed in an earlier turn counts as if it stood in the last one.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from classifiers.types import Finding, Scan, Signals, Unknown
 from policies.decide import decide
 from policies.levels import request_level, scan_level
-from policies.types import Decision, Facts, Level, Policy, Reason, TaintSource
+from policies.types import Decision, Facts, Inherited, Level, Policy, Reason, TaintSource
 
 RULE = "history"
 _MESSAGE = re.compile(r"/messages/([0-9]{1,9})(?:/|$)")
@@ -40,11 +40,11 @@ def blame(
     decision: Decision,
     *,
     earlier: Collection[int],
-    tainted: Mapping[int, Level],
+    tainted: Sequence[Inherited],
 ) -> Blame | None:
     """The fewest messages among `earlier` without which this request could leave; None when it can, or never could.
 
-    `tainted` holds the messages that brought a level in beside what was found (-1: another part of the body).
+    `tainted` is what they bring in beside what was found.
     """
     if decision.grants or not earlier or facts.taint_source in ("unavailable", "forgotten"):
         return None
@@ -65,10 +65,10 @@ def blame(
 class _Messages:
     """What was found, unknown and inherited, by message; only earlier ones are told apart."""
 
-    def __init__(self, policy: Policy, scan: Scan, earlier: frozenset[int], tainted: Mapping[int, Level]) -> None:
+    def __init__(self, policy: Policy, scan: Scan, earlier: frozenset[int], tainted: Sequence[Inherited]) -> None:
         self._earlier = earlier
         self._tainted = tainted
-        self.levels: dict[int, Level] = {index: level for index, level in tainted.items() if index in earlier}
+        self.levels: dict[int, Level] = {each.message: each.level for each in tainted if each.message in earlier}
         found: dict[int, tuple[list[Finding], list[Unknown]]] = {}
         for finding in scan.findings:
             found.setdefault(self._message(finding.pointer), ([], []))[0].append(finding)
@@ -92,14 +92,15 @@ class _Messages:
             findings=tuple(scan.findings[index] for index in held),
             unknowns=tuple(each for each in scan.unknowns if keeps(self._message(each.pointer))),
         )
-        inherited = {
-            index: level for index, level in self._tainted.items() if keeps(index if index in self._earlier else -1)
-        }
-        level = max(inherited.values(), default=Level.PUBLIC)
-        places = tuple(f"/messages/{index}" for index in sorted(inherited) if index >= 0)
+        inherited = [each for each in self._tainted if keeps(each.message if each.message in self._earlier else -1)]
+        level = max((each.level for each in inherited), default=Level.PUBLIC)
+        kept_level = max((each.kept for each in inherited), default=Level.PUBLIC)
+        places = tuple(f"/messages/{each.message}" for each in inherited if each.message >= 0)
         source: TaintSource = "answer" if level else ""
         replaceable = frozenset(at for at, index in enumerate(held) if index in facts.replaceable)
-        facts = replace(facts, taint=level, taint_source=source, taint_at=places, replaceable=replaceable)
+        facts = replace(
+            facts, taint=level, taint_kept=kept_level, taint_source=source, taint_at=places, replaceable=replaceable
+        )
         return facts, replace(signals, scan=kept)
 
     def _message(self, pointer: str) -> int:

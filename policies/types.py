@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import IntEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from classifiers.types import ScanRules, Signal
 
@@ -187,6 +187,14 @@ class Policy:
         return f"{self.version}-{self.digest[:12]}"
 
 
+class Inherited(NamedTuple):
+    """What one message of a body brings in from the answer that it holds; message -1: another part of the body."""
+
+    message: int
+    level: Level
+    kept: Level  # that part of it which no placeholder can stand for
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What `decide` knows of a request beside its signals: shapes and sizes, never text."""
@@ -204,6 +212,7 @@ class Facts:
     no_store: bool = False
     replaceable: frozenset[int] = frozenset()  # the scan's findings, by index, that a placeholder can stand for
     taint: Level = Level.PUBLIC  # what the request inherits from the answers that it holds
+    taint_kept: Level = Level.PUBLIC  # that part of it which no placeholder can stand for
     taint_source: TaintSource = ""
     taint_at: tuple[str, ...] = ()  # pointers to the parts that brought it in
 

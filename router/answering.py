@@ -152,6 +152,7 @@ class Answering:
         else:
             completion = restoring.whole(await self._calls.complete(exchange, grant.model, outgoing))
             reply = None
+        exchange.pseudonyms = outgoing.pseudonyms  # from here on the answer is the one from outside
         outcome.route, outcome.model = exchange.running.policy.models[grant.model].locality, grant.model
         outcome.reason, outcome.ignored = reason or outcome.reason, restoring.ignored
         if reply is None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from classifiers.pseudonyms import Pseudonyms
 from classifiers.types import Signals
 from policies.types import Decision, EgressPermit
 from router.planning import Plan
@@ -24,6 +25,7 @@ class Exchange:
     outcome: Outcome = field(default_factory=Outcome)
     plan: Plan | None = None
     permits: list[EgressPermit] = field(default_factory=list)
+    pseudonyms: Pseudonyms | None = field(default=None, repr=False)  # what placeholders that left stand for
     waited: float = 0.0  # seconds spent waiting for backends
     first_chunk: float | None = None  # seconds from receipt to the first chunk of a stream
     finished: bool = False

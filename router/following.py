@@ -6,18 +6,19 @@ What the caller has got, whole or in part, is marked; texts are looked at as the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Collection, Iterable, Iterator
 from contextlib import aclosing
 from typing import Any, cast
 
+from classifiers.pseudonyms import Pseudonyms
 from classifiers.walk import strings_of
 from policies.history import message_of
 from policies.types import Level
 from router.exchange import Exchange
 from router.planning import Plan
 from router.relay import Relay
-from router.taint.ledger import TaintLedger, parts_of
-from router.taint.segments import Segmenter, segments
+from router.taint.ledger import Grade, TaintLedger, parts_of
+from router.taint.segments import Segmenter, normal_forms, segments
 from router.types import JsonObject, Reply
 
 _AT_ONCE_CHARACTERS = 16 * 1024
@@ -37,10 +38,12 @@ class Following:
         level = exchange.planned.sensitivity
         if level is Level.PUBLIC:
             return reply
-        request = exchange.plan.request
+        request, hidden = exchange.plan.request, exchange.pseudonyms
         size = sum(len(text) for _, text in parts_of(request.body))
-        known = await asyncio.to_thread(_known, exchange.plan) if size > _AT_ONCE_CHARACTERS else _known(exchange.plan)
-        trail = Trail(self, request.principal.tenant, level, known)
+        is_large = size > _AT_ONCE_CHARACTERS
+        known = await asyncio.to_thread(_known, exchange.plan, hidden) if is_large else _known(exchange.plan, hidden)
+        values = None if hidden is None else [form for value in hidden.values.values() for form in normal_forms(value)]
+        trail = Trail(self, request.principal.tenant, level, known, values)
         if reply.chunks is not None:
             reply.chunks = FollowedChunks(reply.chunks, trail)
         elif reply.body is not None:
@@ -53,23 +56,35 @@ class Following:
         """Where the marks go."""
         return self._ledger
 
-    def share_later(self, digests: list[bytes], level: Level) -> None:
+    def share_later(self, digests: list[bytes], grade: Grade) -> None:
         """Tell the other hosts in the background: the caller has gone."""
-        sharing = asyncio.get_running_loop().create_task(self._ledger.share(digests, level))
+        sharing = asyncio.get_running_loop().create_task(self._ledger.share(digests, grade))
         self._sharing.add(sharing)
         sharing.add_done_callback(self._sharing.discard)
 
 
 class Trail:
-    """The marks of one answer. `known` are segments that the request held in parts where nothing was found."""
+    """The marks of one answer. `known` are segments that the request held and that say nothing new.
 
-    def __init__(self, following: Following, tenant: str, level: Level, known: frozenset[str]) -> None:
+    `values` are, for an answer that was made of placeholders, the values that were put back into it, in normal form.
+    """
+
+    def __init__(
+        self,
+        following: Following,
+        tenant: str,
+        level: Level,
+        known: frozenset[str],
+        values: Collection[str] | None = None,
+    ) -> None:
         self._following = following
         self._tenant = tenant
-        self._level = level
+        self._whole = Grade(level)
+        self._outside = Grade(level, is_kept=False)
         self._known = known
+        self._values = values
         self._segmenters: dict[tuple[int | str, ...], Segmenter] = {}
-        self._unshared: list[bytes] = []
+        self._unshared: dict[Grade, list[bytes]] = {}
         self._has_id = False
 
     def take_whole(self, completion: JsonObject) -> None:
@@ -98,28 +113,41 @@ class Trail:
 
     async def share(self) -> None:
         """Tell the other hosts of all marks since the last time."""
-        digests, self._unshared = self._unshared, []
-        await self._following.ledger.share(digests, self._level)
+        unshared, self._unshared = self._unshared, {}
+        for grade, digests in unshared.items():
+            await self._following.ledger.share(digests, grade)
 
     def share_later(self) -> None:
         """The same, without waiting."""
-        digests, self._unshared = self._unshared, []
-        if digests:
-            self._following.share_later(digests, self._level)
+        unshared, self._unshared = self._unshared, {}
+        for grade, digests in unshared.items():
+            self._following.share_later(digests, grade)
 
     def _take_id(self, answer: JsonObject) -> None:
         if not self._has_id and isinstance(answer.get("id"), str):
             self._has_id = True
-            self._unshared += self._following.ledger.put_response(self._tenant, self._level, answer["id"])
+            self._keep(self._whole, self._following.ledger.put_response(self._tenant, self._whole, answer["id"]))
 
     def _end(self, keys: Iterable[tuple[int | str, ...]]) -> None:
         for key in list(keys):
             self._put(self._segmenters[key].end())
 
     def _put(self, found: Iterable[str]) -> None:
-        new = [segment for segment in found if segment not in self._known]
-        if new:
-            self._unshared += self._following.ledger.put(self._tenant, self._level, new)
+        graded: dict[Grade, list[str]] = {}
+        for segment in found:
+            if segment not in self._known:
+                graded.setdefault(self._grade(segment), []).append(segment)
+        for grade, new in graded.items():
+            self._keep(grade, self._following.ledger.put(self._tenant, grade, new))
+
+    def _grade(self, segment: str) -> Grade:
+        """What was made outside of placeholders may go there again, but for what holds a value."""
+        if self._values is None or any(f" {value} " in f" {segment} " for value in self._values):
+            return self._whole
+        return self._outside
+
+    def _keep(self, grade: Grade, digests: list[bytes]) -> None:
+        self._unshared.setdefault(grade, []).extend(digests)
 
 
 class FollowedChunks:
@@ -152,17 +180,20 @@ class FollowedChunks:
             await self._chunks.close()
 
 
-def _known(plan: Plan) -> frozenset[str]:
+def _known(plan: Plan, hidden: Pseudonyms | None) -> frozenset[str]:
     """What an answer may repeat without saying anything new: segments of those parts in which nothing was found.
 
     Else one sensitive answer that repeats a line of an application's prompt would taint every request with that prompt.
+    Where values were `hidden`, all parts: each could go out as it stood there.
     """
+    if hidden is not None:
+        return frozenset(segment for _, text in parts_of(plan.request.body) for segment in segments(text))
     scan, taint = plan.signals.scan, plan.taint
     if taint.source in ("unavailable", "forgotten") or any(not unknown.pointer for unknown in scan.unknowns):
         return frozenset()
     unclean = {message_of(finding.pointer) for finding in scan.findings}
     unclean.update(message_of(unknown.pointer) for unknown in scan.unknowns)
-    unclean.update(index for index, _ in taint.at)
+    unclean.update(each.message for each in taint.at)
     parts = (text for index, text in parts_of(plan.request.body) if index not in unclean)
     return frozenset(segment for text in parts for segment in segments(text))
 

@@ -41,9 +41,8 @@ class Planner:
         plan = await self._plan(request, policy, unavailable)
         if plan.decision.sensitivity is Level.PUBLIC or plan.decision.grants:
             return plan
-        tainted = dict(plan.taint.at)
         earlier = earlier_turns(request.body)
-        held = blame(policy, plan.facts, plan.signals, plan.decision, earlier=earlier, tainted=tainted)
+        held = blame(policy, plan.facts, plan.signals, plan.decision, earlier=earlier, tainted=plan.taint.at)
         if held is None:
             return plan
         cut = await self._cut(request, policy, unavailable, held) if policy.history == "drop_turns" else None
@@ -70,6 +69,7 @@ class Planner:
             no_store=request.no_store,
             replaceable=replaceable(request.body, found) if found and policy.has_pseudonyms else frozenset(),
             taint=taint.level,
+            taint_kept=taint.kept,
             taint_source=taint.source,
             taint_at=taint.pointers,
         )

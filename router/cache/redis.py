@@ -26,7 +26,7 @@ _MARK_PREFIX = b"gatehouse:taint:"
 _MARKS_AT_ONCE = 512
 _RETRY_SECONDS = 0.5
 _MAX_WAITING = 2000  # calls' worth of marks that wait while Redis takes none
-_DIGITS = frozenset({b"1", b"2", b"3"})
+_DIGITS = frozenset({b"1", b"2", b"3", b"4", b"5", b"6", b"7"})
 _HOSTS = b"gatehouse:taint-hosts"
 # Notes this host with its expiry, forgets those whose time is over, and counts the rest.
 _BEAT = """

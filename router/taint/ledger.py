@@ -10,10 +10,10 @@ import asyncio
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from classifiers.walk import strings_of
-from policies.types import Level, TaintSource
+from policies.types import Inherited, Level, TaintSource
 from router.keys import Keys
 from router.taint.marks import DIGEST_BYTES, MarkTable
 from router.taint.segments import SHORTEST_TEXT, segments
@@ -40,11 +40,11 @@ class SharedMarks(Protocol):
         ...
 
     async def find(self, digests: Sequence[bytes]) -> list[int] | None:
-        """The level of each mark, 0 where there is none; None when nobody answers."""
+        """The grade of each mark, 0 where there is none; None when nobody answers."""
         ...
 
     async def put(self, digests: Sequence[bytes], level: int, ttl: float) -> bool:
-        """Keep marks; a higher level stands. False when they were not taken yet: then they are tried again."""
+        """Keep marks; a higher grade stands. False when they were not taken yet: then they are tried again."""
         ...
 
     async def close(self) -> None:
@@ -54,19 +54,40 @@ class SharedMarks(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Taint:
-    """What the ledger says of one body: a level, why, and which messages brought it in (-1: another part)."""
+    """What the ledger says of one body: a level, that of it which no placeholder stands for, why, and whence."""
 
     level: Level = Level.PUBLIC
+    kept: Level = Level.PUBLIC
     source: TaintSource = ""
-    at: tuple[tuple[int, Level], ...] = ()
+    at: tuple[Inherited, ...] = ()
 
     @property
     def pointers(self) -> tuple[str, ...]:
         """The same places as JSON pointers; the whole body's for other parts than messages."""
-        return tuple(f"/messages/{index}" if index >= 0 else "" for index, _ in self.at)
+        return tuple(f"/messages/{each.message}" if each.message >= 0 else "" for each in self.at)
 
 
 CLEAN = Taint()
+
+
+class Grade(NamedTuple):
+    """What a mark says. `is_kept`: no placeholder can stand for it, as in an answer that was made of a whole request.
+
+    Otherwise the answer was made outside, of placeholders: what it says without a value has been there already.
+    """
+
+    level: Level
+    is_kept: bool = True
+
+    @property
+    def number(self) -> int:
+        """The grade as it is stored, 0 to 7: the higher one stands."""
+        return 2 * self.level + self.is_kept
+
+    @classmethod
+    def of(cls, number: int) -> Grade:
+        """The grade of a stored number."""
+        return cls(Level(number >> 1), bool(number & 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,29 +134,29 @@ class TaintLedger:
             self._telemetry.taint_found(taint.level.word, taint.source)
         return taint
 
-    def put(self, tenant: str, level: Level, texts: Iterable[str]) -> list[bytes]:
-        """Mark segments at `level`, on this host; the digests, for `share`. Public leaves no mark."""
+    def put(self, tenant: str, grade: Grade, texts: Iterable[str]) -> list[bytes]:
+        """Mark segments, on this host; the digests, for `share`. Public leaves no mark."""
         who = self._tenant(tenant)
         digests = list({_digest(who, text) for text in texts})
-        if digests and level:
-            forgotten = self._table.put(digests, who.number, level, self._ttl)
+        if digests and grade.level:
+            forgotten = self._table.put(digests, who.number, grade.number, self._ttl)
             self._telemetry.taint_marked(len(digests), self._table.written, forgotten)
         return digests
 
-    async def share(self, digests: Sequence[bytes], level: Level) -> None:
+    async def share(self, digests: Sequence[bytes], grade: Grade) -> None:
         """Tell the other hosts; returns when they can know, or when it is sure that nobody answers now."""
-        if self._shared is not None and digests and level:
-            await self._shared.put(digests, level, self._ttl)
+        if self._shared is not None and digests and grade.level:
+            await self._shared.put(digests, grade.number, self._ttl)
 
-    def put_response(self, tenant: str, level: Level, response_id: str) -> list[bytes]:
+    def put_response(self, tenant: str, grade: Grade, response_id: str) -> list[bytes]:
         """Mark an answer's id, for dialects in which a later request names it instead of bringing its text."""
-        return self.put(tenant, level, [_of_id(response_id)])
+        return self.put(tenant, grade, [_of_id(response_id)])
 
     async def taint_of(self, tenant: str, previous_ids: Iterable[str]) -> Taint:
         """What the answers with these ids bring in; restricted when that cannot be asked."""
         who = self._tenant(tenant)
         digests = [_digest(who, _of_id(each)) for each in previous_ids]
-        found = {-1: self._table.find(digests)}
+        found = {-1: set(self._table.find(digests))}
         answered = self._shared is None or not digests or await self._look_there(self._shared, found, {-1: digests})
         return self._taint(found, who, bool(digests), answered)
 
@@ -159,43 +180,44 @@ class TaintLedger:
 
     def _look_here(
         self, who: _Tenant, parts: Iterable[tuple[int, str]]
-    ) -> tuple[dict[int, int], dict[int, list[bytes]]]:
-        """By message: the level in this host's table, and the digests that others may know."""
-        found: dict[int, int] = {}
+    ) -> tuple[dict[int, set[int]], dict[int, list[bytes]]]:
+        """By message: the grades in this host's table, and the digests that others may know."""
+        found: dict[int, set[int]] = {}
         asked: dict[int, list[bytes]] = {}
         for index, text in parts:
             digests = [_digest(who, segment) for segment in segments(text)]
             if not digests:
                 continue
-            level = self._table.find(digests)
-            if level:
-                found[index] = max(level, found.get(index, 0))
+            grades = self._table.find(digests)
+            if grades:
+                found.setdefault(index, set()).update(grades)
             if self._shared is not None:
                 asked.setdefault(index, []).extend(digests)
         return found, asked
 
     async def _look_there(
-        self, shared: SharedMarks, found: dict[int, int], asked: Mapping[int, Sequence[bytes]]
+        self, shared: SharedMarks, found: dict[int, set[int]], asked: Mapping[int, Sequence[bytes]]
     ) -> bool:
         order = [(index, digest) for index, digests in asked.items() for digest in dict.fromkeys(digests)]
-        levels = await shared.find([digest for _, digest in order])
-        if levels is None:
+        grades = await shared.find([digest for _, digest in order])
+        if grades is None:
             return shared.is_alone
-        for (index, _), level in zip(order, levels, strict=True):
-            if level:
-                found[index] = max(level, found.get(index, 0))
+        for (index, _), grade in zip(order, grades, strict=True):
+            if grade:
+                found.setdefault(index, set()).add(grade)
         return True
 
-    def _taint(self, found: Mapping[int, int], who: _Tenant, history: bool, answered: bool) -> Taint:
+    def _taint(self, found: Mapping[int, set[int]], who: _Tenant, history: bool, answered: bool) -> Taint:
         """What was found, or the graver thing that could not be: only a body with turns of a model can miss a mark."""
-        at = tuple((index, Level(level)) for index, level in sorted(found.items()) if level)
-        level = max((level for _, level in at), default=Level.PUBLIC)
+        at = tuple(_inherited(index, grades) for index, grades in sorted(found.items()) if grades)
+        level = max((each.level for each in at), default=Level.PUBLIC)
         if history and not answered:
-            return Taint(Level.RESTRICTED, "unavailable", at)
-        missing = self._table.forgotten(who.number) if history else 0
+            return Taint(Level.RESTRICTED, Level.RESTRICTED, "unavailable", at)
+        missing = Grade.of(self._table.forgotten(who.number)).level if history else Level.PUBLIC
         if missing > level:
-            return Taint(Level(missing), "forgotten", at)
-        return Taint(level, "answer" if level else "", at)
+            return Taint(missing, missing, "forgotten", at)
+        kept = max((missing, *(each.kept for each in at)))
+        return Taint(level, kept, "answer" if level else "", at)
 
     def _tenant(self, tenant: str) -> _Tenant:
         who = self._tenants.get(tenant)
@@ -229,6 +251,12 @@ def has_history(body: Mapping[str, Any]) -> bool:
     if not isinstance(messages, list):
         return True
     return any(not isinstance(each, dict) or each.get("role") in _MODEL_ROLES for each in messages)
+
+
+def _inherited(message: int, grades: Iterable[int]) -> Inherited:
+    known = [Grade.of(number) for number in grades]
+    level = max(grade.level for grade in known)
+    return Inherited(message, level, max((grade.level for grade in known if grade.is_kept), default=Level.PUBLIC))
 
 
 def _digest(who: _Tenant, segment: str) -> bytes:

@@ -32,11 +32,11 @@ _COUNT = struct.Struct("<Q")
 _BUCKET_ENTRIES = 64
 _BUCKET_BYTES = _BUCKET_ENTRIES * _ENTRY.size
 _TENANTS = 1024  # places for times by tenant; two tenants in one place are both treated as the graver says
-_LEVELS = 3  # internal, confidential, restricted; public leaves no mark
+_LEVELS = 7  # 0 leaves no mark
 _NAME_AT, _NAME_BYTES = 32, 16  # what tells this table from those of other hosts
 _COUNTS_AT = 64  # marks written in all, marks forgotten in all
 _TIMES_AT = 128  # until when a tenant has marks; then, for each level, until when it misses some
-_HEAD_BYTES = 20 * 1024
+_HEAD_BYTES = 36 * 1024
 _LOCK_TRIES, _LOCK_PAUSE_SECONDS = 40, 0.0005
 LEAST_BYTES = _HEAD_BYTES + 16 * _BUCKET_BYTES
 
@@ -79,17 +79,17 @@ class MarkTable:
         (until,) = _TIME.unpack_from(self._map, _TIMES_AT + _TIME.size * (tenant % _TENANTS))
         return bool(until > self._clock())
 
-    def find(self, digests: Sequence[bytes]) -> int:
-        """The highest level of the marks among `digests`; 0 when there is none."""
-        level, now, marks = 0, self._clock(), self._map
+    def find(self, digests: Sequence[bytes]) -> list[int]:
+        """The levels of the marks among `digests`, in no order; empty when there is none."""
+        levels, now, marks = [], self._clock(), self._map
         for digest in digests:
             start = self._start(digest)
             at = marks.find(digest, start, start + _BUCKET_BYTES)
             if at >= 0 and (at - start) % _ENTRY.size == 0:
                 _, expires, rest = _ENTRY.unpack_from(marks, at)
                 if expires > now:
-                    level = max(level, rest & 0xFF)
-        return level
+                    levels.append(rest & 0xFF)
+        return levels
 
     def forgotten(self, tenant: int) -> int:
         """The highest level of which a mark of this tenant had to give way before its time; 0: none."""

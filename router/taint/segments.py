@@ -114,6 +114,11 @@ def strings_inside(text: str) -> Iterator[str]:
         yield from strings_of(value)
 
 
+def normal_forms(text: str) -> list[str]:
+    """The normal form of each part of a text, however short."""
+    return [form for part in _BORDERS.split(text) if (form := " ".join(_words(part)))]
+
+
 class Segmenter:
     """The segments of a text that comes in pieces: each as soon as it is complete, the rest at the end.
 
@@ -149,12 +154,16 @@ def _normal(parts: Iterable[str]) -> Iterator[str]:
     for part in parts:
         if len(part) < SHORTEST_TEXT:
             continue
-        text = part if part.isascii() else unicodedata.normalize("NFKC", part.translate(_INVISIBLE))
-        words = _WORDS.findall(text.casefold())
+        words = _words(part)
         for piece in _pieces(words) if len(words) > _LONG else (words,):
             normal = " ".join(piece)
             if _is_telling(normal, len(piece)) and normal not in BOILERPLATE:
                 yield normal
+
+
+def _words(part: str) -> list[str]:
+    text = part if part.isascii() else unicodedata.normalize("NFKC", part.translate(_INVISIBLE))
+    return _WORDS.findall(text.casefold())
 
 
 def _is_telling(normal: str, words: int) -> bool:

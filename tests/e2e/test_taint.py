@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -33,6 +34,7 @@ decisions:
   - {{name: out, priority: 50, when: {{all: [{{complexity: {{at_least: 0.0}}}}]}}, route: cloud}}
 """
 ANSWER = "The holder has booked the green room for the whole of next week. Nobody else may enter it in that time."
+HARMLESS = "The cloud says something quite harmless about the weather."
 SECRET = "My card is 4111 1111 1111 1111, what has its holder booked?"
 PATIENT = {"GATEHOUSE_SCAN_BUDGET_MS": "5000"}  # on a busy machine the scan may be slow
 TOOL_CALL = {
@@ -57,9 +59,18 @@ def home() -> Iterator[Recorder]:
         yield recorder
 
 
+def harmless(exchange: Exchange) -> Script:
+    """What the cloud says: it repeats a placeholder where it is asked to confirm."""
+    last = str(exchange.json["messages"][-1])
+    found = re.search(r"<EMAIL_ADDRESS_1_[A-Z]+>", last)
+    if found is not None and "confirm" in last:
+        return Script(answer=f"Certainly, I shall write to {found[0]} as soon as that can be done.")
+    return Script(answer=HARMLESS)
+
+
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[Recorder]:
-    with RecorderThread(Script(answer="The cloud says something quite harmless about the weather.")) as recorder:
+    with RecorderThread(harmless) as recorder:
         yield recorder
 
 
@@ -349,3 +360,25 @@ def test_what_then_stays_at_home_anyway_stays_whole(dropping: Gateway, home: Rec
     body = chat(SECRET, "I shall look.", "My card is 4111 1111 1111 1111, remember?")
     assert "x-gatehouse-history" not in ask(dropping, body).headers
     assert [len(each["messages"]) for each in home.bodies] == [3]
+
+
+def test_a_conversation_of_placeholders_goes_on_outside_until_an_answer_holds_a_value(
+    home: Recorder, cloud: Recorder, tmp_path: Path
+) -> None:
+    """What the cloud made of placeholders has been there already; what was put back into it has not."""
+    text = policy(home, cloud).replace(
+        "egress: {", "egress: {internal: PART, confidential: PART, ".replace("PART", "{payload: pseudonymized}")
+    )
+    mail = "ann.plain@corp-mail.com"
+    with Gateway(tmp_path, text, environment=PATIENT) as gateway:
+        first = ask(gateway, chat(f"Write to {mail}, please."))
+        assert first.headers["x-gatehouse-route"] == "cloud"
+        second = ask(gateway, chat(f"Write to {mail}, please.", HARMLESS, "Go on, please."))
+        assert second.headers["x-gatehouse-route"] == "cloud"
+        assert ask(gateway, unlike(HARMLESS, 1)).headers["x-gatehouse-sensitivity"] == "confidential"
+        confirmed = ask(gateway, chat(f"Write to {mail}, and confirm it."))
+        said = confirmed.json()["choices"][0]["message"]["content"]
+        assert (confirmed.headers["x-gatehouse-route"], mail in said) == ("cloud", True)
+        assert route(gateway, chat(f"Write to {mail}, and confirm it.", said, "Go on, please.")) == "local"
+        assert route(gateway, chat(f"Write to {mail}, and confirm it.")) == "cloud", "the same question once more"
+    assert not cloud.saw(mail)

@@ -7,7 +7,7 @@ import pytest
 from classifiers.types import Scan, Unknown
 from policies.decide import decide
 from policies.history import Blame, blame, message_of
-from policies.types import Facts, Level
+from policies.types import Facts, Inherited, Level
 from tests.policies.worlds import base, finding, signals
 
 HARD = {"complexity": 0.9}
@@ -26,7 +26,7 @@ def judged(
     measured = signals(HARD, seen)
     policy = base(variant)
     decision = decide(policy, facts, measured)
-    tainted = {int(pointer.split("/")[2]): facts.taint for pointer in facts.taint_at}
+    tainted = [Inherited(int(pointer.split("/")[2]), facts.taint, facts.taint) for pointer in facts.taint_at]
     return blame(policy, facts, measured, decision, earlier=EARLIER, tainted=tainted)
 
 
@@ -80,7 +80,17 @@ def test_taint_of_another_part_of_the_body_is_no_turns_fault() -> None:
     facts = Facts(taint=Level.RESTRICTED, taint_source="answer", taint_at=("",))
     decision = decide(policy, facts, measured)
     assert decision.route == "local"
-    assert blame(policy, facts, measured, decision, earlier=EARLIER, tainted={-1: Level.RESTRICTED}) is None
+    assert (
+        blame(
+            policy,
+            facts,
+            measured,
+            decision,
+            earlier=EARLIER,
+            tainted=[Inherited(-1, Level.RESTRICTED, Level.RESTRICTED)],
+        )
+        is None
+    )
 
 
 def test_a_pinned_model_that_is_refused_for_earlier_turns_is_told_so() -> None:
@@ -93,7 +103,7 @@ def test_a_request_that_could_only_escalate_later_does_not_leave_at_once() -> No
     policy, facts = base(), Facts()
     measured = signals({"complexity": 0.1}, Scan((finding("CREDIT_CARD", pointer="/messages/2/content"),)))
     decision = decide(policy, facts, measured)
-    held = blame(policy, facts, measured, decision, earlier=EARLIER, tainted={})
+    held = blame(policy, facts, measured, decision, earlier=EARLIER, tainted=[])
     assert held is not None
     assert not held.leaves
 

@@ -56,6 +56,12 @@ def test_a_place_shows_words_of_the_api_and_no_key_of_the_caller(pointer: str, s
 def test_no_placeholder_stands_for_what_was_inherited() -> None:
     """The answer that it comes from may say it in any words."""
     policy, hard = base("pseudonymized"), signals({"complexity": 0.65})
-    inherited = Facts(taint=Level.CONFIDENTIAL, taint_source="answer", taint_at=("/messages/1",))
+    home_made = Facts(taint=Level.CONFIDENTIAL, taint_kept=Level.CONFIDENTIAL, taint_source="answer")
     assert decide(policy, Facts(), hard).route == "cloud"
-    assert decide(policy, inherited, hard).grants == ()
+    assert decide(policy, home_made, hard).grants == ()
+
+
+def test_what_was_made_outside_of_placeholders_may_go_out_again_with_placeholders() -> None:
+    policy, hard = base("pseudonymized"), signals({"complexity": 0.65})
+    decision = decide(policy, Facts(taint=Level.CONFIDENTIAL, taint_source="answer"), hard)
+    assert (decision.route, decision.payload, decision.sensitivity) == ("cloud", "pseudonymized", Level.CONFIDENTIAL)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from policies.types import Level
+from policies.types import Inherited, Level
 from router.keys import Keys
-from router.taint.ledger import CLEAN, Taint, TaintLedger, has_history, parts_of
+from router.taint.ledger import CLEAN, Grade, Taint, TaintLedger, has_history, parts_of
 from router.taint.marks import LEAST_BYTES, MARKS_FILE, MarkTable
 from router.taint.segments import segments
 from router.telemetry import Telemetry
@@ -94,7 +94,7 @@ async def test_a_body_that_holds_a_marked_answer_inherits_its_level(
 ) -> None:
     marks = ledger(tmp_path, clock)
     assert await marks.look("t", POSITIONS[position]) == CLEAN
-    marks.put("t", Level.CONFIDENTIAL, segments(ANSWER))
+    marks.put("t", Grade(Level.CONFIDENTIAL), segments(ANSWER))
     taint = await marks.look("t", POSITIONS[position])
     assert (taint.level, taint.source) == (Level.CONFIDENTIAL, "answer")
     assert await marks.look("t", chat("Hello", OTHER, "And?")) == CLEAN
@@ -102,35 +102,35 @@ async def test_a_body_that_holds_a_marked_answer_inherits_its_level(
 
 async def test_the_place_of_what_was_inherited_is_named(tmp_path: Path, clock: Clock) -> None:
     marks = ledger(tmp_path, clock)
-    marks.put("t", Level.RESTRICTED, segments(ANSWER))
+    marks.put("t", Grade(Level.RESTRICTED), segments(ANSWER))
     taint = await marks.look("t", chat("Hello", ANSWER, OTHER, "Well, no.", f'"{ANSWER}"?'))
-    assert taint.at == ((1, Level.RESTRICTED), (4, Level.RESTRICTED))
+    assert taint.at == tuple(Inherited(at, Level.RESTRICTED, Level.RESTRICTED) for at in (1, 4))
     assert taint.pointers == ("/messages/1", "/messages/4")
 
 
 async def test_tenants_inherit_nothing_from_each_other(tmp_path: Path, clock: Clock) -> None:
     marks = ledger(tmp_path, clock)
-    marks.put("t", Level.RESTRICTED, segments(ANSWER))
-    marks.put("other", Level.RESTRICTED, segments(OTHER))
+    marks.put("t", Grade(Level.RESTRICTED), segments(ANSWER))
+    marks.put("other", Grade(Level.RESTRICTED), segments(OTHER))
     assert await marks.look("other", chat("Hello", ANSWER, "And?")) == CLEAN
 
 
 async def test_a_mark_expires(tmp_path: Path, clock: Clock) -> None:
     marks = ledger(tmp_path, clock)
-    marks.put("t", Level.RESTRICTED, segments(ANSWER))
+    marks.put("t", Grade(Level.RESTRICTED), segments(ANSWER))
     clock.now += 62
     assert await marks.look("t", chat("Hello", ANSWER, "And?")) == CLEAN
 
 
 async def test_public_leaves_no_mark(tmp_path: Path, clock: Clock) -> None:
     marks = ledger(tmp_path, clock)
-    marks.put("t", Level.PUBLIC, segments(ANSWER))
+    marks.put("t", Grade(Level.PUBLIC), segments(ANSWER))
     assert await marks.look("t", chat("Hello", ANSWER, "And?")) == CLEAN
 
 
 async def test_nothing_of_the_text_is_on_the_disk(tmp_path: Path, clock: Clock) -> None:
     marks = ledger(tmp_path, clock)
-    marks.put("tenant-name", Level.RESTRICTED, segments(ANSWER))
+    marks.put("tenant-name", Grade(Level.RESTRICTED), segments(ANSWER))
     raw = (tmp_path / "state" / MARKS_FILE).read_bytes().lower()
     assert raw.strip(b"\0") != b""
     for word in (b"quarterly", b"branch", b"plan", b"tenant-name"):
@@ -138,7 +138,7 @@ async def test_nothing_of_the_text_is_on_the_disk(tmp_path: Path, clock: Clock) 
 
 
 async def test_marks_under_another_root_secret_say_nothing(tmp_path: Path, clock: Clock) -> None:
-    ledger(tmp_path, clock).put("t", Level.RESTRICTED, segments(ANSWER))
+    ledger(tmp_path, clock).put("t", Grade(Level.RESTRICTED), segments(ANSWER))
     table = MarkTable(tmp_path / "state" / MARKS_FILE, 1 << 20, clock)
     stranger = TaintLedger(Keys(b"x" * 32), table, ttl=60.0, telemetry=Telemetry())
     assert await stranger.look("t", chat("Hello", ANSWER, "And?")) == CLEAN
@@ -147,9 +147,11 @@ async def test_marks_under_another_root_secret_say_nothing(tmp_path: Path, clock
 async def test_what_was_forgotten_counts_for_every_body_with_turns_of_a_model(tmp_path: Path, clock: Clock) -> None:
     marks = ledger(tmp_path, clock, size=LEAST_BYTES)
     for number in range(300):
-        marks.put("t", Level.CONFIDENTIAL, (f"{number} of many a long segment {part}" for part in range(10)))
+        marks.put("t", Grade(Level.CONFIDENTIAL), (f"{number} of many a long segment {part}" for part in range(10)))
     assert marks.state == "forgetting"
-    assert await marks.look("t", chat("Hello", OTHER, "And?")) == Taint(Level.CONFIDENTIAL, "forgotten")
+    assert await marks.look("t", chat("Hello", OTHER, "And?")) == Taint(
+        Level.CONFIDENTIAL, Level.CONFIDENTIAL, "forgotten"
+    )
     assert await marks.look("t", chat(OTHER)) == CLEAN
     assert await marks.look("someone-else", chat("Hello", OTHER, "And?")) == CLEAN
     clock.now += 62
@@ -160,9 +162,9 @@ async def test_what_was_forgotten_counts_for_every_body_with_turns_of_a_model(tm
 async def test_what_another_host_has_marked_is_inherited(tmp_path: Path, clock: Clock) -> None:
     there = Elsewhere()
     one, two = ledger(tmp_path / "one", clock, there), ledger(tmp_path / "two", clock, there)
-    await one.share(one.put("t", Level.RESTRICTED, segments(ANSWER)), Level.RESTRICTED)
+    await one.share(one.put("t", Grade(Level.RESTRICTED), segments(ANSWER)), Grade(Level.RESTRICTED))
     taint = await two.look("t", chat("Hello", ANSWER, "And?"))
-    assert taint == Taint(Level.RESTRICTED, "answer", ((1, Level.RESTRICTED),))
+    assert (taint.level, taint.source, taint.pointers) == (Level.RESTRICTED, "answer", ("/messages/1",))
 
 
 async def test_while_nobody_answers_every_body_with_turns_of_a_model_is_restricted(
@@ -171,20 +173,40 @@ async def test_while_nobody_answers_every_body_with_turns_of_a_model_is_restrict
     there = Elsewhere()
     there.answers = False
     marks = ledger(tmp_path, clock, there)
-    assert await marks.look("t", chat("Hello", OTHER, "And?")) == Taint(Level.RESTRICTED, "unavailable")
+    assert await marks.look("t", chat("Hello", OTHER, "And?")) == Taint(
+        Level.RESTRICTED, Level.RESTRICTED, "unavailable"
+    )
     assert marks.state == "unreachable"
     assert await marks.look("t", chat(OTHER)) == CLEAN
-    marks.put("t", Level.CONFIDENTIAL, segments(ANSWER))
+    marks.put("t", Grade(Level.CONFIDENTIAL), segments(ANSWER))
     taint = await marks.look("t", chat(ANSWER))
     there.is_alone = True
     assert await marks.look("t", chat("Hello", OTHER, "And?")) == CLEAN, "where there is one host, its table knows all"
     assert (taint.level, taint.source) == (Level.CONFIDENTIAL, "answer"), "this host's own marks are still known"
 
 
+async def test_what_was_made_outside_of_placeholders_is_as_sensitive_but_need_not_stay(
+    tmp_path: Path, clock: Clock
+) -> None:
+    marks = ledger(tmp_path, clock)
+    marks.put("t", Grade(Level.CONFIDENTIAL, is_kept=False), segments(ANSWER))
+    taint = await marks.look("t", chat("Hello", ANSWER, "And?"))
+    assert (taint.level, taint.kept) == (Level.CONFIDENTIAL, Level.PUBLIC)
+    marks.put("t", Grade(Level.INTERNAL), segments(OTHER))
+    taint = await marks.look("t", chat("Hello", ANSWER + " " + OTHER, "And?"))
+    assert (taint.level, taint.kept) == (Level.CONFIDENTIAL, Level.INTERNAL)
+
+
+@pytest.mark.parametrize("level", list(Level)[1:])
+@pytest.mark.parametrize("is_kept", [False, True])
+def test_a_grade_comes_back_from_its_number(level: Level, is_kept: bool) -> None:
+    assert Grade.of(Grade(level, is_kept).number) == (level, is_kept)
+
+
 async def test_an_answer_is_known_by_its_id_too(tmp_path: Path, clock: Clock) -> None:
     there = Elsewhere()
     marks = ledger(tmp_path, clock, there)
-    marks.put_response("t", Level.RESTRICTED, "resp_1")
+    marks.put_response("t", Grade(Level.RESTRICTED), "resp_1")
     assert (await marks.taint_of("t", ["resp_0", "resp_1"])).level is Level.RESTRICTED
     assert await marks.taint_of("t", ["resp_0"]) == CLEAN
     assert await marks.taint_of("other", ["resp_1"]) == CLEAN
