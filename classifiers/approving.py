@@ -6,12 +6,12 @@ The key comes from the process that scans; without it nothing is approved. One c
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import orjson
 
-from classifiers.types import Approval, Unknown
+from classifiers.types import Approval, Unknown, UnknownKind
 from classifiers.walk import Cell, Path, pointer_of
 
 _SYSTEM_ROLES = ("system", "developer")
@@ -87,8 +87,16 @@ def _is_whole(cell: Cell) -> bool:
     return cell.outer_length is None or cell.outer_length == len(cell.text)
 
 
+def is_approved(kind: UnknownKind, cells: Set[int], approved: frozenset[int]) -> bool:
+    """Whether what could not be read stands in an approved text, or is one run together with its neighbours.
+
+    What the neighbours hold that cannot be read is told of them alone.
+    """
+    return kind in _UNREAD_TEXT and not approved.isdisjoint(cells)
+
+
 def unapproved(unknowns: tuple[Unknown, ...], cells: Sequence[Cell], approved: frozenset[int]) -> tuple[Unknown, ...]:
-    """Without what could not be read in approved texts. A fault of a detector counts wherever it happens."""
+    """Without what the walk could not read in approved texts. A fault of a detector counts wherever it happens."""
     inside: set[str] = set()
     outside: set[str] = set()
     for index, cell in enumerate(cells):

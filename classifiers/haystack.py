@@ -52,6 +52,7 @@ class Unviewed:
     kind: UnknownKind
     cell: int
     detail: str
+    beside: tuple[int, ...] = ()  # where several put together could not be read: all of them
 
 
 @dataclass(slots=True)
@@ -223,5 +224,5 @@ def _read(
     for kind, start, end in reading.gaps:
         within = [piece.cell for piece in pieces if piece.start < end and start < piece.end]
         if not pieces or len(within) > 1:
-            builder.haystack.unread += [Unviewed(kind, index, "normalize") for index in within or [cell]]
+            builder.haystack.unread += [Unviewed(kind, index, "normalize", tuple(within)) for index in within or [cell]]
     return reading

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from classifiers.approving import Approver, unapproved
+from classifiers.approving import Approver, is_approved, unapproved
 from classifiers.boundary import Failure, attempt
 from classifiers.exempting import IsExempt, exempting
 from classifiers.haystack import Haystack, Unviewed, lay_out, lay_out_joins
@@ -281,7 +281,9 @@ class Pipeline:
 
     def _note_unviewed(self, job: _Job, unread: Iterable[Unviewed]) -> set[int]:
         """Keep what had no view in which it could be read, as unknowns of the cells that hold it; those cells."""
-        job.unknowns += [Unknown(each.kind, pointer_of(job.walk.cells[each.cell].path), each.detail) for each in unread]
+        for each in unread:
+            if not is_approved(each.kind, {each.cell, *each.beside}, job.approved):
+                job.unknowns.append(Unknown(each.kind, pointer_of(job.walk.cells[each.cell].path), each.detail))
         return {each.cell for each in unread}
 
     def _note_unread(self, job: _Job, haystack: Haystack, report: Report) -> set[int]:
@@ -289,9 +291,11 @@ class Pipeline:
         cells: set[int] = set()
         for kind, start, end, detector in sorted(report.unread):
             within = {span.cell for span in haystack.place(start, end)}
+            cells |= within
+            if is_approved(kind, within, job.approved):
+                continue
             pointers = [pointer_of(job.walk.cells[index].path) for index in sorted(within)]
             job.unknowns += [Unknown(kind, pointer, detector) for pointer in pointers or [""]]
-            cells |= within
         return cells
 
     async def _measure(self, name: str, body: Mapping[str, Any], job: _Job) -> Signal:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from typing import Any
 
 import pytest
@@ -231,6 +232,20 @@ async def test_a_language_that_nobody_measured_is_no_matter_in_an_approved_text_
     assert [each.kind for each in (await scan(raising, body(("user", text)), approve(text))).unknowns] == [
         "detector_error"
     ]
+
+
+@pytest.mark.parametrize("text", ["これは社内の手順書です。" * 8, base64.b64encode(bytes(range(7, 250))).decode()])
+async def test_what_cannot_be_read_is_no_matter_in_an_approved_text_nor_beside_it(text: str) -> None:
+    everything = Pipeline(signals={}, budget_ms=5000, approval_key=KEY)
+
+    async def unread(rules: ScanRules, user: str = "hi there, how are you?") -> set[str]:
+        return {
+            each.pointer for each in (await scan(everything, body(("system", text), ("user", user)), rules)).unknowns
+        }
+
+    assert "/messages/0/content" in await unread(ScanRules(digest="unread"))
+    assert await unread(approve(text)) == set()
+    assert await unread(approve(text), text[:-1]) == {"/messages/1/content"}
 
 
 async def test_hashed_dictionaries_are_found_here_and_in_the_scan_process(pipeline: Pipeline) -> None:
