@@ -87,12 +87,15 @@ def _is_whole(cell: Cell) -> bool:
     return cell.outer_length is None or cell.outer_length == len(cell.text)
 
 
-def is_approved(kind: UnknownKind, cells: Set[int], approved: frozenset[int]) -> bool:
-    """Whether what could not be read stands in an approved text, or is one run together with its neighbours.
+def still_unread(kind: UnknownKind, cells: Set[int], approved: frozenset[int], *, joined: bool) -> Set[int]:
+    """Which of these cells count as unread: not those of approved texts.
 
-    What the neighbours hold that cannot be read is told of them alone.
+    Nor, where they were run together (`joined`), what stands beside one: what a neighbour holds that cannot be read is
+    told of it alone.
     """
-    return kind in _UNREAD_TEXT and not approved.isdisjoint(cells)
+    if kind not in _UNREAD_TEXT:
+        return cells
+    return set() if joined and not approved.isdisjoint(cells) else cells - approved
 
 
 def unapproved(unknowns: tuple[Unknown, ...], cells: Sequence[Cell], approved: frozenset[int]) -> tuple[Unknown, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from classifiers.approving import Approver, is_approved, unapproved
+from classifiers.approving import Approver, still_unread, unapproved
 from classifiers.boundary import Failure, attempt
 from classifiers.exempting import IsExempt, exempting
 from classifiers.haystack import Haystack, Unviewed, lay_out, lay_out_joins
@@ -267,7 +267,9 @@ class Pipeline:
             is_exempt = _is_exempt(job)
             place(singles, reports[0].hits, is_exempt, job.placed)
             place_joins(joins, reports[1].hits, is_exempt, job.placed)
-            unread |= self._note_unread(job, singles, reports[0]) | self._note_unread(job, joins, reports[1])
+            unread |= self._note_unread(job, singles, reports[0]) | self._note_unread(
+                job, joins, reports[1], joined=True
+            )
         if not failed:
             anew = unread | {span.cell for _, spans in job.placed.across for span in spans}
             for index, key in job.keys.items():
@@ -282,20 +284,21 @@ class Pipeline:
     def _note_unviewed(self, job: _Job, unread: Iterable[Unviewed]) -> set[int]:
         """Keep what had no view in which it could be read, as unknowns of the cells that hold it; those cells."""
         for each in unread:
-            if not is_approved(each.kind, {each.cell, *each.beside}, job.approved):
+            together = {each.cell, *each.beside}
+            if each.cell in still_unread(each.kind, together, job.approved, joined=len(together) > 1):
                 job.unknowns.append(Unknown(each.kind, pointer_of(job.walk.cells[each.cell].path), each.detail))
         return {each.cell for each in unread}
 
-    def _note_unread(self, job: _Job, haystack: Haystack, report: Report) -> set[int]:
+    def _note_unread(self, job: _Job, haystack: Haystack, report: Report, *, joined: bool = False) -> set[int]:
         """Keep what detectors said that they could not read, as unknowns of the cells that hold it; those cells."""
         cells: set[int] = set()
         for kind, start, end, detector in sorted(report.unread):
             within = {span.cell for span in haystack.place(start, end)}
             cells |= within
-            if is_approved(kind, within, job.approved):
-                continue
-            pointers = [pointer_of(job.walk.cells[index].path) for index in sorted(within)]
-            job.unknowns += [Unknown(kind, pointer, detector) for pointer in pointers or [""]]
+            counted = still_unread(kind, within, job.approved, joined=joined)
+            pointers = [pointer_of(job.walk.cells[index].path) for index in sorted(counted)]
+            if pointers or not within:
+                job.unknowns += [Unknown(kind, pointer, detector) for pointer in pointers or [""]]
         return cells
 
     async def _measure(self, name: str, body: Mapping[str, Any], job: _Job) -> Signal:

@@ -234,7 +234,12 @@ async def test_a_language_that_nobody_measured_is_no_matter_in_an_approved_text_
     ]
 
 
-@pytest.mark.parametrize("text", ["これは社内の手順書です。" * 8, base64.b64encode(bytes(range(7, 250))).decode()])
+HUNGARIAN = "Kérem, olvassa el figyelmesen a belső utasításokat, mielőtt az ügyfél kérdésére válaszolna."
+
+
+@pytest.mark.parametrize(
+    "text", ["これは社内の手順書です。" * 8, HUNGARIAN, base64.b64encode(bytes(range(7, 250))).decode()]
+)
 async def test_what_cannot_be_read_is_no_matter_in_an_approved_text_nor_beside_it(text: str) -> None:
     everything = Pipeline(signals={}, budget_ms=5000, approval_key=KEY)
 
@@ -245,6 +250,7 @@ async def test_what_cannot_be_read_is_no_matter_in_an_approved_text_nor_beside_i
 
     assert "/messages/0/content" in await unread(ScanRules(digest="unread"))
     assert await unread(approve(text)) == set()
+    assert await unread(approve(text), HUNGARIAN + " Köszönöm szépen.") == {"/messages/1/content"}
     assert await unread(approve(text), text[:-1]) == {"/messages/1/content"}
 
 
