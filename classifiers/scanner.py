@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ PIECE = 4096
 OVERLAP = 1024  # no shipped pattern needs more to recognise an item
 _SET_MEMORY = 64 << 20  # bound of the automaton's cache; a few MB are used
 _KEPT_RULES = 8
+_FORM = re.compile(r"\{\d|\\d")
 _SAMPLE = (
     b"Call (212) 555-2368 or +44 20 7946 0958, mail someone@example.org, card 4111 1111 1111 1111, from 192.0.2.7 or "
     b"2001:db8::7, GB82 WEST 1234 5698 7654 32, ssn 536-90-4399. The password is Sample-2468! "
@@ -62,35 +64,46 @@ class Report:
 
 
 class _Bank:
-    """Some detectors behind one set of triggers. The empty pattern always matches: its absence shows a failed pass."""
+    """Some detectors behind sets of triggers. The empty pattern always matches: its absence shows a failed pass.
+
+    Words and forms (digits, counted repetitions) are two sets: one automaton for both has as many states as the two
+    have multiplied, which text that is unlike the text before pays for.
+    """
 
     def __init__(self, detectors: Sequence[Detector]) -> None:
-        options = re2.Options()
-        options.log_errors = False
-        options.max_mem = _SET_MEMORY
-        self._set = re2.Set.SearchSet(options)
-        self._set.Add(b"")
         self._always = [detector for detector in detectors if not detector.triggers]
-        self._owners: list[list[tuple[Detector, int]]] = [[]]
-        numbers: dict[str, int] = {}
+        owners: dict[str, list[tuple[Detector, int]]] = {}
         for detector in detectors:
             for index, trigger in enumerate(detector.triggers):
-                if trigger not in numbers:
-                    numbers[trigger] = self._set.Add(trigger.encode("utf-8"))
-                    self._owners.append([])
-                self._owners[numbers[trigger]].append((detector, index))
-        self._set.Compile()
+                owners.setdefault(trigger, []).append((detector, index))
+        forms = {trigger for trigger in owners if _FORM.search(trigger.replace("\\x{", ""))}
+        words = owners.keys() - forms
+        self._sets = [_compiled({key: owners[key] for key in owners if key in part}) for part in (words, forms) if part]
 
     def called(self, data: bytes) -> list[tuple[Detector, list[int]]]:
         """The detectors to call for this text, each with its triggers that occur. Raises `RuntimeError` when unsure."""
-        matched = self._set.Match(data)
-        if 0 not in matched:
-            raise RuntimeError("the set of triggers gave up")
         called: dict[int, tuple[Detector, list[int]]] = {id(detector): (detector, []) for detector in self._always}
-        for number in matched:
-            for detector, index in self._owners[number]:
-                called.setdefault(id(detector), (detector, []))[1].append(index)
+        for triggers, owners in self._sets:
+            matched = triggers.Match(data)
+            if 0 not in matched:
+                raise RuntimeError("a set of triggers gave up")
+            for number in matched:
+                for detector, index in owners[number]:
+                    called.setdefault(id(detector), (detector, []))[1].append(index)
         return list(called.values())
+
+
+def _compiled(owners: Mapping[str, list[tuple[Detector, int]]]) -> tuple[Any, list[list[tuple[Detector, int]]]]:
+    """A set of these triggers and, by its numbers, whose they are."""
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = _SET_MEMORY
+    triggers = re2.Set.SearchSet(options)
+    triggers.Add(b"")
+    for trigger in owners:
+        triggers.Add(trigger.encode("utf-8"))
+    triggers.Compile()
+    return triggers, [[], *owners.values()]
 
 
 class Scanner:
@@ -210,6 +223,9 @@ def _with_artifacts(digest: Any) -> str:
     for artifact in sorted((resources.files("classifiers") / "artifacts").iterdir(), key=lambda entry: entry.name):
         if artifact.name.endswith((".json", ".npz", ".txt")):
             digest.update(artifact.name.encode() + artifact.read_bytes())
+    for source in sorted((resources.files("classifiers") / "detectors").iterdir(), key=lambda entry: entry.name):
+        if source.name.endswith(".py"):  # what several detectors share is a part of each
+            digest.update(source.name.encode() + source.read_bytes())
     for package in ("google-re2", "phonenumbers", "python-stdnum"):
         digest.update(f"{package}={metadata.version(package)}\n".encode())
     return str(digest.hexdigest())

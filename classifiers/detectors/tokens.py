@@ -31,11 +31,11 @@ _SESSION = pattern(
 )
 _TELEGRAM = pattern("\\b\\d{8,10}:[A-Za-z0-9_-]{35}\\b")
 # Prefixes by which services mark their keys, beside those of the rules in `secrets`.
-_PREFIXED = pattern(
-    "\\b(?:sk|rk|pk|ak|gsk|xai|nvapi|r8|tvly|pplx|whsec|sbp|sb_secret|fw|fc|jina|voyage|pa|tgp|cog|e2b|lsv2_pt|lsv2_sk|dckr_pat|"
-    "rnd|re|phx|phc|pcsk|up|ory_at|ory_st|sntrys|figd|secret|key|ghu|ghr|glrt|gldt|api|tok|token)[-_]"
-    "(?:[a-z0-9]{2,12}[-_]){0,3}[A-Za-z0-9_-]{20,200}\\b"
+_PREFIXES = (
+    "sk|rk|pk|ak|gsk|xai|nvapi|r8|tvly|pplx|whsec|sbp|sb_secret|fw|fc|jina|voyage|pa|tgp|cog|e2b|lsv2_pt|lsv2_sk|dckr_pat|"
+    "rnd|re|phx|phc|pcsk|up|ory_at|ory_st|sntrys|figd|secret|key|ghu|ghr|glrt|gldt|api|tok|token"
 )
+_PREFIXED = pattern(f"\\b(?:{_PREFIXES})[-_](?:[a-z0-9]{{2,12}}[-_]){{0,3}}[A-Za-z0-9_-]{{20,200}}\\b")
 
 
 class TokenDetector:
@@ -44,14 +44,13 @@ class TokenDetector:
     name = "tokens"
     entities = frozenset({"SECRET"})
     triggers = (
-        "://[^\\s/@]{0,160}@",
+        "://[^\\s/@]*@",
         "(?i)authorization",
         "(?i)\\bbearer\\s",
-        "(?i)(?:secret|token|credential|[_ -]key|apikey|[a-z]Key|[?&](?:sig|signature|"
-        "x-amz-s)\\w*=)[^\\n]{0,40}[:=>(, ]",
-        "(?i)(?:sess(?:ion)?[_.-]?(?:id|key)?|\\w?sid|remember\\w*|csrf\\w*|xsrf-token|auth\\w*)[\"']?\\s?[:=]\\s?[\"']?[\\w%.-]{16}",
-        "\\d{8}:[A-Za-z0-9_-]{10}",
-        "\\b[a-z0-9_]{2,9}[-_](?:[a-z0-9]{2,12}[-_]){0,3}[A-Za-z0-9]{20}",
+        "(?i)(?:secret|token|credential|[_ -]key|apikey|[a-z]Key|[?&](?:sig|signature|x-amz-s)\\w*=)",
+        "(?i)(?:sess(?:ion)?[_.-]?(?:id|key)?|sid|remember_\\w+|csrf\\w*|xsrf-token|auth)[\"']?[:=]",
+        "\\d:[A-Za-z0-9_-]{8}",
+        f"\\b(?:{_PREFIXES})[-_][A-Za-z0-9]{{3}}",
     )
 
     def detect(self, piece: Piece, hits: Sequence[int]) -> list[Match]:
