@@ -1,0 +1,162 @@
+"""Spans of names and the like on sentences whose templates were not learned from; names in noisy text; documents.
+
+A span counts as found when one found span shares 70 % of their union with it, whatever it is called; neighbours of one
+type are merged first (as presidio-research's SpanEvaluator does). F2 weighs recall twice.
+"""
+
+from __future__ import annotations
+
+import random
+from argparse import Namespace
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from classifiers.training.tagger_evaluate import Finder, Found
+
+from classifiers.rates import Rate
+from classifiers.training import tagger, tagger_data, tagger_evaluate, tagger_lists, tagger_measure
+from tests.bench.figures import Figure, of_rate, resampled
+
+FOLDS = 3
+# Entities of which one alone says who somebody is, as the given sentences name them.
+DIRECT = frozenset(
+    {
+        "PERSON", "ADDRESS", "CREDIT_CARD", "PHONE_NUMBER", "EMAIL_ADDRESS", "IBAN_CODE", "US_SSN", "IP_ADDRESS",
+        "US_DRIVER_LICENSE",
+    }
+)  # fmt: skip
+# What holds a request back under the shipped levels.
+_PUBLIC = frozenset({"LOCATION", "DATE_TIME", "NRP", "URL", "ORGANIZATION", "AGE"})
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One sentence: gold spans, spans found, and how many of each were matched."""
+
+    gold: tuple[Found, ...]
+    found: tuple[Found, ...]
+    right: int
+    is_direct: bool
+    is_held: bool
+
+
+def spans(given: Namespace) -> Iterator[Figure]:
+    """F2 of spans, recall by entity, and the recall of requests with a direct identifier."""
+    data, shipped = given.data, given.shipped
+    rows = tagger_data.read(data / "sensitivity/pii_spans_large.jsonl.gz")
+    patterns = tagger_evaluate.pattern_finder()
+    judged = [
+        _judge(row, find, patterns)
+        for find, part in (_shipped(rows) if shipped else _cross_validated(rows, data))
+        for row in part
+    ]
+    note = "shipped tagger, which has seen the templates" if shipped else f"{FOLDS} folds by template"
+    low, high = resampled(judged, _f2)
+    only = [_judge(row, lambda text: [], patterns) for row in rows]
+    yield Figure(
+        "PII spans, F2",
+        _f2(judged),
+        0.85,
+        "at_least",
+        low,
+        high,
+        len(rows),
+        baseline=f"patterns only {_f2(only):.3f}",
+        note=note,
+    )
+    yield from _by_entity(judged)
+    direct = [each for each in judged if each.is_direct]
+    held = Rate(sum(each.is_held for each in direct), len(direct))
+    baseline = f"patterns only {sum(each.is_held for each in only if each.is_direct) / len(direct):.3f}, hold all 1.000"
+    yield of_rate("requests with a direct identifier held", held, 0.97, "at_least", baseline=baseline, note=note)
+    clean = [each for each in judged if not each.gold]
+    yield of_rate(
+        "sentences without a labelled span held", Rate(sum(each.is_held for each in clean), len(clean)), None, "at_most"
+    )
+
+
+def _shipped(rows: list[dict[str, Any]]) -> Iterator[tuple[Finder, list[dict[str, Any]]]]:
+    from classifiers.tagger import load
+
+    yield tagger_evaluate.tagger_finder(load()), rows
+
+
+def _cross_validated(rows: list[dict[str, Any]], data: Path) -> Iterator[tuple[Finder, list[dict[str, Any]]]]:
+    docs, packed = tagger.collect(data), tagger_lists.arrays(tagger.table(data))
+    groups = sorted({doc.group for doc in docs if doc.group.startswith("presidio/")})
+    random.Random(5).shuffle(groups)
+    for fold in range(FOLDS):
+        test = frozenset(groups[fold::FOLDS])
+        learned = tagger.train(tagger.without(docs, test), packed)
+        part = [row for row in rows if f"presidio/{row['template_id']}" in test]
+        yield tagger_evaluate.tagger_finder(learned.model(tagger_lists.expand(packed))), part
+
+
+def _judge(row: dict[str, Any], find: Finder, patterns: Finder) -> Judged:
+    text = row["text"]
+    sure = patterns(text)
+    rest = [item for item in find(text) if not any(each.start < item.end and item.start < each.end for each in sure)]
+    gold = tagger_evaluate.merged(text, [Found(each["start"], each["end"], each["type"]) for each in row["spans"]])
+    found = tagger_evaluate.merged(text, [*sure, *rest])
+    return Judged(
+        tuple(gold),
+        tuple(found),
+        tagger_evaluate.matches(gold, found),
+        any(item.label in DIRECT for item in gold),
+        any(item.label not in _PUBLIC and item.score >= tagger_evaluate.MIN_SCORE for item in [*sure, *rest]),
+    )
+
+
+def _f2(judged: Sequence[Judged]) -> float:
+    right = sum(each.right for each in judged)
+    gold, found = sum(len(each.gold) for each in judged), sum(len(each.found) for each in judged)
+    return tagger_evaluate.f_score(right, gold, found)[2]
+
+
+def _by_entity(judged: Sequence[Judged]) -> Iterator[Figure]:
+    """Missed and over-marked by entity: the share of gold spans of which under half is covered by anything found."""
+    total: Counter[str] = Counter()
+    missed: Counter[str] = Counter()
+    for each in judged:
+        for item in each.gold:
+            covered = sum(max(0, min(item.end, other.end) - max(item.start, other.start)) for other in each.found)
+            total[item.label] += 1
+            missed[item.label] += covered < 0.5 * (item.end - item.start)
+    for label, count in total.most_common():
+        yield of_rate(f"missed: {label}", Rate(missed[label], count), None, "at_most")
+
+
+def noisy(given: Namespace) -> Iterator[Figure]:
+    """Persons in WNUT rows that were kept from the training."""
+    from classifiers.tagger import load
+
+    find = tagger_evaluate.tagger_finder(load())
+    hit = total = flagged = clean = 0
+    for doc in tagger_data.noisy(given.data):
+        if not tagger_data.held_out(doc.text):
+            continue
+        people = [item for item in find(doc.text) if item.label == "PERSON" and item.score >= tagger_evaluate.MIN_SCORE]
+        gold = [span for span in doc.spans if span[2] == "PERSON"]
+        clean += not gold
+        flagged += not gold and bool(people)
+        total += len(gold)
+        hit += sum(any(item.start < high and low < item.end for item in people) for low, high, _ in gold)
+    yield of_rate(
+        "persons in noisy text (WNUT), recall", Rate(hit, total), 0.6, "at_least", baseline="flag nothing 0.000"
+    )
+    yield of_rate("clean WNUT rows flagged", Rate(flagged, clean), 0.02, "at_most", baseline="flag everything 1.000")
+
+
+def documents(given: Namespace) -> Iterator[Figure]:
+    """Messy documents (CVs, mails, notices, chats) in six languages that nothing was trained on."""
+    from classifiers.tagger import load
+
+    shares = tagger_measure.documents(tagger_evaluate.tagger_finder(load()), tagger_evaluate.pattern_finder())
+    for language, row in sorted(shares.items()):
+        is_all = language == "all"
+        yield Figure(f"documents, {language}: private items covered", row["items"], 0.85 if is_all else None)
+        if is_all:
+            yield Figure("documents: text marked beside them", row["marked_beside"], 1 / 6, "at_most")
