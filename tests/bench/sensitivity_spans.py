@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from classifiers.training.tagger_evaluate import Finder, Found
-
 from classifiers.rates import Rate
 from classifiers.training import tagger, tagger_data, tagger_evaluate, tagger_lists, tagger_measure
+from classifiers.training.tagger_evaluate import Finder, Found
 from tests.bench.figures import Figure, of_rate, resampled
 
 FOLDS = 3
