@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from classifiers.detectors.base import Piece, pattern
+from classifiers.detectors.base import WALL, Piece, pattern
 from classifiers.language import BACKGROUND, LEARNED, LanguageModel, Scores, load, measured_languages, words_of
 from classifiers.scripts import Scripts
 from classifiers.types import Gap
@@ -19,6 +19,7 @@ KIND: Final = "unsupported_language"
 _STRANGE: Final = 1.2  # what a word that is in no vocabulary says; a known one says up to 3, or minus 3
 _SUSPICION: Final = 5.5  # a run of words that says this much is looked at closely
 _BEFORE, _AFTER = 8, 24  # words around the place where it does
+_LONGEST: Final = 96  # words looked at together
 # Words of a window, and the margin in log-odds from which it is in an unmeasured language: a long text has many short
 # windows. A text that is one window is judged by the last.
 _WINDOWS: Final = ((5, 7.0), (10, 5.0), (20, 4.0))
@@ -47,11 +48,13 @@ class LanguageDetector:
         self._word = pattern("\\pL[\\pL\\pM]*")
 
     def detect(self, piece: Piece, hits: Sequence[int]) -> list[Gap]:
-        """The stretches of the piece that nothing was measured for."""
+        """The stretches of the piece that nothing was measured for; of a piece of one string the first is enough."""
         data = piece.data[piece.start : piece.stop]
         found = [] if data.isascii() else list(self._scripts.unmeasured(piece))
         words = words_of(data)
         for start, stop in _joined(self._suspicious(words)):
+            if found and WALL not in data:
+                break
             if stop - start >= _LEAST_WORDS:
                 found += self._in_run(piece, words, start, stop)
         return [Gap(KIND, start, end) for start, end in found]
@@ -126,10 +129,10 @@ def _largest(says: Scores) -> tuple[int, int]:
 
 
 def _joined(runs: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Runs in order, those that touch as one."""
+    """Runs in order, those that touch as one, of about `_LONGEST` words at most."""
     current: tuple[int, int] | None = None
     for run in runs:
-        if current is not None and run[0] <= current[1]:
+        if current is not None and run[0] <= current[1] and run[1] - current[0] <= _LONGEST:
             current = (current[0], run[1])
         else:
             if current is not None:

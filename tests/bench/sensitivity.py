@@ -52,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--shipped", action="store_true", help="judge the shipped tagger: quick, but it has seen the data"
     )
+    parser.add_argument("--folds", type=int, default=2, help="how many of the five folds to train (minutes each)")
     parser.add_argument("--markdown", action="store_true", help="print a table for a document")
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
     given = parser.parse_args(arguments)

@@ -6,7 +6,6 @@ type are merged first (as presidio-research's SpanEvaluator does). F2 weighs rec
 
 from __future__ import annotations
 
-import random
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,7 +18,6 @@ from classifiers.training import tagger, tagger_data, tagger_evaluate, tagger_li
 from classifiers.training.tagger_evaluate import Finder, Found
 from tests.bench.figures import Figure, of_rate, resampled
 
-FOLDS = 3
 # Entities of which one alone says who somebody is, as the given sentences name them.
 DIRECT = frozenset(
     {
@@ -47,14 +45,11 @@ def spans(given: Namespace) -> Iterator[Figure]:
     data, shipped = given.data, given.shipped
     rows = tagger_data.read(data / "sensitivity/pii_spans_large.jsonl.gz")
     patterns = tagger_evaluate.pattern_finder()
-    judged = [
-        _judge(row, find, patterns)
-        for find, part in (_shipped(rows) if shipped else _cross_validated(rows, data))
-        for row in part
-    ]
-    note = "shipped tagger, which has seen the templates" if shipped else f"{FOLDS} folds by template"
+    parts = list(_shipped(rows) if shipped else _cross_validated(rows, data, given.folds))
+    judged = [_judge(row, find, patterns) for find, part in parts for row in part]
+    note = "shipped tagger, which has seen the templates" if shipped else f"{given.folds} of 5 folds by template"
     low, high = resampled(judged, _f2)
-    only = [_judge(row, lambda text: [], patterns) for row in rows]
+    only = [_judge(row, lambda text: [], patterns) for _, part in parts for row in part]
     yield Figure(
         "PII spans, F2",
         _f2(judged),
@@ -62,7 +57,7 @@ def spans(given: Namespace) -> Iterator[Figure]:
         "at_least",
         low,
         high,
-        len(rows),
+        len(judged),
         baseline=f"patterns only {_f2(only):.3f}",
         note=note,
     )
@@ -83,12 +78,11 @@ def _shipped(rows: list[dict[str, Any]]) -> Iterator[tuple[Finder, list[dict[str
     yield tagger_evaluate.tagger_finder(load()), rows
 
 
-def _cross_validated(rows: list[dict[str, Any]], data: Path) -> Iterator[tuple[Finder, list[dict[str, Any]]]]:
+def _cross_validated(
+    rows: list[dict[str, Any]], data: Path, folds: int
+) -> Iterator[tuple[Finder, list[dict[str, Any]]]]:
     docs, packed = tagger.collect(data), tagger_lists.arrays(tagger.table(data))
-    groups = sorted({doc.group for doc in docs if doc.group.startswith("presidio/")})
-    random.Random(5).shuffle(groups)
-    for fold in range(FOLDS):
-        test = frozenset(groups[fold::FOLDS])
+    for test in tagger.folds(docs)[:folds]:
         learned = tagger.train(tagger.without(docs, test), packed)
         part = [row for row in rows if f"presidio/{row['template_id']}" in test]
         yield tagger_evaluate.tagger_finder(learned.model(tagger_lists.expand(packed))), part

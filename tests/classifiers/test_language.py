@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ from classifiers.detectors.base import Piece
 from classifiers.detectors.language import LanguageDetector
 from classifiers.language import load, measured_languages, words_of
 from classifiers.linear import ArtifactError
-from classifiers.types import Scan
+from classifiers.pipeline import Pipeline
+from classifiers.registry import DETECTORS
+from classifiers.types import Scan, ScanRules
 
 MEASURED = {"de", "en", "es", "fr", "it", "nl"}
 Read = Callable[[str], list[str]]
@@ -172,6 +174,17 @@ def test_a_letter_in_another_language_is_unread_although_the_request_around_it_i
 
 def test_short_lines_in_another_language_are_judged_together(unread: Read) -> None:
     assert unread("Dzień dobry\nJak się pan dzisiaj czuje?\nDziękuję, dużo lepiej\nA ta noga?\nJuż nie boli")
+
+
+@pytest.fixture
+async def scan() -> AsyncIterator[Callable[..., Any]]:
+    pipeline = Pipeline(detectors={"language": DETECTORS["language"]}, budget_ms=5000)
+
+    async def run(body: Any) -> Scan:
+        return (await pipeline.run(body, ScanRules(), "default")).scan
+
+    yield run
+    await pipeline.close()
 
 
 async def test_the_pipeline_makes_it_an_unknown_of_the_member_that_holds_it(scan: Callable[..., Any]) -> None:
