@@ -10,12 +10,12 @@ from typer.testing import CliRunner
 
 from router.cli.main import build
 
-CARD = "Pay it with card 4111 1111 1111 1111 please."
+CARD = "Pay it with card 4929 1254 8763 0175 please."
 ROWS = (
     {"id": "card", "text": CARD, "spans": [{"type": "CREDIT_CARD", "start": 17, "end": 36}], "language": "en"},
     {"id": "unfindable", "text": "the purple one", "spans": [{"type": "CODENAME", "start": 4, "end": 10}]},
     {"id": "harmless", "text": "How long do I boil an egg?", "spans": [], "language": "en"},
-    {"id": "wrongly", "text": "Write to me at jo@corp.example.org or so.", "spans": [], "language": "en"},
+    {"id": "wrongly", "text": "Write to me at info77@posteo.net or so.", "spans": [], "language": "en"},
     {"id": "level", "body": {"messages": [{"role": "user", "content": "What a day."}]}, "level": "public"},
 )
 
@@ -66,7 +66,7 @@ def test_the_policy_that_is_named_says_what_a_finding_means(file: Path, tmp_path
     lenient = tmp_path / "lenient.yaml"
     lenient.write_text(
         "version: 1\nmodels: {home: {locality: local, backend: engine, model: smollm2-135m-instruct}}\n"
-        "defaults: {local: home}\nsensitivity: {levels: {public: [CREDIT_CARD, CODENAME, EMAIL_ADDRESS]}}\n"
+        "defaults: {local: home}\nsensitivity: {levels: {public: [CREDIT_CARD, CODENAME, EMAIL_ADDRESS, PERSON]}}\n"
     )
     code, shown = run(file, "--json", "--policy", str(lenient))
     assert code == 0, shown
