@@ -8,11 +8,16 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
 from classifiers.values import salted_hash
 from policies.schema import load_policy
+from router.backends.scripted_replies import Script
 from tests.cli.test_commands import gatehouse
+from tests.support.gateway import POLICY as GATEWAY_POLICY
+from tests.support.gateway import Gateway, local_server, until
+from tests.support.recorder import RecorderThread
 
 POLICY = """\
 version: 1   # ours
@@ -21,7 +26,13 @@ models:
 defaults: {local: home}
 # the end
 """
-PROMPT = "You work for Example Ltd. Write to jo@corp.net.\nThe password is hunter2x.\n"
+PROMPT = "If it does not work, write to jo@corp.net.\nThe password is hunter2x.\n"
+PATTERNS = {
+    "EMAIL_ADDRESS",
+    "SECRET",
+    "PHONE_NUMBER",
+    "IP_ADDRESS",
+}  # what a trained detector finds beside them may change
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -41,7 +52,8 @@ def explained(run: Run, folder: Path, role: str, text: str) -> list[str]:
     (folder / "body.json").write_text(json.dumps({"messages": [{"role": role, "content": text}]}))
     shown = run("explain", "--json", "--file", "body.json")
     assert shown.returncode == 0, shown.stderr
-    return [each["entity_type"] for each in json.loads(shown.stdout)["findings"]]
+    found = [each["entity_type"] for each in json.loads(shown.stdout)["findings"]]
+    return [entity for entity in found if entity in PATTERNS]
 
 
 def test_an_approved_prompt_has_no_findings_but_its_secret(run: Run, tmp_path: Path) -> None:
@@ -53,13 +65,42 @@ def test_an_approved_prompt_has_no_findings_but_its_secret(run: Run, tmp_path: P
     assert "jo@" not in after
     assert explained(run, tmp_path, "system", PROMPT) == ["SECRET"]
     assert explained(run, tmp_path, "user", PROMPT) == ["EMAIL_ADDRESS", "SECRET"]
-    assert explained(run, tmp_path, "system", PROMPT.replace("work", "worked")) == ["EMAIL_ADDRESS", "SECRET"]
+    assert explained(run, tmp_path, "system", PROMPT.replace("work", "works")) == ["EMAIL_ADDRESS", "SECRET"]
     shown = run("policy", "validate", "policy.yaml")
     assert re.search(r"approved_texts\[0\] +prompt.txt \(system\) has no findings +- +our own desk", shown.stdout)
     assert "warning" not in shown.stderr
     elsewhere = run("policy", "validate", "policy.yaml", GATEHOUSE_STATE_DIR=str(tmp_path / "other"))
     assert "1 of 1 were approved with another installation's secret" in elsewhere.stderr
     assert not (tmp_path / "other").exists()
+
+
+def test_a_running_gateway_takes_an_approval_and_an_exception_up_and_shows_what_has_expired(
+    run: Run, tmp_path: Path
+) -> None:
+    """The worker has the key of approvals, the day that the parent tells it, and no exception whose day has come."""
+    exceptions = """\
+    - {entity: PHONE_NUMBER, terms: ["+44 20 7946 0958"], reason: our hotline, expires: 2999-01-01}
+    - {entity: IP_ADDRESS, terms: [8.8.4.4], reason: was ours, expires: 2020-01-01}
+"""
+    with (
+        RecorderThread(Script()) as home,
+        RecorderThread(Script()) as cloud,
+        Gateway(tmp_path, GATEWAY_POLICY.format(home=local_server(home.url), cloud=cloud.url)) as house,
+    ):
+
+        def found() -> list[str]:
+            texts = (("system", PROMPT), ("user", "Call +44 20 7946 0958 or ping 8.8.4.4."))
+            body = {"messages": [{"role": role, "content": text} for role, text in texts]}
+            answer = httpx.post(f"{house.url}/route", json=body, trust_env=False).json()
+            return [each["entity_type"] for each in answer["findings"] if each["entity_type"] in PATTERNS]
+
+        assert found() == ["EMAIL_ADDRESS", "SECRET", "PHONE_NUMBER", "IP_ADDRESS"]
+        assert run("policy", "approve-text", "prompt.txt", "--reason", "our own desk").returncode == 0
+        until(lambda: found() == ["SECRET", "PHONE_NUMBER", "IP_ADDRESS"])
+        text = house.policy_file.read_text().replace("  dictionaries:", f"  exceptions:\n{exceptions}  dictionaries:")
+        house.policy_file.write_text(text)
+        until(lambda: found() == ["SECRET", "IP_ADDRESS"])
+        house.wait_for("/readyz", "this exception has expired and is void")
 
 
 def test_a_list_of_tools_is_approved_tool_by_tool(run: Run, tmp_path: Path) -> None:
