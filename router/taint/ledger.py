@@ -92,7 +92,7 @@ class Grade(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Tenant:
-    key: bytes
+    state: hashlib.blake2b  # keyed, before the first byte
     number: int
 
 
@@ -209,6 +209,8 @@ class TaintLedger:
 
     def _taint(self, found: Mapping[int, set[int]], who: _Tenant, history: bool, answered: bool) -> Taint:
         """What was found, or the graver thing that could not be: only a body with turns of a model can miss a mark."""
+        if not found and answered and not history:
+            return CLEAN
         at = tuple(_inherited(index, grades) for index, grades in sorted(found.items()) if grades)
         level = max((each.level for each in at), default=Level.PUBLIC)
         if history and not answered:
@@ -226,7 +228,9 @@ class TaintLedger:
                 self._tenants.clear()
             key = self._keys.subkey("taint", tenant)
             number = hashlib.blake2b(b"number", key=key, digest_size=3).digest()
-            who = self._tenants[tenant] = _Tenant(key, int.from_bytes(number, "little"))
+            who = self._tenants[tenant] = _Tenant(
+                hashlib.blake2b(key=key, digest_size=DIGEST_BYTES), int.from_bytes(number, "little")
+            )
         return who
 
 
@@ -260,8 +264,9 @@ def _inherited(message: int, grades: Iterable[int]) -> Inherited:
 
 
 def _digest(who: _Tenant, segment: str) -> bytes:
-    raw = segment.encode("utf-8", "surrogatepass")
-    return hashlib.blake2b(raw, key=who.key, digest_size=DIGEST_BYTES).digest()
+    state = who.state.copy()
+    state.update(segment.encode("utf-8", "surrogatepass"))
+    return state.digest()
 
 
 def _of_id(response_id: str) -> str:

@@ -35,9 +35,10 @@ _TENANTS = 1024  # places for times by tenant; two tenants in one place are both
 _LEVELS = 7  # 0 leaves no mark
 _NAME_AT, _NAME_BYTES = 32, 16  # what tells this table from those of other hosts
 _COUNTS_AT = 64  # marks written in all, marks forgotten in all
+_ANY_MISSING_AT = 96  # until when anybody misses any
 _TIMES_AT = 128  # until when a tenant has marks; then, for each level, until when it misses some
 _HEAD_BYTES = 36 * 1024
-_LOCK_TRIES, _LOCK_PAUSE_SECONDS = 40, 0.0005
+_LOCK_TRIES, _LOCK_PAUSE_SECONDS = 250, 0.001
 LEAST_BYTES = _HEAD_BYTES + 16 * _BUCKET_BYTES
 
 Clock = Callable[[], float]
@@ -94,6 +95,8 @@ class MarkTable:
     def forgotten(self, tenant: int) -> int:
         """The highest level of which a mark of this tenant had to give way before its time; 0: none."""
         now = self._clock()
+        if _TIME.unpack_from(self._map, _ANY_MISSING_AT)[0] <= now:
+            return 0
         for level in range(_LEVELS, 0, -1):
             (until,) = _TIME.unpack_from(self._map, _missing_at(tenant, level))
             if until > now:
@@ -103,9 +106,7 @@ class MarkTable:
     @property
     def is_forgetting(self) -> bool:
         """Whether any tenant misses marks that had to give way."""
-        now = self._clock()
-        head = self._map[_missing_at(0, 1) : _missing_at(0, _LEVELS + 1)]
-        return any(until > now for (until,) in _TIME.iter_unpack(head))
+        return bool(_TIME.unpack_from(self._map, _ANY_MISSING_AT)[0] > self._clock())
 
     def put(self, digests: Sequence[bytes], tenant: int, level: int, ttl: float) -> int:
         """Keep marks for `ttl` seconds; how many others had to be forgotten for them. A higher level stands."""
@@ -159,18 +160,22 @@ class MarkTable:
     def _put_one(self, mark: Mark) -> int:
         """Into its own place, a free or an expired one, or that of the mark that matters least; 1 for the last."""
         start, now = self._start(mark.digest), self._clock()
-        held = list(_ENTRY.iter_unpack(self._map[start : start + _BUCKET_BYTES]))
-        own = next((at for at, entry in enumerate(held) if entry[0] == mark.digest), None)
+        bucket = self._map[start : start + _BUCKET_BYTES]
+        own = _aligned(bucket, mark.digest)
         if own is not None:
-            _, expires, rest = held[own]
+            _, expires, rest = _ENTRY.unpack_from(bucket, own * _ENTRY.size)
             level = max(mark.level, rest & 0xFF) if expires > now else mark.level
             self._write(start, own, mark._replace(level=level, expires=max(mark.expires, expires)))
             return 0
-        free = next((at for at, entry in enumerate(held) if entry[1] <= now), None)
-        if free is not None:
-            if held[free][1] == 0:
-                _COUNT.pack_into(self._map, _COUNTS_AT, self.written + 1)
-            self._write(start, free, mark)
+        empty = _aligned(bucket, bytes(_ENTRY.size))
+        if empty is not None:
+            _COUNT.pack_into(self._map, _COUNTS_AT, self.written + 1)
+            self._write(start, empty, mark)
+            return 0
+        held = list(_ENTRY.iter_unpack(bucket))
+        expired = next((at for at, entry in enumerate(held) if entry[1] <= now), None)
+        if expired is not None:
+            self._write(start, expired, mark)
             return 0
         # The tenant that takes most of the room gives way, so that nobody can push out another's marks.
         counts = Counter(entry[2] >> 8 for entry in held)
@@ -188,12 +193,21 @@ class MarkTable:
 
     def _note_forgotten(self, tenant: int, level: int, until: int, count: int) -> None:
         self._raise_time(_missing_at(tenant, level), until)
+        self._raise_time(_ANY_MISSING_AT, until)
         at = _COUNTS_AT + _COUNT.size
         _COUNT.pack_into(self._map, at, _COUNT.unpack_from(self._map, at)[0] + count)
 
     def _raise_time(self, at: int, until: int) -> None:
         if _TIME.unpack_from(self._map, at)[0] < until:
             _TIME.pack_into(self._map, at, until)
+
+
+def _aligned(bucket: bytes, wanted: bytes) -> int | None:
+    """The number of the first entry that begins so."""
+    at = bucket.find(wanted)
+    while at >= 0 and at % _ENTRY.size:
+        at = bucket.find(wanted, at + 1)
+    return at // _ENTRY.size if at >= 0 else None
 
 
 def _missing_at(tenant: int, level: int) -> int:

@@ -13,10 +13,18 @@ from zlib import crc32
 from classifiers.nested import TooDeeply, json_in
 from classifiers.walk import strings_of
 
-# A sentence ends at punctuation before a blank; lines, quotation marks, brackets and CJK stops end one by themselves.
-_BORDERS = re.compile(r"[\n\r\t\v\f\"“”„«»‹›()\[\]{}<>|。！？；：｡]+|[.!?;:…]+['’*_`]*\s")
+# Lines, quotation marks, brackets and CJK stops end a segment by themselves, stops before what is no part of a word.
+_LINES = '\n\r\t\v\f"()[]{}<>|'
+_STOPS = ".!?;:"
+_BORDERS = re.compile(r"[\n\r\t\v\f\"“”„«»‹›()\[\]{}<>|。！？；：｡]+|[.!?;:…]+(?:[^\w.!?;:…]|_)")
 _WORDS = re.compile(r"[^\W_]+")
 _INVISIBLE = dict.fromkeys((0xAD, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF))
+
+# The same for ASCII, a byte at a time: lines to line ends, stops to full stops, whatever is between words to blanks.
+_ASCII = bytes(
+    10 if chr(code) in _LINES else 46 if chr(code) in _STOPS else ord(chr(code).lower()) if chr(code).isalnum() else 32
+    for code in range(128)
+) + bytes(128)
 
 # What is shorter stands in too many texts: see docs/decisions/009-taint.md for the measurement.
 _LEAST_CHARACTERS = 32
@@ -98,10 +106,10 @@ def segments(text: str) -> Iterator[str]:
     """The segments of a text that are long enough to follow, and those of the strings in it where it is JSON."""
     if len(text) < SHORTEST_TEXT:
         return
-    yield from _normal(_BORDERS.split(text))
+    yield from _segments(text)
     if text[:64].lstrip()[:1] in ("{", "["):
         for inner in strings_inside(text):
-            yield from _normal(_BORDERS.split(inner))
+            yield from _segments(inner)
 
 
 def strings_inside(text: str) -> Iterator[str]:
@@ -144,26 +152,40 @@ class Segmenter:
         self._rest = ""
         if self._all is not None:
             for inner in strings_inside("".join(self._all)):
-                found += _normal(_BORDERS.split(inner))
+                found += _segments(inner)
             self._all = None
         return found
 
 
+def _segments(text: str) -> Iterator[str]:
+    if not text.isascii():
+        yield from _normal(_BORDERS.split(text))
+        return
+    lines = text.encode("ascii").translate(_ASCII).replace(b". ", b"\n").replace(b".", b" ")
+    for line in lines.split(b"\n"):
+        if len(line) >= _LEAST_CHARACTERS:
+            yield from _telling(line.decode("ascii").split())
+
+
 def _normal(parts: Iterable[str]) -> Iterator[str]:
-    """The parts in normal form, without those that are too short or that models say anyway."""
+    """The segments among these parts of a text."""
     for part in parts:
-        if len(part) < SHORTEST_TEXT:
-            continue
-        words = _words(part)
-        for piece in _pieces(words) if len(words) > _LONG else (words,):
-            normal = " ".join(piece)
-            if _is_telling(normal, len(piece)) and normal not in BOILERPLATE:
-                yield normal
+        if len(part) >= SHORTEST_TEXT:
+            yield from _telling(_words(part))
+
+
+def _telling(words: list[str]) -> Iterator[str]:
+    """One part in normal form, in pieces if it is long; nothing that is too short or that models say anyway."""
+    for piece in _pieces(words) if len(words) > _LONG else (words,):
+        normal = " ".join(piece)
+        if _is_telling(normal, len(piece)) and normal not in BOILERPLATE:
+            yield normal
 
 
 def _words(part: str) -> list[str]:
-    text = part if part.isascii() else unicodedata.normalize("NFKC", part.translate(_INVISIBLE))
-    return _WORDS.findall(text.casefold())
+    if part.isascii():
+        return part.encode("ascii").translate(_ASCII).replace(b".", b" ").decode("ascii").split()
+    return _WORDS.findall(unicodedata.normalize("NFKC", part.translate(_INVISIBLE)).casefold())
 
 
 def _is_telling(normal: str, words: int) -> bool:
