@@ -73,6 +73,7 @@ _PHRASES = """
     i m sorry but i m not able to help with that
     i m sorry i can t help with that request
     i m sorry for any confusion caused
+    i m sorry for any confusion but as a helpful assistant i m designed to assist with any type of assistance you need
     i apologize for the confusion in my previous response
     i apologize for any confusion my previous response may have caused
     i am an ai language model and i do not have personal opinions
