@@ -1,0 +1,68 @@
+"""What a whole text means, where that is confidential although nothing in it is an item: a trained judgement.
+
+It says nothing about texts too short to mean anything, and never more than the classes of `classifiers.vocabulary`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from importlib.resources.abc import Traversable
+
+from classifiers.detectors.base import WALL, Piece
+from classifiers.meaning import load
+from classifiers.types import Match
+from classifiers.vocabulary import MEANINGS
+
+_SHORTEST = 24  # bytes; less is a word or two
+_WINDOW = 1500  # bytes that are judged together: about what the model was trained on
+_WHOLE = 2000  # a segment up to here is judged in one
+
+
+class MeaningDetector:
+    """The confidential meanings: one finding over the whole segment (or the stretch of it inside the piece)."""
+
+    name = "meaning"
+    entities = MEANINGS
+    triggers = ()
+
+    def __init__(self, folder: Traversable | None = None) -> None:
+        """Load the artifact (from `folder`, default the shipped one). Raises `classifiers.meaning.ArtifactError`."""
+        self._model = load(folder)
+
+    def detect(self, piece: Piece, hits: Sequence[int]) -> list[Match]:
+        """The meanings of each segment; of a long one those of its most telling window."""
+        found = []
+        for start, end in segments(piece):
+            best: dict[str, float] = {}
+            for low, high in windows(piece.data, start, end):
+                for label, score in self._model.judge(piece.data[low:high]):
+                    best[label] = max(score, best.get(label, 0.0))
+            found += [Match(label, start, end, score) for label, score in best.items()]
+        return found
+
+
+def segments(piece: Piece) -> Iterator[tuple[int, int]]:
+    """The stretches between walls that are long enough to mean something."""
+    start = piece.start
+    while start < piece.stop:
+        wall = piece.data.find(WALL, start, piece.stop)
+        end = piece.stop if wall < 0 else wall
+        if end - start >= _SHORTEST:
+            yield start, end
+        start = end + len(WALL)
+
+
+def windows(data: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """A segment, or stretches of about equal length that together hold all of it, parted at blanks."""
+    if end - start <= _WHOLE:
+        yield start, end
+        return
+    count = -(-(end - start) // _WINDOW)
+    low = start
+    for number in range(1, count + 1):
+        high = end if number == count else start + (end - start) * number // count
+        if high < end:
+            blank = max(data.rfind(b" ", low, high), data.rfind(b"\n", low, high))
+            high = blank if blank > low else high
+        yield low, high
+        low = high

@@ -1,0 +1,177 @@
+"""The rows that the meanings are learned from: our own templates, clinical conversations, and much that is harmless.
+
+What each source stands for is written here and nowhere else. Rows of one group are never split in a measurement.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from classifiers.training.authored import authored
+from classifiers.training.corpus import key, read
+from classifiers.training.everyday import load as load_everyday
+from classifiers.training.meaning_grammar import Grammar, expand
+
+BENIGN = "benign"
+OBJECTS = {
+    "BUSINESS_STRATEGY": "strategy_obj",
+    "CREDENTIALS": "cred_obj",
+    "CUSTOMER_DATA": "customer_obj",
+    "HUMAN_RESOURCES": "hr_obj",
+    "INTERNAL_DOCUMENT": "internal_obj",
+    "LEGAL_MATTER": "legal_obj",
+    "MEDICAL": "medical_obj",
+    "PROPRIETARY_CODE": "code_obj",
+    "TRADE_SECRET": "trade_obj",
+}
+LABELS = (BENIGN, *sorted(OBJECTS))
+_FILES = ("slots", "strategy", "hr", "legal", "customer", "secrets", "internal", "medical", "benign", "more")
+_LONG = 1600  # characters of a dialogue or a story that one row holds
+_DIGITS = re.compile(r"\d+")
+# What a PrivacyLens story is about, where that is one of our meanings; the others are left out.
+_STORIES = (
+    ("LEGAL_MATTER", re.compile(r"legal|lawsuit|court|crim|immigra|custody|settlement")),
+    (
+        "MEDICAL",
+        re.compile(r"health|medical|therap|diagnos|pregnan|illness|disease|abortion|patient|mental|rehab|clinic"),
+    ),
+    ("HUMAN_RESOURCES", re.compile(r"salar|performance review|layoff|employee|job|promotion|candidate|disciplin|wage")),
+    ("CUSTOMER_DATA", re.compile(r"client|customer")),
+    ("BUSINESS_STRATEGY", re.compile(r"merger|acqui|strategy|financial|business plan|product launch")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One text, what it means, its weight in the fit, where it comes from, and what it must not be parted from."""
+
+    text: str
+    label: str
+    weight: float
+    source: str
+    group: str
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the row comes from our templates: confidential ones and hard negatives."""
+        return self.source.startswith("templates") or self.source in ("benign", "frames", "more")
+
+
+def grammar() -> Grammar:
+    """All templates of our own."""
+    made = Grammar()
+    for name in _FILES:
+        made.read(name)
+    made.read_frames("frames", OBJECTS)
+    return made
+
+
+def rows(folder: Path, seed: int) -> list[Row]:
+    """All rows, no text twice; the same seed gives the same rows."""
+    seen: set[str] = set()
+    kept = []
+    for row in (*_templates(seed), *_clinical(folder), *_stories(folder), *_requests(folder), *_long(folder)):
+        name = key(row.text)
+        if name and name not in seen:
+            seen.add(name)
+            kept.append(row)
+    return kept
+
+
+def _templates(seed: int) -> Iterator[Row]:
+    made = grammar()
+    for template, text in expand(made, 14, seed):
+        weight = 0.6 if template.label == BENIGN else 1.5
+        source = template.family.partition("/")[0] if template.label == BENIGN else f"templates/{template.label}"
+        yield Row(text, template.label, weight, source, template.family)
+
+
+def _windows(text: str, most: int) -> Iterator[str]:
+    for start in range(0, min(len(text), most * _LONG), _LONG):
+        window = text[start : start + _LONG]
+        if len(window) > 200 or not start:
+            yield window
+
+
+def _clinical(folder: Path) -> Iterator[Row]:
+    for number, row in enumerate(read(folder, "sensitivity/medical_dialogues")):
+        group = f"medical_dialogues/{number % 40}"
+        yield Row(row["dialogue"][:_LONG], "MEDICAL", 0.3, "medical_dialogues", group)
+        if len(row["section_text"]) > 60:
+            yield Row(row["section_text"][:_LONG], "MEDICAL", 0.3, "medical_notes", group)
+    for number, row in enumerate(read(folder, "sensitivity/medical_visits")):
+        for name in ("dialogue", "note"):
+            for window in _windows(row[name], 3):
+                yield Row(window, "MEDICAL", 0.3, f"medical_visits/{name}", f"medical_visits/{number % 20}")
+
+
+def _stories(folder: Path) -> Iterator[Row]:
+    for number, row in enumerate(read(folder, "sensitivity/privacylens")):
+        about = row["data_type"].lower()
+        for label, said in _STORIES:
+            if said.search(about):
+                text = row["data_type_concrete"] + "\n" + "\n".join(row["sensitive_info_items"])
+                yield Row(text, label, 0.5, "privacylens", f"privacylens/{number % 20}")
+                break
+
+
+def _harmless(text: str, weight: float, source: str) -> Row:
+    """A harmless row; texts that begin alike stay together."""
+    return Row(text, BENIGN, weight, source, f"{source}/{_DIGITS.sub('0', key(text))[:60]}")
+
+
+def _requests(folder: Path) -> Iterator[Row]:
+    for name in ("clinc150", "banking77"):
+        for row in read(folder, f"traffic/{name}"):
+            yield _harmless(row["text"], 0.6, name)
+    for row in read(folder, "sensitivity/medical_public_questions"):
+        yield _harmless(row["question"], 0.3, "medical_public_questions")
+    for question in load_everyday():
+        yield _harmless(question.prompt, 0.6, "everyday")
+    for prompt in authored():
+        yield Row(prompt.prompt, BENIGN, 0.6, "authored", f"authored/{prompt.group}")
+    for row in read(folder, "safety/prompt_injections_train"):
+        yield _harmless(row["text"], 0.8, "prompt_injections")
+    for row in read(folder, "cache/paraphrases_mock"):
+        yield _harmless(row["text_a"], 0.5, "paraphrases")
+    for row in read(folder, "sensitivity/wnut17_train"):
+        yield _harmless(row["text"], 0.2, "wnut17")
+
+
+def _long(folder: Path) -> Iterator[Row]:
+    for row in read(folder, "traffic/awesome_prompts"):
+        for window in _windows(row["prompt"], 2):
+            yield _harmless(window, 1.0, "awesome_prompts")
+    for row in read(folder, "safety/jailbreak_prompts"):
+        for window in _windows(row["prompt"], 2):
+            yield _harmless(window, 1.0, "jailbreak")
+    for row in read(folder, "traffic/self_instruct"):
+        yield _harmless(f"{row['instruction']}\n{row['instances'][0]['input']}".strip(), 1.5, "self_instruct")
+    for row in read(folder, "routing/arena_bench_scores"):
+        yield _harmless(row["prompt"], 1.5, "arena")
+    for name in ("mmlu_2000", "gsm8k_200", "llmrouter_train"):
+        for row in read(folder, f"routing/{name}"):
+            yield _harmless(row["prompt"][:_LONG], 0.6, name.rpartition("_")[0])
+    for row in read(folder, "routing/routerbench_subset"):
+        yield _harmless((row["question"] or row["prompt"])[:_LONG], 0.5, "routerbench")
+    for number, row in enumerate(read(folder, "routing/big_math_solve_rate")):
+        if number % 6 == 0:
+            yield _harmless(row["prompt"], 0.3, "big_math")
+
+
+def vary(row: Row, others: list[Row], draw: random.Random) -> str:
+    """The text as somebody else would send it: small letters, no full stop, harmless text around it."""
+    text = row.text
+    chance = draw.random()
+    if chance < 0.2:
+        text = text.lower()
+    elif chance < 0.3:
+        text = text.rstrip(".!? ")
+    if draw.random() < 0.2:
+        other = draw.choice(others).text[:300]
+        text = f"{text}\n\n{other}" if draw.random() < 0.5 else f"{other}\n\n{text}"
+    return text
