@@ -32,10 +32,12 @@ DIGITS: Final = 4
 
 _Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-_NEAR: Final = 0x9E3779B97F4A7C15 - (1 << 64)  # odd 64-bit multipliers, as signed numbers
-_NEXT: Final = 0xC2B2AE3D27D4EB4F - (1 << 64)
-_FAR: Final = 0x165667B19E3779F9
-_SHIFT: Final = 64 - PAIR_BITS
+_NEAR: Final = np.int64(0x9E3779B97F4A7C15 - (1 << 64))  # odd 64-bit multipliers, as signed numbers
+_NEXT: Final = np.int64(0xC2B2AE3D27D4EB4F - (1 << 64))
+_FAR: Final = np.int64(0x165667B19E3779F9)
+_MIDDLE: Final = np.int64(29)
+_SHIFT: Final = np.int64(64 - PAIR_BITS)
+_MASK: Final = np.int64(PAIRS - 1)
 
 
 def _plain() -> bytes:
@@ -93,23 +95,21 @@ def encode(words: Sequence[bytes], vocabulary: Mapping[bytes, int]) -> _Ints:
     """Sorted distinct feature numbers: words, parts of unknown words, the size, and hashed pairs behind them."""
     get = vocabulary.get
     count = len(words)
-    ids = np.empty(count + 2, dtype=np.int64)
-    ids[0] = ids[-1] = _FIRST
-    ids[1:-1] = np.fromiter(map(get, words, repeat(UNKNOWN)), np.int64, count)
     parts = [_SIZES + min(count.bit_length(), _SIZE_COUNT - 1)]
-    if count and ids.min() == UNKNOWN:
-        for word in {words[place] for place in (ids[1:-1] == UNKNOWN).nonzero()[0].tolist()}:
+    found = list(map(get, words, repeat(UNKNOWN)))
+    if UNKNOWN in found:
+        for word in {word for word, number in zip(words, found, strict=True) if number == UNKNOWN}:
             parts += (get(beginning(word), UNKNOWN), get(ending(word), UNKNOWN))
-    first = len(vocabulary) + RESERVED
-    mixed = ids * _NEAR
+    ids = np.array([_FIRST, *found, _FIRST], dtype=np.int64)
+    near = ids * _NEAR
     following = ids * _NEXT
-    pairs = np.concatenate((mixed[:-1] + following[1:], mixed[:-2] + following[2:] + _FAR))
-    pairs ^= pairs >> 29
+    pairs = np.concatenate((near[:-1] + following[1:], near[:-2] + following[2:] + _FAR))
+    pairs ^= pairs >> _MIDDLE
     pairs *= _FAR
     pairs >>= _SHIFT
-    pairs &= PAIRS - 1
-    pairs += first
-    numbers = np.concatenate((ids, np.array(parts, dtype=np.int64), pairs))
+    pairs &= _MASK
+    pairs += len(vocabulary) + RESERVED
+    numbers = np.concatenate((ids, parts, pairs))
     numbers.sort()
     distinct = np.empty(len(numbers), dtype=np.bool_)
     distinct[0] = True
@@ -148,6 +148,8 @@ class MeaningModel:
         benign = values[BENIGN]
         others = values[1:]
         highest = max(others)
+        if highest + math.log(len(others)) < benign:
+            return []
         total = highest + math.log(sum(math.exp(value - highest) for value in others))
         if total < benign:
             return []

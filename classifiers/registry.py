@@ -27,7 +27,6 @@ DETECTORS: Mapping[str, str] = MappingProxyType(
         "private_keys": "classifiers.detectors.private_keys:PrivateKeyDetector",
         "language": "classifiers.detectors.language:LanguageDetector",
         "names": "classifiers.detectors.names:NameDetector",
-        "credentials": "classifiers.detectors.credentials:CredentialDetector",
         "meaning": "classifiers.detectors.meaning:MeaningDetector",
     }
 )

@@ -15,6 +15,7 @@ from classifiers.training.authored import authored
 from classifiers.training.corpus import key, read
 from classifiers.training.everyday import load as load_everyday
 from classifiers.training.meaning_grammar import Grammar, expand
+from classifiers.training.meaning_odd import odd_texts
 
 BENIGN = "benign"
 OBJECTS = {
@@ -29,7 +30,19 @@ OBJECTS = {
     "TRADE_SECRET": "trade_obj",
 }
 LABELS = (BENIGN, *sorted(OBJECTS))
-_FILES = ("slots", "strategy", "hr", "legal", "customer", "secrets", "internal", "medical", "benign", "more")
+_FILES = (
+    "slots",
+    "strategy",
+    "hr",
+    "legal",
+    "customer",
+    "secrets",
+    "internal",
+    "medical",
+    "benign",
+    "more",
+    "languages",
+)
 _LONG = 1600  # characters of a dialogue or a story that one row holds
 _DIGITS = re.compile(r"\d+")
 # What a PrivacyLens story is about, where that is one of our meanings; the others are left out.
@@ -58,7 +71,14 @@ class Row:
     @property
     def is_own(self) -> bool:
         """Whether the row comes from our templates: confidential ones and hard negatives."""
-        return self.source.startswith("templates") or self.source in ("benign", "frames", "more")
+        return self.source.startswith("templates") or self.source in (
+            "benign",
+            "frames",
+            "more",
+            "people",
+            "languages",
+            "odd",
+        )
 
 
 def grammar() -> Grammar:
@@ -74,7 +94,14 @@ def rows(folder: Path, seed: int) -> list[Row]:
     """All rows, no text twice; the same seed gives the same rows."""
     seen: set[str] = set()
     kept = []
-    for row in (*_templates(seed), *_clinical(folder), *_stories(folder), *_requests(folder), *_long(folder)):
+    for row in (
+        *_templates(seed),
+        *_odd(seed),
+        *_clinical(folder),
+        *_stories(folder),
+        *_requests(folder),
+        *_long(folder),
+    ):
         name = key(row.text)
         if name and name not in seen:
             seen.add(name)
@@ -88,6 +115,11 @@ def _templates(seed: int) -> Iterator[Row]:
         weight = 0.6 if template.label == BENIGN else 1.5
         source = template.family.partition("/")[0] if template.label == BENIGN else f"templates/{template.label}"
         yield Row(text, template.label, weight, source, template.family)
+
+
+def _odd(seed: int) -> Iterator[Row]:
+    for family, text in odd_texts(seed):
+        yield Row(text, BENIGN, 0.6, "odd", f"odd/{family}")
 
 
 def _windows(text: str, most: int) -> Iterator[str]:
@@ -138,6 +170,8 @@ def _requests(folder: Path) -> Iterator[Row]:
         yield _harmless(row["text"], 0.8, "prompt_injections")
     for row in read(folder, "cache/paraphrases_mock"):
         yield _harmless(row["text_a"], 0.5, "paraphrases")
+    for row in read(folder, "sensitivity/pii_spans_large"):  # items that have detectors of their own
+        yield Row(row["text"], BENIGN, 0.4, "pii_spans", f"pii_spans/{row['template_id']}")
     for row in read(folder, "sensitivity/wnut17_train"):
         yield _harmless(row["text"], 0.2, "wnut17")
 
