@@ -186,9 +186,10 @@ def main() -> None:
 def _card(rows: Sequence[corpus.Row], figures: dict[str, Any]) -> dict[str, Any]:
     return {
         "what": "whether a whole text is confidential by its meaning, and which meaning; 0.5 is the shipped decision",
-        "languages": ["en"],
+        "languages": ["de", "en", "es", "fr", "it", "nl"],
         "command": "python -m classifiers.training.meaning --data FOLDER",
-        "method": "words, word pairs (neighbours and next but one, hashed), beginnings and endings of unknown words; "
+        "method": "words (each with a part common to all words, from a language model's word vectors), word pairs "
+        "(neighbours and next but one, hashed), beginnings and endings of unknown words; "
         f"one layer of rectified units, softmax; {FOLDS} folds grouped by template family, frame and source; the "
         f"threshold is the lowest at which no harmless set is flagged above {_TRAFFIC:.1%}, our hard negatives "
         f"not above {_HARD:.0%}",
@@ -196,8 +197,9 @@ def _card(rows: Sequence[corpus.Row], figures: dict[str, Any]) -> dict[str, Any]
         "data": {
             "classifiers/training/meaning_texts, authored.py, everyday.jsonl": "this project",
             "clinical dialogues and notes; public medical questions": "CC BY 4.0",
-            "PrivacyLens; LLMRouter; RouterBench": "MIT",
+            "PrivacyLens; LLMRouter; RouterBench; presidio-research": "MIT",
             "CLINC150, BANKING77": "CC BY",
+            "word vectors of SmolLM2-135M-Instruct": "Apache-2.0",
             "self-instruct, arena bench prompts, MMLU and GSM8K questions, Big-Math": "Apache-2.0",
             "prompt injections (deepset)": "Apache-2.0",
             "awesome ChatGPT prompts": "CC0",
