@@ -18,6 +18,7 @@ from typing import Any
 
 from policies.store import PolicyStore
 from policies.types import Policy
+from router.approvals import strange
 from router.control import ControlServer
 from router.engine_child import EngineChild
 from router.engine_models import EngineModels, find, with_engine_models
@@ -181,7 +182,7 @@ class Parent:
             "file_digest": status.file_digest,
             "last_error": status.last_error,
             "loaded_at": status.loaded_at,
-            "warnings": list(self.policy.warnings),
+            "warnings": [*self.policy.warnings, *strange(self.policy, self.settings)],
         }
         await self._control.publish(
             {

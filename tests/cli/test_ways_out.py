@@ -95,6 +95,10 @@ def test_a_running_gateway_takes_an_approval_and_an_exception_up_and_shows_what_
             return [each["entity_type"] for each in answer["findings"] if each["entity_type"] in PATTERNS]
 
         assert found() == ["EMAIL_ADDRESS", "SECRET", "PHONE_NUMBER", "IP_ADDRESS"]
+        elsewhere = {"GATEHOUSE_STATE_DIR": str(tmp_path / "elsewhere")}
+        assert run("policy", "approve-text", "prompt.txt", "--reason", "theirs", **elsewhere).returncode == 0
+        house.wait_for("/readyz", "1 of 1 were approved with another installation's secret")
+        assert found() == ["EMAIL_ADDRESS", "SECRET", "PHONE_NUMBER", "IP_ADDRESS"]
         assert run("policy", "approve-text", "prompt.txt", "--reason", "our own desk").returncode == 0
         until(lambda: found() == ["SECRET", "PHONE_NUMBER", "IP_ADDRESS"])
         text = house.policy_file.read_text().replace("  dictionaries:", f"  exceptions:\n{exceptions}  dictionaries:")
