@@ -45,6 +45,7 @@ _RANGES: tuple[tuple[str, str, frozenset[int], bool], ...] = (
     ("60", "60", frozenset({16}), False),  # RuPay
     ("2200", "2204", frozenset(range(16, 20)), False),  # Mir
     ("9792", "9792", frozenset({16}), False),  # Troy
+    ("0604", "0604", frozenset(range(12, 20)), True),
     ("50", "50", frozenset(range(12, 20)), True),  # Maestro, Verve, Elo
     ("56", "58", frozenset(range(12, 20)), True),
     ("63", "69", frozenset(range(12, 20)), True),
@@ -115,7 +116,7 @@ def _in_range(digits: str, low: str, high: str) -> bool:
 def _windows(data: bytes, groups: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     """Spans of neighbouring groups that hold 12 to 19 digits: from the left, the longest first."""
     for first, (start, _) in enumerate(groups):
-        if data[start] == 0x30:  # no issuer begins with 0
+        if data[start] == 0x30 and data[start : start + 4] != b"0604":  # no other issuer begins with 0
             continue
         spans, total = [], 0
         for low, high in groups[first : first + 19]:

@@ -10,7 +10,10 @@ from classifiers.types import Match
 
 _V4 = pattern("\\b\\d{1,3}\\.\\d{1,3}\\.\\d{1,3}\\.\\d{1,3}\\b")
 _V6 = pattern("(?i)[0-9a-f:]*:[0-9a-f]{0,4}:[0-9a-f:]*(?:\\d{1,3}\\.\\d{1,3}\\.\\d{1,3}\\.\\d{1,3})?", longest=True)
-_VERSION = pattern("(?:\\bv(?:er|ersion)?\\.? ?|version:? ?|\\brelease ?|==|>=|<=|~=|\\^|@|section |chapter |build )$")
+_VERSION = pattern(
+    "(?:\\bv(?:er|ersion)?\\.? ?|version:? ?|\\brelease ?|==|>=|<=|~=|\\^|@|section |chapter |§ ?|build |since |"
+    "up(?:grade|date)[sd]? to |(?:fixe[sd]|introduced|added|removed) in |\\brev(?:ision)?\\.? )$"
+)
 
 
 class IpDetector:
@@ -44,7 +47,7 @@ class IpDetector:
             return False
         if data[end : end + 1] in (b".", b"-") and data[end + 1 : end + 2].isalnum():
             return False
-        if not piece.is_free(start, end) or _VERSION.search(piece.before(start, 12)):
+        if not piece.is_free(start, end) or _VERSION.search(piece.before(start, 16)):
             return False
         return _names_a_host(data[start:end].decode("ascii"))
 

@@ -121,7 +121,7 @@ class _Run:
                 return 0.9
             written = self._stands_alone(first, last) and _is_written_as_phone(self._piece, digits, groups)
             return 0.75 if written else 0.0
-        if first == 0 and self._follows_noun:
+        if (first == 0 and self._follows_noun) or (self._stands_alone(first, last) and _is_american(data, groups)):
             return 0.6
         return 0.5 if len(groups) > 1 and _looks_dialled(groups) and self._is_named else 0.0
 
@@ -242,6 +242,15 @@ def _is_written_as_phone(piece: Piece, digits: str, groups: list[tuple[int, int]
         return False
     regions = piece.countries or DEFAULT_REGIONS
     return digits[0] == "0" or is_national(digits, tuple(region for region in regions if region in _WITHOUT_TRUNK))
+
+
+def _is_american(data: bytes, groups: list[tuple[int, int]]) -> bool:
+    """Whether it is written as numbers of North America are, (555) 123-4567 or 555-123-4567, whoever has it."""
+    if [high - low for low, high in groups] != [3, 3, 4] or data[groups[0][0]] in b"01":
+        return False
+    first, second = (data[left[1] : right[0]] for left, right in pairwise(groups))
+    bracketed = data[groups[0][0] - 1 : groups[0][0]] == b"(" and first in (b") ", b")", b")-")
+    return second in (b"-", b".", b" ") if bracketed else first == second == b"-"
 
 
 def _looks_dialled(groups: list[tuple[int, int]]) -> bool:

@@ -72,6 +72,8 @@ def test_an_ip_address_is_found(found: Find, text: str, address: str) -> None:
         "1.2.3.4.5",
         "v1.2.3.4",
         "version 1.2.3.4",
+        "fixed in 1.2.3.4",
+        "upgrade to 1.2.3.4",
         "pip install x==1.2.3.4",
         "12:30:45",
         "a::b",
