@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from stdnum.us import ssn
+
 from classifiers.detectors.base import GAP
 from classifiers.detectors.numbered import Kind, NumberedDetector, S, triggers_of
 
@@ -13,6 +15,11 @@ def is_nino(number: str) -> bool:
     return number[:2].upper() not in {"BG", "GB", "KN", "NK", "NT", "TN", "ZZ"}
 
 
+def is_ssn(number: str) -> bool:
+    """SSA's rules; numbers once printed in advertisements are found too: a policy may except them."""
+    return bool(ssn.is_valid(number)) or number in ("078051120", "457555462", "219099999")
+
+
 _SSN = (
     "\\b(?:us-?|u\\.s\\. ?)?ssns?\\b|social.security|\\bssa\\b|soc\\.? sec|s[ée]curit[ée] sociale|segur(?:o|"
     "idad) social|"
@@ -22,7 +29,7 @@ _NINE = f"\\d{{3}}{S}\\d{{3}}{S}\\d{{3}}"
 _ELEVEN = "\\b\\d{11}\\b"
 
 _AMERICAS: tuple[Kind, ...] = (
-    Kind("US_SSN", "US", f"\\d{{3}}{_GAPS}\\d{{2}}{_GAPS}\\d{{4}}|\\d{{9}}", "us.ssn", "bare", _SSN),
+    Kind("US_SSN", "US", f"\\d{{3}}{_GAPS}\\d{{2}}{_GAPS}\\d{{4}}|\\d{{9}}", is_ssn, "bare", _SSN),
     Kind(
         "US_ITIN",
         "US",

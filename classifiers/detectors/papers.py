@@ -13,7 +13,8 @@ def is_document(number: str) -> bool:
 
 def is_foreign(number: str) -> bool:
     """Whether it is a document's number of another form than the passports of the United States have."""
-    return is_document(number) and not (len(number) in (8, 9, 10) and number[1:].isdigit())
+    american = number[1:].isdigit() and len(number) in ((8, 9) if number[0].isdigit() else (9, 10))
+    return is_document(number) and not american
 
 
 _NUMBER = HEAD + "(?:\\d{2,9}[A-Za-z]{0,2}[0-9A-Za-z]{0,8}|[0-9A-Z]{8,9})\\b"

@@ -23,9 +23,9 @@ from classifiers.types import Match
 _WORDS = (
     "passw(?:or)?d|passphrase|passcode|pwd|passwort|kennwort|contrase[ñn]a|mot de passe|wachtwoord|parola|senha|"
     "palavra-passe|has[łl]o|heslo|l[öo]senord|passord|adgangskode|salasana|[şs]ifre|jelsz[óo]|парол[ьяюе]|"
-    "密码|密碼|パスワード|비밀번호"
+    "\\bmdp\\b|密码|密碼|パスワード|비밀번호"
 )
-_SHORT = "\\b(?:db_?)?pass|_pass|\\bmdp|\\bpw"  # names only in front of a sign
+_SHORT = "\\b(?:db_?)?pass|_pass|\\bpw"  # names only in front of a sign
 _GUARDED = (  # words that are as often about doors, rules and keys: what follows must look like a password by itself
     "\\bclave(?: de acceso| secreta| (?:del? |de la )?wi-?fi)?|access code|zugangscode|zugangsdaten|code d.acc[èe]s|"
     "c[óo]digo de acceso|codice (?:di accesso|segreto)|toegangscode|chiave (?:di rete|wi-?fi)|wi-?fi[ -](?:key|code)|"
@@ -43,7 +43,7 @@ _BETWEEN = pattern(
     ")$"
 )
 _LINK = pattern(
-    "(?i)(?P<verb>[\\s\\x{a0}](?:is|was|are|ist|war|lautet|es|era|est|[ée]tait|è|e'|é)[\\s\\x{a0}]{1,2}"
+    "(?i)(?P<verb>['’]s[\\s\\x{a0}]{1,2}|[\\s\\x{a0}]c['’]est[\\s\\x{a0}]{1,2}|[\\s\\x{a0}](?:is|was|are|ist|war|lautet|es|era|est|[ée]tait|è|e'|é)[\\s\\x{a0}]{1,2}"
     "(?:now |currently |still |jetzt |nun |maintenant |ahora |adesso |nu )?[:=]?[\\s\\x{a0}]{0,3})"
     "|(?P<change>[\\s\\x{a0}](?:to|auf|naar|en|à|in|a|as|als|comme|como|come)[\\s\\x{a0}]{1,2})"
     "|(?P<sign>[\\s\\x{a0}]{0,3}(?::=|=>|->|→|[:=]=?|：)[\\s\\x{a0}]{0,12})"
@@ -56,7 +56,7 @@ _CUT = pattern("\\\\[\"'nrt]|[&;] ?[A-Za-z_. -]{2,40}=")
 _QUOTES = b"\"'`"
 _REACH = 72  # bytes behind a name in which its value begins
 _TRIGGER = f"(?i)(?:{_WORDS})"
-_ASSIGNED = "(?i)(?:\\bpass|_pass|\\bmdp|\\bpw)[\"']?\\s?[:=]"
+_ASSIGNED = "(?i)(?:\\bpass|_pass|\\bpw)[\"']?\\s?[:=]"
 _PIN = pattern(
     "(?i)\\b(?:pin|geheimzahl)\\b(?:[- ]?(?:code|number|nummer|nr))?[\"']?(?: (?:is|was|ist|lautet|es|est|è)|"
     "\\s?[:=])\\s{0,3}[\"'`]?(\\d{4,8})\\b"

@@ -236,6 +236,8 @@ def _is_written_as_phone(piece: Piece, digits: str, groups: list[tuple[int, int]
     if data[groups[0][0] - 1 : groups[0][0]] == b"(" and any(b")" in gap for gap in gaps):
         return len(gaps) <= 2
     sizes = [high - low for low, high in groups]
+    if len(sizes) == 2 and digits[0] == "0" and sizes[0] in (2, 3, 4, 5) and 10 <= len(digits) <= 12:
+        return gaps <= {b" ", b"-", b"/"}  # an area and the rest: 0170 1234567
     if len(gaps) > 2 or len(sizes) < 3 or (sizes[0] <= 3 and set(sizes[1:]) == {3}):
         return False
     if max(sizes) > 5 or min(sizes) < 2 or any(len(gap.strip()) > 1 for gap in gaps):

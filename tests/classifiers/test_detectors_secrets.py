@@ -51,6 +51,8 @@ SECRETS = [
     ("la parola d'ordine è Nonna2231", "Nonna2231"),
     ("het wachtwoord is Fiets-7731", "Fiets-7731"),
     ("пароль: Zima2024!", "Zima2024!"),
+    ("mon mdp c'est Azerty!2024", "Azerty!2024"),
+    ("my password's hunter22", "hunter22"),
     ("密码：Longmen88x", "Longmen88x"),
     ("la clave del wifi es Perro2231x", "Perro2231x"),
     ("password=MyExample#2024", "MyExample#2024"),
