@@ -40,7 +40,7 @@ _WEIGHTS = {
     "awesome_prompts": 2.0,
     "self_instruct": 3.0,
     "negatives": 2.0,
-    "wnut": 8.0,
+    "wnut": 12.0,
 }
 
 
@@ -53,10 +53,12 @@ def collect(data: Path, scale: float = 1.0) -> list[Doc]:
     docs += [replace(doc, weight=_WEIGHTS["wnut"]) for doc in sources.noisy(data) if not sources.held_out(doc.text)]
     own, lines = sources.templates(), sources.messages()
     messages = {language: list(texts) for language, texts in lines.items()}
-    for language, texts in sources.soups(rng, int(900 * scale)).items():
+    for language, texts in sources.soups(rng, int(700 * scale)).items():
         docs += [Doc(text, (), frozenset(), 1.0, "soup/" + language, "soup") for text in texts]
         lines[language] = lines.get(language, []) + texts
     docs += sources.numbers(rng, int(900 * scale))
+    docs += sources.program_text(rng, int(1000 * scale))
+    docs += sources.titles(rng, usual_texts(data), int(2500 * scale))
     for language, templates in sorted(own.items()):
         times = int((14 if language == "en" else 16) * scale)
         filler = Filler(rng, language)
@@ -67,12 +69,12 @@ def collect(data: Path, scale: float = 1.0) -> list[Doc]:
     docs += [sources.compose(rng, own, lines) for _ in range(int(2500 * scale))]
     docs += sources.negatives(rng, 3)
     for name, texts in sources.benign(data).items():
-        kept = [text[:1500] for text in texts if not sources.held_out(text, 2)]
+        kept = [text[:800] for text in texts if not sources.held_out(text, 2)]
         docs += [Doc(text, (), NOT_DIRECT, _WEIGHTS.get(name, 1.0), name, name) for text in kept]
     for language, texts in sorted(messages.items()):
         docs += [
             Doc(text, (), frozenset({"NRP", "DATE_TIME"}), 1.0, "messages/" + language, "messages")
-            for text in rng.sample(texts, min(1500 if language in LANGUAGES else 60, len(texts)))
+            for text in rng.sample(texts, min(800 if language in LANGUAGES else 60, len(texts)))
         ]
     return [sources.disturb(doc, rng) for doc in docs]
 

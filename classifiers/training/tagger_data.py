@@ -11,6 +11,7 @@ import importlib
 import json
 import random
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -194,6 +195,39 @@ def soups(rng: random.Random, count: int) -> dict[str, list[str]]:
                 line = line.title()
             found.setdefault(locale[:2], []).append(line + rng.choice([".", "", "?", ",", "!", ":"]))
     return found
+
+
+def program_text(rng: random.Random, count: int) -> Iterator[Doc]:
+    """Stretches of the code of Django, Wagtail and Oscar (BSD): identifiers, comments, markup."""
+    paths = [
+        path
+        for package in ("django", "wagtail", "oscar")
+        for ending in ("py", "html", "js", "css", "txt")
+        for path in sorted(Path(str(files(package))).rglob("*." + ending))
+        if 1500 < path.stat().st_size < 60_000 and "locale" not in path.parts
+    ]
+    for path in rng.sample(paths, min(count, len(paths))):
+        text = path.read_text("utf-8", "replace")
+        start = rng.randrange(len(text) - 600)
+        yield Doc(text[start : start + rng.randint(80, 600)], (), NOT_DIRECT, 1.0, "code", "code")
+
+
+def titles(rng: random.Random, texts: Sequence[str], count: int) -> Iterator[Doc]:
+    """Usual words with large letters where people put them: headlines, lists, values, labels."""
+    counts = Counter(word for text in texts for word in re.findall(r"[a-z]{3,}", text))
+    words = sorted(word for word, number in counts.items() if number > 3)
+    forms = (
+        "{} {} {} And {} {}|{}, {} and {}|{} {}: {}|- {}\n- {} {}|{} vs. {}|The {} {} of {}|Use {} with {} and {}."
+        '|{} {} {} {}|[{}] {} {}|{}.{}({})|Act as a {} {}.|What is {} {}?|"{}": "{}"|<{}>{}</{}>|1. {}: {} {}'
+        "|I like {} {}.|{}'s {} {}|# {} {}|Step: {} {}|{} / {} / {}"
+    ).split("|")
+    for _ in range(count):
+        form = rng.choice(forms)
+        put = [rng.choice(words) for _ in range(form.count("{}"))]
+        put = [
+            word.upper() if rng.random() < 0.05 else word.capitalize() if rng.random() < 0.9 else word for word in put
+        ]
+        yield Doc(form.format(*put), (), NOT_DIRECT, 1.0, "titles", "titles")
 
 
 def numbers(rng: random.Random, count: int) -> Iterator[Doc]:

@@ -31,6 +31,7 @@ _HOLE = re.compile(r"\{(\w+)\}")
 LABELS: Final = MappingProxyType(
     {
         "person": "PERSON", "first": "PERSON", "last": "PERSON", "lastfirst": "PERSON",
+        "flat": "STREET_ADDRESS", "building": "STREET_ADDRESS", "state": "STREET_ADDRESS", "weekday": "DATE_TIME",
         "address": "STREET_ADDRESS", "street": "STREET_ADDRESS", "streetname": "STREET_ADDRESS",
         "city": "LOCATION", "country": "LOCATION", "region": "LOCATION", "place": "LOCATION", "zip": "STREET_ADDRESS",
         "org": "ORGANIZATION", "dob": "DATE_OF_BIRTH", "date": "DATE_TIME", "time": "DATE_TIME", "year": "DATE_TIME",
@@ -341,7 +342,8 @@ _MAKERS: Final[MappingProxyType[str, Callable[[Filler], str]]] = MappingProxyTyp
         "place": lambda self: self.rng.choice([self.country(), self.city()]),
         "dob": lambda self: self.day(1930, 2018), "date": Filler.date, "year": Filler.year, "time": Filler.time,
         "age": Filler.age, "id": Filler.id, "phone": Filler.phone, "email": Filler.email, "amount": Filler.amount,
-        "handle": Filler.handle, "job": lambda self: self.rng.choice(JOBS[self.language]),
+        "handle": Filler.handle, "flat": Filler.flat, "building": Filler.number, "weekday": Filler.date,
+        "state": lambda self: self.rng.choice(_STATES[:-3]), "job": lambda self: self.rng.choice(JOBS[self.language]),
         "card": lambda self: "4" + self.digits(15, 15), "iban": lambda self: "DE" + self.digits(20, 20),
         "ssn": lambda self: f"{self.digits(3, 3)}-{self.digits(2, 2)}-{self.digits(4, 4)}",
         "ip": lambda self: ".".join(str(self.rng.randint(1, 254)) for _ in range(4)),
