@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+_STARTS = frozenset('{["')
 _ENDS = {"{": "}", "[": "]", '"': '"'}
 
 
@@ -22,6 +23,8 @@ def json_in(text: str) -> Any:
 
     The value of a key that stands more than once is the list of its values. Raises `TooDeeply`.
     """
+    if text[:1] not in _STARTS and not text[:1].isspace():
+        return None
     stripped = text.strip()
     if not stripped or _ENDS.get(stripped[0]) != stripped[-1] or (stripped[0] == '"' and "\\" not in stripped):
         return None

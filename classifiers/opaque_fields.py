@@ -30,10 +30,13 @@ _BY_TYPE: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         for kind in {kind for dialect in OPAQUE_FIELDS.values() for kind in dialect}
     }
 )
+_MEMBERS: Final = frozenset(member for members in _BY_TYPE.values() for member in members)
 
 
 def opaque_members(value: Mapping[str, Any]) -> Iterator[str]:
     """The members of an object that its protocol makes opaque, where they hold something."""
+    if _MEMBERS.isdisjoint(value):
+        return
     kind = value.get("type")
     for member in _BY_TYPE.get(kind if isinstance(kind, str) else "*", _BY_TYPE["*"]):
         held = value.get(member)

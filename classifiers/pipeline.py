@@ -209,7 +209,8 @@ class Pipeline:
             job.unknowns.append(Unknown("detector_error", "", f"normalize: {self._broken['normalize']}"))
         reports = await (self._in_process if job.is_large else self._inline)(job, [singles, joins])
         for report in reports:
-            self._note(job, report)
+            if report.errors or not report.complete:
+                self._note(job, report)
         many = job.is_large or sum(len(report.hits) for report in reports) > _MANY
         await _run(many, self._place, job, singles, joins, reports)
         job.timer.pause()
@@ -217,10 +218,10 @@ class Pipeline:
 
     def _lay_out(self, job: _Job) -> tuple[Haystack, Haystack]:
         """The strings to scan, without those that are remembered, and the joins, always anew."""
-        cells, wanted = job.walk.cells, []
-        digest = self._scanner.digest + "/" + (job.rules.digest or repr(job.rules))
+        cells, wanted, digest = job.walk.cells, [], ""
         for index, cell in enumerate(cells):
             if len(cell.text) >= _REMEMBER_FLOOR:
+                digest = digest or self._scanner.digest + "/" + (job.rules.digest or repr(job.rules))
                 key = self._memory.key(job.tenant, digest, cell.key, cell.text)
                 known = self._memory.get(key)
                 if known is not None:
@@ -228,9 +229,8 @@ class Pipeline:
                     continue
                 job.keys[index] = key
             wanted.append(index)
-        is_over = (
-            job.timer.deadline() if job.is_large else job.timer.is_over
-        )  # another thread's work is not counted here
+        # In another thread only the wall's time counts: its work is not this one's.
+        is_over = job.timer.deadline() if job.is_large else job.timer.is_over
         room = Room(_VIEWS_PER_CHARACTER * job.size + _VIEWS_FLOOR, is_over)
         return lay_out(cells, wanted, self._normalizer, room), lay_out_joins(cells, self._normalizer, room)
 
@@ -260,10 +260,10 @@ class Pipeline:
             job.unknowns.append(Unknown("timeout", "", "scan"))
 
     def _place(self, job: _Job, singles: Haystack, joins: Haystack, reports: list[Report]) -> None:
-        for haystack in (singles, joins):
-            job.unknowns += [Unknown("detector_error", "", error) for error in sorted(haystack.errors)]
+        errors = singles.errors | joins.errors
+        job.unknowns += [Unknown("detector_error", "", error) for error in sorted(errors)]
         failed, unread = bool(job.unknowns), self._note_unviewed(job, (*singles.unread, *joins.unread))
-        if len(reports) == 2:
+        if len(reports) == 2 and any(report.hits or report.unread for report in reports):
             is_exempt = _is_exempt(job)
             place(singles, reports[0].hits, is_exempt, job.placed)
             place_joins(joins, reports[1].hits, is_exempt, job.placed)

@@ -90,6 +90,8 @@ def place_joins(haystack: Haystack, hits: Iterable[Hit], is_exempt: IsExempt, pl
 
 def findings_of(placed: Placed, cells: Sequence[Cell]) -> tuple[Finding, ...]:
     """The findings, in the order of the body; pieces of one value share a group; wrapped ones span the outer string."""
+    if not placed.inside and not placed.across:
+        return ()
     findings: list[Finding] = []
     seen: set[tuple[object, ...]] = set()
     inside_json = {

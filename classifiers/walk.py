@@ -195,7 +195,7 @@ class Walker:
         if not node.via and node.key in _TOKEN_KEYS and value and all(type(item) is int for item in value):
             self._report("token_ids", node.path)
             return
-        digits = _digits_of(value)
+        digits = _digits_of(value) if value and type(value[0]) is int else ""
         if digits:
             self.walk.cells.append(Cell(digits, node.path, "value", node.via, node.outer_length, -1, "", node.inner))
         where: _Where = "elsewhere"
