@@ -17,8 +17,8 @@ _SELECTORS = "\ufe00-\ufe0f\U000e0100-\U000e01ef"
 _TAGS = re.compile("[\U000e0020-\U000e007e]{2,}")
 _BYTES = re.compile(f"[{_SELECTORS}]{{2,}}")
 _MARKED = re.compile("[0-9A-Za-z][\u0300-\u036f\u0488\u0489\u20d0-\u20ff\u1ab0-\u1aff\u1dc0-\u1dff]+")
-_BLANKS = dict.fromkeys((0xA0, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000), " ")
-_SPACED = re.compile("[\u00a0\u2000-\u200a\u202f\u205f\u3000]")
+_BLANKS = "\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+_SPACED = re.compile(f"[{_BLANKS}]")
 
 
 # What of the usual Western characters (code page 1252) reads as another: ª º ² ³ ¹ ¼ ½ ¾ µ ™ and the soft hyphen.
@@ -36,7 +36,11 @@ def reads_as_itself(text: str) -> bool:
 
 def with_plain_blanks(text: str) -> str:
     """The text with every blank of one character written as an ASCII one: offsets stay as they are."""
-    return text.translate(_BLANKS) if not text.isascii() and _SPACED.search(text) else text
+    if text.isascii() or not _SPACED.search(text):
+        return text
+    for blank in _BLANKS:
+        text = text.replace(blank, " ")
+    return text
 
 
 def folded(text: str) -> list[Change]:
