@@ -8,7 +8,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from itertools import islice, takewhile
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -23,6 +24,8 @@ from classifiers.views.view import View
 from classifiers.walk import Cell
 
 _NAMES = b"\n:\n"  # between a member's name and its value: read by rules as an assignment, by anchors as two lines
+
+Need = Literal["near", "touched", "decoded"]
 
 
 class Span(NamedTuple):
@@ -74,8 +77,11 @@ class Haystack:
         self._starts = [entry.start for entry in self.entries]
         self._is_ascii = self.data.isascii()
 
-    def place(self, start: int, end: int) -> list[Span]:
-        """The stretches of cells under bytes `start` to `end`; more than one when the span crosses a border."""
+    def place(self, start: int, end: int, need: Need = "near") -> list[Span]:
+        """The stretches of cells under bytes `start` to `end`; more than one when the span crosses a border.
+
+        In a view only what is new there counts: `near` a change, `touched` by one, or `decoded` from something.
+        """
         spans = []
         index = max(0, bisect_right(self._starts, start) - 1)
         while index < len(self.entries) and self.entries[index].start < end:
@@ -84,7 +90,7 @@ class Haystack:
             low, high = max(start, entry.start), min(end, entry.end)
             if low < high:
                 first, last = self._count(entry.start, low), self._count(entry.start, high)
-                spans += _spans(entry, first, last)
+                spans += _spans(entry, first, last, need)
         return spans
 
     def borders(self, start: int, end: int) -> list[int]:
@@ -97,6 +103,13 @@ class Haystack:
             index += 1
         return found
 
+    def is_in_view(self, start: int, end: int) -> bool:
+        """Whether bytes `start` to `end` belong to another view of a string."""
+        entries = islice(self.entries, max(0, bisect_right(self._starts, start) - 1), None)
+        return any(
+            entry.view is not None and entry.end > start for entry in takewhile(lambda e: e.start < end, entries)
+        )
+
     def _count(self, start: int, end: int) -> int:
         """Code points in a stretch of the bytes."""
         if self._is_ascii:
@@ -107,13 +120,15 @@ class Haystack:
         return int(self._characters[end] - self._characters[start])
 
 
-def _spans(entry: Entry, first: int, last: int) -> list[Span]:
+def _spans(entry: Entry, first: int, last: int, need: Need) -> list[Span]:
     """The stretches of cells under characters `first` to `last` of an entry; none where a view shows nothing new."""
     if entry.view is None:
         return [Span(entry.cell, entry.offset + first, entry.offset + last)]
-    if not entry.view.is_near(first, last):
+    if not (entry.view.is_near if need == "near" else entry.view.touches)(first, last):
         return []
     start, end, via = entry.view.locate(first, last)
+    if need == "decoded" and not via:
+        return []
     if not entry.pieces:
         return [Span(entry.cell, start, end, via)]
     within = [piece for piece in entry.pieces if piece.start < end and start < piece.end]

@@ -293,7 +293,9 @@ class Pipeline:
         """Keep what detectors said that they could not read, as unknowns of the cells that hold it; those cells."""
         cells: set[int] = set()
         for kind, start, end, detector in sorted(report.unread):
-            within = {span.cell for span in haystack.place(start, end)}
+            within = {span.cell for span in haystack.place(start, end, "decoded")}
+            if not within and haystack.is_in_view(start, end):
+                continue  # the string itself has been judged
             cells |= within
             counted = still_unread(kind, within, job.approved, joined=joined)
             pointers = [pointer_of(job.walk.cells[index].path) for index in sorted(counted)]

@@ -5,17 +5,20 @@ It may drop a weaker reading of the same characters, never the only one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from classifiers.exempting import IsExempt
-from classifiers.haystack import Haystack, Span
+from classifiers.haystack import Haystack, Need, Span
 from classifiers.memory import Remembered
 from classifiers.scanner import Hit
 from classifiers.types import Finding, Inner
 from classifiers.walk import Cell, Path, pointer_of
 
 _JSON = ("json",)
+# Judgements of whole texts would be made anew for every excerpt: they need to be about what is new in it.
+_NEEDS: Mapping[str, Need] = MappingProxyType({"names": "touched", "meaning": "decoded", "language": "decoded"})
 _WEAK = "PHONE_NUMBER"  # digits that are also something with a check digit are that thing
 
 
@@ -65,7 +68,7 @@ def _without_weak(hits: list[Hit], strong: list[tuple[int, int]]) -> list[Hit]:
 def place(haystack: Haystack, hits: Iterable[Hit], is_exempt: IsExempt, placed: Placed) -> None:
     """Add what was found in the haystack of single strings."""
     for hit in settle(hits):
-        spans = haystack.place(hit.start, hit.end)
+        spans = haystack.place(hit.start, hit.end, _NEEDS.get(hit.detector, "near"))
         if len({span.cell for span in spans}) > 1:
             placed.across.append((_remembered(hit, spans[0]), tuple(spans)))
         elif spans and not is_exempt(hit.entity, _text(haystack, hit.start, hit.end)):

@@ -60,6 +60,8 @@ def joined_literals(text: str) -> list[Change]:
         left, right = text[hit.start() - 1], text[hit.end()]
         if "," in hit.group() and not _are_groups(text, *hit.span()):
             continue
+        if hit.end() - hit.start() == 2 and not (left.isalnum() and right.isalnum()):
+            continue  # quotes inside quotes
         if not (left == " " and right == " "):
             changes.append(Change(*hit.span(), ""))
     return changes

@@ -7,8 +7,15 @@ from typing import Any
 
 import pytest
 
+from classifiers.haystack import lay_out
+from classifiers.normalize import Normalizer
 from classifiers.pipeline import Pipeline
-from classifiers.types import Scan, ScanRules
+from classifiers.placing import Placed, place
+from classifiers.registry import DETECTORS
+from classifiers.scanner import Hit
+from classifiers.types import Scan, ScanRules, Unknown
+from classifiers.views.room import Room
+from classifiers.walk import Walker
 from tests.egress.values import value_of
 from tests.support.mutations import MUTATIONS, SPLITS, fits
 
@@ -60,7 +67,8 @@ def body_of(mutation: str, kind: str, turn: int) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def steady() -> Pipeline:
-    return Pipeline(budget_ms=60_000, signals={})
+    table = {name: where for name, where in DETECTORS.items() if name not in ("names", "language", "meaning")}
+    return Pipeline(budget_ms=60_000, signals={}, detectors=table)
 
 
 async def hits(pipeline: Pipeline, mutation: str) -> dict[str, Counter[str]]:
@@ -137,3 +145,24 @@ async def test_a_remembered_string_keeps_its_decodings(steady: Pipeline) -> None
     again = (await steady.scan_texts([text], ScanRules(), "t")).findings
     assert first == again
     assert [finding.via for finding in again] == [("base64",)]
+
+
+@pytest.mark.parametrize(("detector", "placed"), [("phone", ["X", "X"]), ("names", ["X"]), ("meaning", ["X"])])
+def test_what_judges_whole_texts_is_not_believed_about_an_excerpt_that_merely_stands_near(
+    detector: str, placed: list[str]
+) -> None:
+    """Of the two words only the first stands in the string as it is; the second is near a folded character."""
+    walker = Walker(["rhubarb and rhubarb \u2460"])
+    walker.step()
+    haystack = lay_out(walker.walk.cells, [0], Normalizer(), Room(1000, lambda: False))
+    at = [haystack.data.index(b"rhubarb"), haystack.data.rindex(b"rhubarb")]
+    found = Placed()
+    place(haystack, [Hit("X", start, start + 7, 1.0, detector) for start in at], lambda entity, text: False, found)
+    assert [item.entity for item in found.inside[0]] == placed
+
+
+async def test_a_stretch_that_cannot_be_read_is_unknown_where_it_was_decoded_from() -> None:
+    pipeline = Pipeline(detectors={"baffled": "tests.classifiers.faulty:Baffled"}, signals={}, budget_ms=60_000)
+    for text in ("rhubarb \u2460\u2461", MUTATIONS["base64"]("so much rhubarb")):
+        unknowns = (await pipeline.scan_texts([text], ScanRules(), "t")).unknowns
+        assert unknowns == (Unknown("unsupported_language", "/0", "baffled"),)
