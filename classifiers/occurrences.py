@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal, NamedTuple
 
 _SHORT_WORD = 6  # letters; a longer name is hardly an everyday word in lower case
 _FEWEST = 4  # characters of a value without letters: a shorter number stands everywhere
@@ -24,6 +25,27 @@ def _squeeze(text: str) -> str:
     return _BETWEEN.sub("", text.casefold())
 
 
+class Needle(NamedTuple):
+    """A value made ready for being looked for: what any mention of it holds, in a text that was flattened like it."""
+
+    value: str
+    form: Literal["written", "folded", "squeezed"]
+    wanted: tuple[str, ...]
+
+
+def needle_of(value: str) -> Needle | None:
+    """None for a value that is too short to be looked for."""
+    characters = sum(map(str.isalnum, value))
+    if characters < 2 or (characters < _FEWEST and not any(map(str.isalpha, value))):
+        return None
+    if value.isalpha() and len(value) < _SHORT_WORD:
+        return Needle(value, "written", tuple({value, value.upper()}))
+    squeezed = _squeeze(value)
+    if len(squeezed) >= _TELLING:
+        return Needle(value, "squeezed", (squeezed,))
+    return Needle(value, "folded", (fold(value),))
+
+
 @dataclass(frozen=True)
 class Flat:
     """One text, made ready for being searched for several values."""
@@ -31,11 +53,13 @@ class Flat:
     text: str = field(repr=False)
 
     @cached_property
-    def _folded(self) -> str:
+    def folded(self) -> str:
+        """Case and blanks evened out."""
         return fold(self.text)
 
     @cached_property
-    def _squeezed(self) -> str:
+    def squeezed(self) -> str:
+        """Letters and digits alone."""
         return _squeeze(self.text)
 
     @cached_property
@@ -64,25 +88,20 @@ class Flat:
             offsets += [index] * len(each)
         return "".join(squeezed), offsets
 
-    def spans(self, value: str) -> list[tuple[int, int]]:
+    def count(self, needle: Needle) -> int:
+        """At least as many as there are mentions, in a moment."""
+        text = self.text if needle.form == "written" else self.folded if needle.form == "folded" else self.squeezed
+        return sum(map(text.count, needle.wanted))
+
+    def spans(self, needle: Needle) -> list[tuple[int, int]]:
         """The spans that mention the value as a word of its own, left to right, without overlaps."""
-        characters = sum(map(str.isalnum, value))
-        if characters < 2 or (characters < _FEWEST and not any(map(str.isalpha, value))):
+        if not self.count(needle):
             return []
-        if value.isalpha() and len(value) < _SHORT_WORD:
-            return sorted({span for form in {value, value.upper()} for span in _find(self.text, form)})
-        if characters >= _TELLING:
-            wanted = _squeeze(value)
-            if len(wanted) < _TELLING or wanted not in self._squeezed:
-                return []
-            text, offsets = self._without
-            found = [(offsets[start], offsets[end - 1] + 1) for start, end in _all(text, wanted)]
-            return [self._with_ends(value, start, end) for start, end in found if _is_free(self.text, start, end)]
-        wanted = fold(value)
-        if wanted not in self._folded:
-            return []
-        text, offsets = self._with_blanks
-        return [(offsets[start], offsets[end - 1] + 1) for start, end in _find(text, wanted)]
+        if needle.form == "written":
+            return sorted({span for each in needle.wanted for span in _find(self.text, each)})
+        text, offsets = self._with_blanks if needle.form == "folded" else self._without
+        found = [(offsets[start], offsets[end - 1] + 1) for start, end in _all(text, needle.wanted[0])]
+        return [self._with_ends(needle.value, *span) for span in found if _is_free(self.text, *span)]
 
     def _with_ends(self, value: str, start: int, end: int) -> tuple[int, int]:
         """With the signs that the value begins and ends with, where they stand here too."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from classifiers.free_text import Body, Text, free_texts, with_texts
-from classifiers.occurrences import Flat, fold
+from classifiers.occurrences import Flat, Needle, fold, needle_of
 from classifiers.types import Finding
 from classifiers.vocabulary import MEANINGS
 from classifiers.walk import strings_of
@@ -106,9 +106,10 @@ def replace(body: Body, findings: Iterable[Finding], pseudonyms: Pseudonyms) -> 
     for text, found in leaves.values():
         for span in found:
             pseudonyms.placeholder(text[span.start : span.end], span.label)
+    needles = _mentioned(list(leaves.values()), pseudonyms)
     changed: dict[str, dict[str | None, str]] = {}
     for (pointer, inner), (text, found) in leaves.items():
-        new = _spliced(text, found, pseudonyms)
+        new = _spliced(text, found, needles, pseudonyms)
         if new != text:
             changed.setdefault(pointer, {})[inner] = new
     return with_texts(body, {texts[pointer]: _joined(texts[pointer], new) for pointer, new in changed.items()})
@@ -124,7 +125,24 @@ def foreign(body: Body, findings: Sequence[Finding], pseudonyms: Pseudonyms) -> 
 def holds_value(body: Body, pseudonyms: Pseudonyms) -> bool:
     """Whether a value that has a placeholder still stands somewhere: in a name, a key, a schema."""
     flats = [Flat(text) for text in strings_of(body)]
-    return any(flat.spans(value) for value in pseudonyms.values.values() for flat in flats)
+    needles = [needle for value in pseudonyms.values.values() if (needle := needle_of(value)) is not None]
+    return any(flat.spans(needle) for needle in needles for flat in flats)
+
+
+def _mentioned(leaves: Sequence[tuple[str, Sequence[Span]]], pseudonyms: Pseudonyms) -> list[tuple[Needle, str]]:
+    """The values, longest first, that stand in these texts more often than they were found, with their placeholders."""
+    whole = Flat("\n".join(text for text, _ in leaves))
+    found = Counter(needle_of(text[span.start : span.end]) for text, spans in leaves for span in spans)
+    counted: Counter[tuple[str, ...]] = Counter()
+    for needle, times in found.items():
+        if needle is not None:
+            counted[needle.wanted] += times
+    mentioned = []
+    for placeholder, value in sorted(pseudonyms.values.items(), key=lambda item: -len(item[1])):
+        needle = needle_of(value)
+        if needle is not None and whole.count(needle) > counted[needle.wanted]:
+            mentioned.append((needle, placeholder))
+    return mentioned
 
 
 def _locate(texts: Mapping[str, Text], finding: Finding) -> Spot | None:
@@ -208,7 +226,7 @@ def _part(text: str, start: int, end: int, label: str) -> Iterable[Span]:
         yield Span(start, end - (len(value) - len(value.rstrip())), label)
 
 
-def _spliced(text: str, found: Sequence[Span], pseudonyms: Pseudonyms) -> str:
+def _spliced(text: str, found: Sequence[Span], needles: Sequence[tuple[Needle, str]], pseudonyms: Pseudonyms) -> str:
     """The text with placeholders for what was found in it and for every other mention of a known value."""
     mentions = {
         (span.start, span.end): pseudonyms.placeholder(text[span.start : span.end], span.label) for span in found
@@ -217,8 +235,8 @@ def _spliced(text: str, found: Sequence[Span], pseudonyms: Pseudonyms) -> str:
     for start, end in [*mentions, *(hit.span() for hit in pseudonyms.pattern.finditer(text))]:
         taken[start:end] = b"\x01" * (end - start)
     flat = Flat(text)
-    for placeholder, value in sorted(pseudonyms.values.items(), key=lambda item: -len(item[1])):
-        for start, end in flat.spans(value):
+    for needle, placeholder in needles:
+        for start, end in flat.spans(needle):
             if not any(taken[start:end]):
                 taken[start:end] = b"\x01" * (end - start)
                 mentions[start, end] = placeholder

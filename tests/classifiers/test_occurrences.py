@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from classifiers.occurrences import Flat
+from classifiers.occurrences import Flat, needle_of
 
 
 @pytest.mark.parametrize(
@@ -27,4 +27,6 @@ from classifiers.occurrences import Flat
     ],
 )
 def test_mentions(value: str, text: str, mentions: list[str]) -> None:
-    assert [text[start:end] for start, end in Flat(text).spans(value)] == mentions
+    needle = needle_of(value)
+    spans = Flat(text).spans(needle) if needle is not None else []
+    assert [text[start:end] for start, end in spans] == mentions
