@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from classifiers.free_text import Body, Text, free_texts, with_texts
+from classifiers.mentions import sought
 from classifiers.occurrences import Flat, Needle, fold, needle_of
 from classifiers.types import Finding
 from classifiers.vocabulary import MEANINGS
@@ -66,6 +67,10 @@ class Pseudonyms:
             self.values[self._known[key]] = value
         return self._known[key]
 
+    def labels(self) -> dict[str, str]:
+        """The label of each value."""
+        return {value: name.strip("<>").rsplit("_", 2)[0] for name, value in self.values.items()}
+
 
 def choose_tag(body: Mapping[str, Any], letters: Callable[[int], str]) -> str:
     """A tag that stands nowhere in the body, so that nothing in it can be taken for a placeholder of this request.
@@ -106,7 +111,8 @@ def replace(body: Body, findings: Iterable[Finding], pseudonyms: Pseudonyms) -> 
     for text, found in leaves.values():
         for span in found:
             pseudonyms.placeholder(text[span.start : span.end], span.label)
-    needles = _mentioned(list(leaves.values()), pseudonyms)
+    stretches = [text[span.start : span.end] for text, found in leaves.values() for span in found]
+    needles = sought((text for text, _ in leaves.values()), stretches, pseudonyms.labels())
     changed: dict[str, dict[str | None, str]] = {}
     for (pointer, inner), (text, found) in leaves.items():
         new = _spliced(text, found, needles, pseudonyms)
@@ -127,22 +133,6 @@ def holds_value(body: Body, pseudonyms: Pseudonyms) -> bool:
     flats = [Flat(text) for text in strings_of(body)]
     needles = [needle for value in pseudonyms.values.values() if (needle := needle_of(value)) is not None]
     return any(flat.spans(needle) for needle in needles for flat in flats)
-
-
-def _mentioned(leaves: Sequence[tuple[str, Sequence[Span]]], pseudonyms: Pseudonyms) -> list[tuple[Needle, str]]:
-    """The values, longest first, that stand in these texts more often than they were found, with their placeholders."""
-    whole = Flat("\n".join(text for text, _ in leaves))
-    found = Counter(needle_of(text[span.start : span.end]) for text, spans in leaves for span in spans)
-    counted: Counter[tuple[str, ...]] = Counter()
-    for needle, times in found.items():
-        if needle is not None:
-            counted[needle.wanted] += times
-    mentioned = []
-    for placeholder, value in sorted(pseudonyms.values.items(), key=lambda item: -len(item[1])):
-        needle = needle_of(value)
-        if needle is not None and whole.count(needle) > counted[needle.wanted]:
-            mentioned.append((needle, placeholder))
-    return mentioned
 
 
 def _locate(texts: Mapping[str, Text], finding: Finding) -> Spot | None:
@@ -235,11 +225,11 @@ def _spliced(text: str, found: Sequence[Span], needles: Sequence[tuple[Needle, s
     for start, end in [*mentions, *(hit.span() for hit in pseudonyms.pattern.finditer(text))]:
         taken[start:end] = b"\x01" * (end - start)
     flat = Flat(text)
-    for needle, placeholder in needles:
+    for needle, label in needles:
         for start, end in flat.spans(needle):
             if not any(taken[start:end]):
                 taken[start:end] = b"\x01" * (end - start)
-                mentions[start, end] = placeholder
+                mentions[start, end] = pseudonyms.placeholder(needle.value, label)
     parts, at = [], 0
     for (start, end), placeholder in sorted(mentions.items()):
         parts += [text[at:start], placeholder]

@@ -152,6 +152,21 @@ def test_a_short_name_that_is_a_word_is_looked_for_as_it_is_written() -> None:
     assert out["messages"][0]["content"] == f"{name} will come. {name} will."
 
 
+def test_a_person_who_is_mentioned_by_a_part_of_the_name_is_hidden_there_too() -> None:
+    text = "Dear Maria Schneider, Maria and Schneider-Weg; Mariana is dear. MARIA!"
+    pseudonyms = Pseudonyms("KXQD")
+    out = replace(chat(text), [found(text, "Dear Maria Schneider")], pseudonyms)
+    name, first, last = "<PERSON_1_KXQD>", "<PERSON_3_KXQD>", "<PERSON_2_KXQD>"
+    assert out["messages"][0]["content"] == f"{name}, {first} and {last}-Weg; Mariana is dear. {first}!"
+    assert pseudonyms.values == {name: "Dear Maria Schneider", last: "Schneider", first: "Maria"}
+
+
+def test_an_address_is_not_hidden_by_its_words() -> None:
+    text = "14 Garden Road, Springfield: the Garden is on the Road"
+    out = replace(chat(text), [found(text, "14 Garden Road, Springfield", "STREET_ADDRESS")], Pseudonyms("KXQD"))
+    assert out["messages"][0]["content"] == "<STREET_ADDRESS_1_KXQD>: the Garden is on the Road"
+
+
 def test_a_value_that_also_stands_where_nothing_is_replaced_is_told() -> None:
     body = chat("Anna Berg", tools=[{"type": "function", "function": {"name": "f", "description": "for anna berg"}}])
     pseudonyms = Pseudonyms("KXQD")
