@@ -36,6 +36,7 @@ sensitivity:
   levels:
     restricted: [CREDIT_CARD, IBAN_CODE, US_SSN, SECRET]
     confidential: [EMAIL_ADDRESS, PHONE_NUMBER]
+    public: [LOCATION, ORGANIZATION, PERSON, DATE_TIME, NRP, URL]
 egress:
   public: {payload: full}
 """

@@ -36,6 +36,7 @@ sensitivity:
     restricted: [CREDIT_CARD, SECRET]
     confidential: [EMAIL_ADDRESS, PHONE_NUMBER]
     internal: [IP_ADDRESS]
+    public: [LOCATION, ORGANIZATION, PERSON, DATE_TIME, NRP, URL]
   dictionaries: [{name: bluebird-names, level: confidential, terms: [Bluebird]}]
 egress:
   public: {payload: full}
