@@ -18,7 +18,7 @@ KINDS: tuple[Kind, ...] = (
         is_account,
         "follows",
         "(?:bank|checking|savings?|current|deposit|brokerage)[ _]account(?:[ _](?:number|no\\.?|#|num))?|"
-        "account[ _](?:number|no\\.?|#|num)\\b|\\bacct\\b\\.?(?: ?(?:#|no\\.?|number))?|"
+        "account[ _]?(?:number|no\\.?|#|num)\\b|\\bacct\\b\\.?(?: ?(?:#|no\\.?|number))?|"
         "\\ba/c\\b(?: no\\.?)?",
     ),
     Kind(

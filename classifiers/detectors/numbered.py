@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 from classifiers.detectors.base import GAP, Piece, pattern
@@ -43,7 +44,7 @@ class NumberedDetector:
     def __init__(self, kinds: tuple[Kind, ...]) -> None:
         self._kinds = kinds
         self._numbers = tuple(pattern(kind.regex) for kind in kinds)
-        self._contexts = tuple(pattern("(?i)" + kind.context) if kind.context else None for kind in kinds)
+        self._contexts = tuple(pattern(_named(kind.context)) if kind.context else None for kind in kinds)
         self._checks = tuple(_check(kind.check) for kind in kinds)
 
     def detect(self, piece: Piece, hits: Sequence[int]) -> list[Match]:
@@ -125,8 +126,18 @@ def _check(check: str | Check | None) -> Check:
     return is_valid
 
 
+def _named(context: str) -> str:
+    """The words as an expression, also where they are parts of a member's name: `nhs_number`, `nhsNumber`."""
+    parts = context.split("\\b")
+    result = parts[0]
+    for left, right in pairwise(parts):
+        ends = left[-1:].isalnum() or left[-1:] == "]"
+        result += ("(?:\\b|_|number|nummer|nr)" if ends else "(?:\\b|_)") + right
+    return "(?i)" + result
+
+
 def triggers_of(kinds: tuple[Kind, ...]) -> tuple[str, ...]:
     """What to look for first: a number that needs its word is not even looked for where the word does not occur."""
     return tuple(
-        kind.trigger or ("(?i)" + kind.context if kind.needs in ("always", "follows") else kind.regex) for kind in kinds
+        kind.trigger or (_named(kind.context) if kind.needs in ("always", "follows") else kind.regex) for kind in kinds
     )

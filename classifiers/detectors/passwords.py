@@ -63,7 +63,7 @@ _PIN = pattern(
 )
 _CVV = pattern(
     "(?i)\\b(?:cvv2?|cvc2?|cid|security code|sicherheitscode|cryptogramme|"
-    "pr[üu]fnummer)\\b[^\\x00\\n\\d]{0,16}\\b(\\d{3,4})\\b"
+    "pr[üu]fnummer)\\b[^\\x00\\d]{0,16}\\b(\\d{3,4})\\b"
 )
 _USER = pattern(
     "(?:\\s-u|--user|--proxy-user|--userpwd)[ =][\"']?[\\w.@+\\\\-]{1,64}:([^\\s\"'\\x00]{3,128})"
