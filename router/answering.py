@@ -182,10 +182,14 @@ class Answering:
             self._telemetry.request_shed("tenant_queue" if error.status == 429 else "local_queue")
         if error.code != "local_unavailable":
             raise error
-        if decision.fallback is not None:
-            return await self._outside(exchange, decision.fallback, reason="fallback")
         models = exchange.running.policy.models
-        if any(seen.lawful and models[seen.model].locality == "cloud" for seen in decision.candidates):
+        if decision.fallback is not None:
+            try:
+                return await self._outside(exchange, decision.fallback, reason="fallback")
+            except Denied:
+                if decision.fallback.payload != "pseudonymized":
+                    raise  # what could not be replaced after all stays, and home is down
+        elif any(seen.lawful and models[seen.model].locality == "cloud" for seen in decision.candidates):
             raise error
         raise Unavailable(
             "The local model is not available, and the policy keeps this request at home. Retry in a few seconds.",

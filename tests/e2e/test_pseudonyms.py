@@ -193,6 +193,21 @@ def test_a_fallback_leaves_with_placeholders(asking: OpenAI, upstream: Recorder,
     arrived(upstream, mail)
 
 
+def test_what_could_not_be_replaced_after_all_does_not_fall_back(
+    asking: OpenAI, upstream: Recorder, at_home: RecorderThread
+) -> None:
+    system = {"role": "system", "content": "Be brief.", "name": "call-4930-901820"}
+    messages = [system, {"role": "user", "content": "Call +49 30 901820 please."}]
+    at_home.down()
+    try:
+        with pytest.raises(openai.InternalServerError) as refused:
+            ask(asking, "", model="auto", messages=messages)
+    finally:
+        at_home.up()
+    assert (refused.value.status_code, refused.value.code) == (503, "sensitive_data_local_unavailable")
+    assert not upstream.exchanges
+
+
 def test_what_was_restored_is_never_served_from_the_cache(asking: OpenAI, upstream: Recorder) -> None:
     mail = "ida.cache@corp-mail.com"
     for model in ("cloud", "cloud", "auto", "auto"):

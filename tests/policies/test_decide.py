@@ -326,6 +326,13 @@ def test_whatever_is_found_beside_placeholders_withholds_the_permit(seen: Scan) 
     assert isinstance(permit(policy, replace(decision, grants=(whole,)), whole, DIGEST, Scan()), Refusal)
 
 
+def test_mode_shadow_lets_nothing_out_with_placeholders_that_it_would_not_let_out_whole() -> None:
+    policy = replace(base("pseudonymized"), mode="shadow")
+    auto = pseudonymized(MAIL_AND_MORE, {0}, "auto", policy)
+    assert (auto.route, auto.grants) == ("local", ())
+    assert pseudonymized(MAIL_AND_MORE, {0}, "eu", policy).payload == "pseudonymized"
+
+
 def test_what_may_leave_later_carries_its_payload_too() -> None:
     for variant, purpose in (("pseudonymized", "escalation"), ("pseudonymized-fallback", "fallback")):
         facts = Facts(input_tokens=20, replaceable=frozenset({0}))
