@@ -5,7 +5,9 @@ Too short to tell (under four words or twenty letters) counts as measured, unles
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -27,6 +29,15 @@ _WHOLE: Final = 3.0
 _MOST: Final = 40
 _LEAST_WORDS: Final = 4
 _LEAST_LETTERS: Final = 20
+# What stands between two words of prose: a mark or three, a blank or a line's end, a mark or three; or an apostrophe or
+# a dash. Never an empty pair of brackets, nor two quotes. Marks outside ASCII are dashes, quotes and the like.
+_MARK: Final = rb"(?:[,.;:!?\"'()%*0-9-]|\xe2\x80[\x90-\xbf]|\xc2[\xa0\xa1\xab\xbb\xbf])"
+_PAIR: Final = rb"\(\)|[\"'][^\"']*[\"']"
+_PROSE: Final = re.compile(
+    rb"(?!.*(?:%b))%b{0,3}[ \r\n]{1,2}%b{0,3}(?: %b{1,2})?|['-]|\xe2\x80[\x90-\x99]" % (_PAIR, _MARK, _MARK, _MARK),
+    re.DOTALL,
+)
+_PROSE_SHARE: Final = 0.6
 
 
 class LanguageDetector:
@@ -76,32 +87,30 @@ class LanguageDetector:
 
     def _in_run(self, piece: Piece, words: Sequence[bytes], start: int, stop: int) -> Iterator[tuple[int, int]]:
         """Byte spans of what in a run of words is in a language that was not measured."""
-        letters = np.array([len(word) for word in words[start:stop]])
-        stretches = list(self._strange(self._model.by_word(words[start:stop]), letters))
-        if not stretches:
+        scores = self._model.by_word(words[start:stop])
+        strong = self._strong([len(word) for word in words[start:stop]], scores)
+        if not strong:
             return
         spans = [hit.span() for hit in piece.find(self._word)]
         if len(spans) != len(words):  # a character that is a letter here and a digit there: the place is not certain
             yield piece.start, piece.stop
             return
-        for first, says in stretches:
-            yield from _by_string(piece.data, spans[start + first : start + first + len(says)], says)
+        spans = spans[start:stop]
+        for low, high in _stretches(strong, prose(piece.data, spans), len(scores)):
+            first, says = self._core(scores[low:high])
+            yield from _by_string(piece.data, spans[low + first : low + first + len(says)], says)
 
-    def _strange(self, scores: Scores, letters: Scores) -> Iterator[tuple[int, Scores]]:
-        """Each stretch whose windows are in an unmeasured language: its first word, and what its words say."""
+    def _strong(self, letters: Sequence[int], scores: Scores) -> list[tuple[int, int]]:
+        """The windows, from word to word, that are in an unmeasured language."""
         count = len(scores)
         sizes = np.concatenate(([0], np.cumsum(letters)))
         sums = np.concatenate((np.zeros((1, scores.shape[1])), np.cumsum(scores, axis=0)))
-        marked = np.zeros(count + 2, dtype=np.int8)
+        found = []
         for size, least in (*((s, each) for s, each in _WINDOWS if s < count), (min(count, _MOST), _WHOLE)):
             margins = self._model.margins(sums[size:] - sums[:-size] + self._model.bias, self._measured)
-            strong = (margins >= least) & (sizes[size:] - sizes[:-size] >= _LEAST_LETTERS)
-            for start in np.flatnonzero(strong).tolist():
-                marked[start + 1 : start + size + 1] = 1
-        edges = np.flatnonzero(np.diff(marked)).tolist()
-        for low, high in zip(edges[0::2], edges[1::2], strict=True):
-            first, says = self._core(scores[low:high])
-            yield low + first, says
+            is_strong = (margins >= least) & (sizes[size:] - sizes[:-size] >= _LEAST_LETTERS)
+            found += [(start, start + size) for start in np.flatnonzero(is_strong).tolist()]
+        return found
 
     def _core(self, scores: Scores) -> tuple[int, Scores]:
         """What makes a stretch strange, without the measured words at its ends: the first word, what each says."""
@@ -109,6 +118,28 @@ class LanguageDetector:
         says = scores[:, other] - scores[:, self._measured].max(axis=1)
         first, last = _largest(says)
         return first, says[first:last]
+
+
+def prose(data: bytes, spans: Sequence[tuple[int, int]]) -> list[int]:
+    """For each word, how many up to it are parted from their next one as in prose: by a blank, a comma, a line's end.
+
+    One longer than `spans`. Code has dots, brackets, signs and indentation there.
+    """
+    counts, total = [0], 0
+    for (_, end), (start, _) in pairwise(spans):
+        total += _PROSE.fullmatch(data, end, start) is not None
+        counts.append(total)
+    return [*counts, total]
+
+
+def _stretches(strong: Sequence[tuple[int, int]], plain: Sequence[int], count: int) -> Iterator[tuple[int, int]]:
+    """Stretches of words under windows that read as prose."""
+    marked = np.zeros(count + 2, dtype=np.int8)
+    for start, stop in strong:
+        if plain[stop - 1] - plain[start] >= _PROSE_SHARE * (stop - start - 1):
+            marked[start + 1 : stop + 1] = 1
+    edges = np.flatnonzero(np.diff(marked)).tolist()
+    yield from zip(edges[0::2], edges[1::2], strict=True)
 
 
 def _by_string(data: bytes, spans: Sequence[tuple[int, int]], says: Scores) -> Iterator[tuple[int, int]]:

@@ -12,9 +12,9 @@ from importlib.resources import files
 from classifiers.pipeline import Pipeline
 from classifiers.rates import Rate
 from classifiers.training import corpus
-from policies.levels import scan_level
+from classifiers.types import Scan
 from policies.schema import load_policy
-from policies.types import Level
+from policies.types import Level, Policy
 from tests.bench.benign import CAPITALS, CODING, look_alikes
 from tests.bench.figures import Figure, of_rate
 
@@ -29,30 +29,61 @@ _SETS = {
 
 
 async def benign(given: Namespace) -> Iterator[Figure]:
-    """The share of each set whose level keeps it from leaving as it is, and what holds it."""
+    """The share of each set whose level keeps it from leaving as it is, and what holds it; then by entity."""
     sets = {
         name: _sample([row[member] for row in corpus.read(given.data, file)]) for name, (file, member) in _SETS.items()
     }
-    sets |= {"coding prompts": list(CODING), "prose full of capitals": list(CAPITALS), "look-alikes": look_alikes()}
+    own = _kept_lines()
+    sets |= {
+        "coding prompts": [*CODING, *own["code"]],
+        "prose full of capitals": [*CAPITALS, *own["capitals"], *own["knowledge"]],
+        "look-alikes": look_alikes(),
+    }
     policy, figures = load_policy("default"), []
+    together: Counter[str] = Counter()
     pipeline = Pipeline(signals={}, memory_bytes=0, budget_ms=60_000)
     try:
         for name, texts in sets.items():
             held, why = 0, Counter[str]()
             for text in texts:
                 body = {"messages": [{"role": "user", "content": text}]}
-                scan = (await pipeline.run(body, policy.scan_rules, "bench")).scan
-                if scan_level(policy, scan) >= Level.CONFIDENTIAL:
-                    held += 1
-                    why.update({each.entity_type for each in scan.findings} | {each.kind for each in scan.unknowns})
+                holding = _what_holds(policy, (await pipeline.run(body, policy.scan_rules, "bench")).scan)
+                held += bool(holding)
+                why.update(holding)
             note = ", ".join(f"{kind} {count}" for kind, count in why.most_common(4))
             rate = Rate(held, len(texts))
             figures.append(
                 of_rate(f"held back: {name}", rate, 0.02, "at_most", baseline="hold nothing 0.000", note=note)
             )
+            together += why
     finally:
         await pipeline.close()
+    rows = sum(map(len, sets.values()))
+    figures += [of_rate(f"held back by {kind}", Rate(n, rows), None, "at_most") for kind, n in together.most_common()]
     return iter(figures)
+
+
+def _what_holds(policy: Policy, scan: Scan) -> set[str]:
+    """The kinds of findings and unknowns that give a body a level above `internal`."""
+    found = {
+        each.entity_type
+        for each in scan.findings
+        if each.score >= policy.min_score.get(each.entity_type, 0.0)
+        and policy.levels.get(each.entity_type, Level.CONFIDENTIAL) >= Level.CONFIDENTIAL
+    }
+    unread = {
+        each.kind for each in scan.unknowns if policy.on_unknown.get(each.kind, Level.RESTRICTED) >= Level.CONFIDENTIAL
+    }
+    return found | unread
+
+
+def _kept_lines() -> dict[str, list[str]]:
+    """Harmless lines that the tagger's makers kept from its training, by kind."""
+    lines: dict[str, list[str]] = {}
+    for line in files("classifiers.training").joinpath("tagger_benign.txt").read_text("utf-8").splitlines():
+        kind, _, text = line.partition("\t")
+        lines.setdefault(kind, []).append(text.replace("\\n", "\n"))
+    return lines
 
 
 def _sample(texts: list[str]) -> list[str]:

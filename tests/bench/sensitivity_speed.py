@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-import json
+import re
 import statistics
 import subprocess
 import sys
@@ -37,11 +37,19 @@ async def speed(given: Namespace) -> Iterator[Figure]:
 
 
 def patterns(given: Namespace) -> Iterator[Figure]:
-    """1 MiB against 100 admin patterns, as `tests.bench.patterns` measures it in a process of its own."""
+    """1 MiB against 100 admin patterns, as `tests.bench.patterns admin` measures it in a process of its own."""
     name = "1 MiB of adversarial text, 100 admin patterns"
     if importlib.util.find_spec("tests.bench.patterns") is None:
         yield Figure(name, None, 50.0, "at_most", unit="ms", note="tests.bench.patterns is not there")
         return
-    command = [sys.executable, "-m", "tests.bench.patterns", "--json"]
+    command = [sys.executable, "-m", "tests.bench.patterns", "admin"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
-    yield Figure(name, float(json.loads(done.stdout)["worst_ms"]), 50.0, "at_most", unit="ms")
+    times = [(int(first), int(again)) for first, again in re.findall(r"first (\d+) ms, then (\d+) ms", done.stdout)]
+    yield Figure(
+        f"{name}, the worst of {len(times)} texts",
+        float(max(again for _, again in times)),
+        50.0,
+        "at_most",
+        unit="ms",
+        note=f"the first time, while automata are built: {max(first for first, _ in times)} ms",
+    )

@@ -114,6 +114,9 @@ def test_the_six_measured_languages_are_read_and_so_is_a_mix_of_them(unread: Rea
         "What is (are) Pachyonychia congenita and Erythrokeratodermia variabilis et progressiva ?",
         "aGVsbG8gd29ybGQgdGhpcyBpcyBiYXNlNjQ= 5f4dcc3b5aa765d61d8327deb882cf99",
         "x = a*b + c; y' = f(x, y); lim sup sin cos tan arctan",
+        '<ul className="nav"><li>Home</li><li>About</li><li>Contact</li></ul>',
+        "handler.setFormatter(LineFormatter())\n    root = logging.getLogger()\n    root.addHandler(handler)",
+        'PRIu8\t\t"u"\n# define PRIu16\t\t"u"\n# define PRIu32\t\t"u"\n# define PRIu64 __PRI64_PREFIX "u"',
     ],
 )
 def test_what_is_no_text_or_too_short_to_tell_is_not_unread(unread: Read, text: str) -> None:
@@ -185,6 +188,13 @@ async def scan() -> AsyncIterator[Callable[..., Any]]:
 
     yield run
     await pipeline.close()
+
+
+def test_a_comment_in_another_language_is_unread_and_the_code_around_it_is_not(unread: Read) -> None:
+    comment = "# tutaj liczymy sumę wszystkich zamówień klienta z ostatniego miesiąca"
+    (found,) = unread(f"def total(orders):\n    {comment}\n    return sum(order.price for order in orders)")
+    assert found in comment
+    assert "zamówień klienta" in found
 
 
 async def test_the_pipeline_makes_it_an_unknown_of_the_member_that_holds_it(scan: Callable[..., Any]) -> None:
