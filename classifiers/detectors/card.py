@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from itertools import accumulate
+from typing import Any, Literal
 
 from stdnum import luhn
 
@@ -50,6 +51,10 @@ _RANGES: tuple[tuple[str, str, frozenset[int], bool], ...] = (
     ("56", "58", frozenset(range(12, 20)), True),
     ("63", "69", frozenset(range(12, 20)), True),
 )
+_BY_DIGIT = {
+    digit: tuple(row for row in _RANGES if row[0][0] <= digit <= row[1][0])
+    for digit in sorted({row[0][0] for row in _RANGES})
+}
 
 
 class CardDetector:
@@ -89,16 +94,27 @@ class CardDetector:
         return self._is_card(piece, start, end)
 
     def _is_card(self, piece: Piece, start: int, end: int) -> bool:
-        number = piece.data[start:end].decode("utf-8", "replace")
-        digits = "".join(character for character in number if "0" <= character <= "9")
-        match = next((row for row in _RANGES if len(digits) in row[2] and _in_range(digits, row[0], row[1])), None)
-        if piece.data[start - 1 : start] == b"+":
+        digits = bytes(byte for byte in piece.data[start:end] if 48 <= byte <= 57).decode("ascii")
+        return bool(needs := _issuer(digits)) and luhn.is_valid(digits) and self._is_meant(piece, start, end, needs)
+
+    def _is_meant(self, piece: Piece, start: int, end: int, needs: str) -> bool:
+        """Whether digits that are a card's are written as one, or a word about cards is near."""
+        if piece.data[start - 1 : start] == b"+" or not piece.is_free(start, end):
             return False
-        if match is None or not piece.is_free(start, end) or len(set(digits)) < 2 or not luhn.is_valid(digits):
-            return False
-        if not match[3] and _is_grouped_as_card([len(group) for group in _DIGITS.findall(piece.data[start:end])]):
+        sizes = [len(group) for group in _DIGITS.findall(piece.data[start:end])]
+        if needs == "digits" and _is_grouped_as_card(sizes):
             return True
         return bool(_CONTEXT.search(piece.before(start)) or _CONTEXT.search(piece.after(end)))
+
+
+def _issuer(digits: str) -> Literal["", "digits", "context"]:
+    """What a number of an issuer's range needs to count; empty where no issuer has it."""
+    if not 12 <= len(digits) <= 19 or len(set(digits)) < 2:
+        return ""
+    for low, high, lengths, wide in _BY_DIGIT.get(digits[0], ()):
+        if low <= digits[: len(low)] <= high and len(digits) in lengths:
+            return "context" if wide else "digits"
+    return ""
 
 
 def _is_grouped_as_card(sizes: list[int]) -> bool:
@@ -109,20 +125,20 @@ def _is_grouped_as_card(sizes: list[int]) -> bool:
     return even or (len(sizes) == 2 and sizes[0] in (4, 6))
 
 
-def _in_range(digits: str, low: str, high: str) -> bool:
-    return low <= digits[: len(low)] <= high
-
-
 def _windows(data: bytes, groups: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Spans of neighbouring groups that hold 12 to 19 digits: from the left, the longest first."""
+    """Spans of neighbouring groups that hold a number with an issuer and a right last digit: from the left, the longest
+    first. Works on the digits of the whole run, so that a table of numbers costs little."""
+    digits = "".join([data[low:high].decode("ascii") for low, high in groups])
+    ends = [0, *accumulate(high - low for low, high in groups)]
     for first, (start, _) in enumerate(groups):
-        if data[start] == 0x30 and data[start : start + 4] != b"0604":  # no other issuer begins with 0
+        if digits[ends[first]] not in _BY_DIGIT:
             continue
-        spans, total = [], 0
-        for low, high in groups[first : first + 19]:
-            total += high - low
-            if total > 19:
+        last = min(len(groups), first + 19)
+        for after in range(last, first, -1):
+            size = ends[after] - ends[first]
+            if size < 12:
                 break
-            if total >= 12:
-                spans.append((start, high))
-        yield from reversed(spans)
+            if size <= 19:
+                number = digits[ends[first] : ends[after]]
+                if _issuer(number) and luhn.checksum(number) == 0:
+                    yield start, groups[after - 1][1]

@@ -110,10 +110,15 @@ class PasswordDetector:
 
     def _named(self, piece: Piece) -> list[tuple[int, int]]:
         found: list[tuple[int, int]] = []
-        for name in piece.find(_NAME):
+        names = list(piece.find(_NAME))
+        plain = [name.start() for name in names if name.group("guarded") is None]
+        for name in names:
+            while plain and plain[0] <= name.start():
+                plain.pop(0)
+            stop = plain[0] if plain else len(piece.data)
             if found and name.start() < found[-1][1]:
                 continue
-            span = _behind(piece, name)
+            span = _behind(piece, name, stop)
             if span is not None:
                 found.append(span)
         return found
@@ -128,10 +133,10 @@ class PasswordDetector:
         return found
 
 
-def _behind(piece: Piece, name: Any) -> tuple[int, int] | None:
-    """The first value behind a name that could be its own."""
+def _behind(piece: Piece, name: Any, stop: int) -> tuple[int, int] | None:
+    """The first value behind a name that could be its own: what links it stands in front of the next name."""
     data, at, guarded = piece.data, name.end(), name.group("guarded") is not None
-    window = data[at : at + _REACH].partition(b"\x00")[0]
+    window = data[at : min(at + _REACH, max(stop, at + 4))].partition(b"\x00")[0]
     if not guarded and name.group("short") is None and (direct := _DIRECT.search(window)):
         span = _value(data, at + direct.end(), "direct")
         if span is not None:

@@ -35,6 +35,7 @@ _CALLED = pattern(  # right in front of the digits
     "(?:(?:at|on|back on|au|al|le|el|op|unter|telefonisch unter|sous)[ ])?$"
 )
 _LABEL = pattern("(?i)^[-/,:.]?\\s?(?:office|fax|home|work|mobile|cell|tel|phone|direct)\\b")
+_TRIES = 16  # windows of a run that are looked at in a row: what holds no number in so many is a table
 _EXTENDING = b"xXeE#"  # how an extension begins behind a blank
 _LINKS = (b"wa.me/", b"tel:", b"sms:", b"callto:")
 
@@ -58,13 +59,17 @@ class PhoneDetector:
             if len(groups) >= 4 and all(high - low == 4 for low, high in groups) and hit.group()[:1] != b"+":
                 continue  # a card, or a key in fours
             run, taken = _Run(piece, groups), 0
+            tries = _TRIES
             for first, last in _windows(groups):
                 start, end = groups[first][0], groups[last][1]
-                score = run.score(first, last) if start >= taken else 0.0
+                if start < taken or not tries:
+                    continue
+                tries -= 1
+                score = run.score(first, last)
                 if score:
                     whole = _with_prefix(piece.data, start), _with_extension(piece, end)
                     found.append(Match("PHONE_NUMBER", *whole, score))
-                    taken = end
+                    taken, tries = end, _TRIES
         return found
 
 

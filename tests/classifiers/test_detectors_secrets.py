@@ -51,6 +51,8 @@ SECRETS = [
     ("la parola d'ordine è Nonna2231", "Nonna2231"),
     ("het wachtwoord is Fiets-7731", "Fiets-7731"),
     ("пароль: Zima2024!", "Zima2024!"),
+    ("the password for the login is swordfish.", "swordfish"),
+    ("the password for the password safe is Otter-7731", "Otter-7731"),
     ("mon mdp c'est Azerty!2024", "Azerty!2024"),
     ("my password's hunter22", "hunter22"),
     ("密码：Longmen88x", "Longmen88x"),
