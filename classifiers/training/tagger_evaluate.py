@@ -18,6 +18,7 @@ from classifiers.types import ScanRules
 
 HELD: Final = frozenset({"PERSON", "STREET_ADDRESS", "DATE_OF_BIRTH"})
 MIN_SCORE: Final = 0.6
+LEARNED: Final = frozenset({"names", "meaning", "language"})  # detectors that go by no rule
 _GAP = re.compile(r"\s*")
 
 
@@ -53,7 +54,7 @@ def tagger_finder(model: TaggerModel) -> Finder:
     return find
 
 
-def pattern_finder(without: Iterable[str] = ("names",)) -> Finder:
+def pattern_finder(without: Iterable[str] = LEARNED) -> Finder:
     """Findings of the shipped detectors but those named."""
     scanner = Scanner({name: where for name, where in DETECTORS.items() if name not in set(without)})
 
