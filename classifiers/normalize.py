@@ -126,8 +126,8 @@ class _Walk:
         text = view.text
         wanted = self._triggers.wanted(text.encode("utf-8", "surrogatepass"))
         if not reads_as_itself(text):
-            if "characters" in allowed:
-                self._add(view, folded(text), "characters")
+            if "characters" in allowed and self._replace(view, allowed):
+                return
             if "alike" in allowed:
                 for changes in self._confusables.readings(text):
                     self._add(view, changes, "alike")
@@ -145,11 +145,24 @@ class _Walk:
         if "table" in allowed and "table" in wanted:
             self._reading.views.extend(table_cells(view, self._room))
 
+    def _replace(self, view: View, allowed: frozenset[str]) -> bool:
+        """Add the views with plain characters. Whether one shows the whole text, so that it stands for it from here."""
+        changes = folded(view.text)
+        views = excerpts(view, changes) if changes else []
+        if len(views) != 1 or not views[0].text or not views[0].is_complete or any(change.via for change in changes):
+            self._add(view, changes, "characters")
+            return False
+        views[0].stands_for = True
+        self._room.take(len(views[0].text))
+        self._reading.views.append(views[0])
+        self.expand(views[0], allowed - {"characters"})
+        return True
+
     def _decode(self, view: View) -> None:
         changes, gaps = blobs(view.text, self._room)
         self._add(view, merged(changes), "blobs")
         for kind, start, end in gaps:
-            if view.touches(start, end):
+            if view.stands_for or view.touches(start, end):
                 found = view.locate(start, end)
                 self._reading.gaps.append((kind, found.start, found.end))
 

@@ -45,6 +45,8 @@ class View:
     starts: Sequence[int] = field(default=(), repr=False)  # where each change begins in `text`
     name: str = ""  # the member's name that stands in front of it: a table's header
     depth: int = 0  # decodings on the way here
+    is_complete: bool = False  # the parent's whole text,
+    stands_for: bool = False  # and read in its stead from here on
 
     def locate(self, start: int, end: int) -> Found:
         """The string's own stretch under `start` to `end` of this view."""
@@ -62,7 +64,7 @@ class View:
 
     def is_near(self, start: int, end: int) -> bool:
         """Whether a change lies under these characters, or so near that they may mean something else through it."""
-        if not self.changes:
+        if not self.changes or self.stands_for:
             return True
         return self._first(start - _REACH_BEFORE) < bisect_left(self.starts, end + _REACH_BEHIND)
 
@@ -122,7 +124,8 @@ def _applied(parent: View, changes: Sequence[Change], low: int, high: int, depth
         length += len(change.text)
         at = change.end
     parts.append(parent.text[at:high])
-    return View("".join(parts), parent, low, changes, starts, parent.name, depth)
+    is_complete = low == 0 and high == len(parent.text)
+    return View("".join(parts), parent, low, changes, starts, parent.name, depth, is_complete)
 
 
 def merged(*families: Sequence[Change]) -> list[Change]:
