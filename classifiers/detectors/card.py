@@ -119,7 +119,9 @@ def _issuer(digits: str) -> Literal["", "digits", "context"]:
 
 def _is_grouped_as_card(sizes: list[int]) -> bool:
     """Whether cards are written so; rows of tables, telephone and order numbers are grouped in other ways."""
-    if len(sizes) == 1 or sizes in ([4, 6, 5], [4, 6, 4], [4, 3, 3, 3], [4, 4, 5], [8, 8]):
+    if len(sizes) == 1 or sizes in ([4, 6, 5], [4, 6, 4], [4, 3, 3, 3], [4, 4, 5]):
+        return True
+    if all(size in (4, 8, 12) for size in sizes):  # groups of four, some of which ran together
         return True
     even = sizes[0] in (1, 2, 4) and set(sizes[:-1]) == {sizes[0]} and sizes[-1] <= sizes[0]
     return even or (len(sizes) == 2 and sizes[0] in (4, 6))
