@@ -14,6 +14,7 @@ import httpx
 import orjson
 import pytest
 
+from classifiers.vocabulary import MEANINGS
 from router.backends.scripted import Exchange
 from router.backends.scripted_replies import Script
 from tests.support.gateway import Gateway, local_server, until
@@ -28,11 +29,17 @@ models:
           capabilities: [tools, json_schema, json_mode, logprobs, n]}}
 defaults: {{local: home, cloud: cloud}}
 sensitivity:
-  levels: {{restricted: [CREDIT_CARD]}}
+  levels:
+    restricted: [CREDIT_CARD]
+    confidential: [EMAIL_ADDRESS]
+    public: [{others}]  # whatever a detector may think of the sentences here
+  on_unknown: {{unsupported_language: {{counts_as: public, reason: short sentences}}}}
 egress: {{public: {{payload: full}}}}
 decisions:
   - {{name: out, priority: 50, when: {{all: [{{complexity: {{at_least: 0.0}}}}]}}, route: cloud}}
 """
+TAGGED = ("PERSON", "LOCATION", "ORGANIZATION", "NRP", "AGE", "DATE_TIME", "STREET_ADDRESS")
+OTHERS = ", ".join(sorted({*MEANINGS, *TAGGED}))
 ANSWER = "The holder has booked the green room for the whole of next week. Nobody else may enter it in that time."
 HARMLESS = "The cloud says something quite harmless about the weather."
 SECRET = "My card is 4111 1111 1111 1111, what has its holder booked?"
@@ -80,7 +87,7 @@ def _forget(cloud: Recorder) -> None:
 
 
 def policy(home: Recorder, cloud: Recorder, more: str = "") -> str:
-    return POLICY.format(home=local_server(home.url), cloud=cloud.url) + more
+    return POLICY.format(home=local_server(home.url), cloud=cloud.url, others=OTHERS) + more
 
 
 @pytest.fixture(scope="module")
@@ -287,7 +294,7 @@ def test_where_no_other_host_shares_it_redis_may_be_away(
     home: Recorder, cloud: Recorder, redis: RedisServer, tmp_path: Path, fault: str
 ) -> None:
     environment = {**PATIENT, "GATEHOUSE_REDIS_URL": redis.url}
-    with Gateway(tmp_path / "one", policy(home, cloud), "--workers", "2", environment=environment) as gateway:
+    with Gateway(tmp_path / "one", policy(home, cloud), environment=environment) as gateway:
         ask(gateway, chat(SECRET))
         (redis.kill if fault == "down" else redis.pause)()
         assert {route(gateway, unlike(ANSWER, number)) for number in range(12)} == {"local"}
