@@ -51,7 +51,7 @@ class PhoneDetector:
         """Numbers that begin and end where a group of digits does."""
         found = [
             Match("PHONE_NUMBER", hit.start(), hit.end(), 0.5)
-            for hit in piece.find(_SIX)
+            for hit in (piece.find(_SIX) if 1 in hits else ())
             if _is_short(piece, hit.span())
         ]
         for hit in piece.find(_RUN) if 0 in hits else ():
