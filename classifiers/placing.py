@@ -19,7 +19,11 @@ from classifiers.walk import Cell, Path, pointer_of
 _JSON = ("json",)
 # Judgements of whole texts would be made anew for every excerpt: they need to be about what is new in it.
 _NEEDS: Mapping[str, Need] = MappingProxyType({"names": "touched", "meaning": "decoded", "language": "decoded"})
-_WEAK = "PHONE_NUMBER"  # digits that are also something with a check digit are that thing
+_WEAK = "PHONE_NUMBER"  # digits that are also something with a check digit or a name are that thing
+# Whose findings say so. Names of people and places, meanings of whole texts and the policy's own words do not: they may
+# stand around a number, and may count for less than it.
+_SURE = "card iban ip national_id health_id papers accounts devices crypto secret_rules passwords tokens private_keys"
+_STRONGER = frozenset(_SURE.split())
 
 
 @dataclass(slots=True)
@@ -36,7 +40,7 @@ def settle(hits: Iterable[Hit]) -> list[Hit]:
     last: dict[str, int] = {}
     strong_ends: list[tuple[int, int]] = []
     for hit in sorted(hits, key=lambda hit: (hit.start, -hit.end, -hit.score, hit.detector)):
-        if hit.entity != _WEAK:
+        if hit.detector in _STRONGER:
             strong_ends.append((hit.start, hit.end))
         at = last.get(hit.entity)
         if at is not None and hit.start < settled[at].end:

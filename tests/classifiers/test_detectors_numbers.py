@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from classifiers.placing import settle
+from classifiers.scanner import Hit
 from classifiers.types import ScanRules
 
 Find = Callable[..., list[tuple[str, str]]]
@@ -216,6 +218,21 @@ def test_a_telephone_number_is_found(found: Find, text: str, number: str) -> Non
 @pytest.mark.parametrize("text", NO_PHONES)
 def test_what_only_looks_like_a_telephone_number_is_not_one(found: Find, text: str) -> None:
     assert "PHONE_NUMBER" not in dict(found(text))
+
+
+@pytest.mark.parametrize(
+    ("entity", "detector", "kept"),
+    [
+        ("LEGAL_MATTER", "meaning", True),
+        ("DATE_TIME", "names", True),
+        ("our-numbers", "policy", True),
+        ("CREDIT_CARD", "card", False),
+        ("US_SSN", "national_id", False),
+    ],
+)
+def test_a_telephone_number_gives_way_only_to_numbers_that_are_surer(entity: str, detector: str, kept: bool) -> None:
+    phone = Hit("PHONE_NUMBER", 10, 22, 0.9, "phone")
+    assert (phone in settle([phone, Hit(entity, 5, 30, 1.0, detector)])) is kept
 
 
 def test_a_text_full_of_telephone_numbers_is_judged_by_their_shape(found: Find) -> None:
