@@ -46,6 +46,13 @@ class Hidden:
     own: frozenset[str] = field(default=frozenset(), repr=False)
 
 
+async def places_of(body: Mapping[str, Any], scan: Scan, policy: Policy) -> frozenset[int]:
+    """The findings, by index, that a placeholder can stand for; none where nothing may leave with placeholders."""
+    if not scan.findings or not policy.has_pseudonyms:
+        return frozenset()
+    return await _run(_is_large(scan), replaceable, body, scan.findings)
+
+
 async def hide(
     scanner: BodyScanner, body: JsonObject, scan: Scan, policy: Policy, level: Level, model: Model, tenant: str
 ) -> Hidden:
@@ -53,7 +60,7 @@ async def hide(
 
     Raises `Denied` when a value that was replaced also stands where nothing can be.
     """
-    is_large = sum(map(len, scan.texts)) > _INLINE
+    is_large = _is_large(scan)
     pseudonyms = Pseudonyms(choose_tag(body, _random_letters))
     for _ in range(_ROUNDS):
         if scan_level(policy, scan) > level:
@@ -85,6 +92,10 @@ def _with_line(messages: list[JsonObject]) -> tuple[list[JsonObject], frozenset[
         return [{**first, "content": [*first["content"], part]}, *messages[1:]], frozenset({LINE})
     text = "\n\n".join(filter(None, (first.get("content"), LINE)))
     return [{**first, "content": text}, *messages[1:]], frozenset({text})
+
+
+def _is_large(scan: Scan) -> bool:
+    return sum(map(len, scan.texts)) > _INLINE
 
 
 def _random_letters(count: int) -> str:
