@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from classifiers.pipeline import Pipeline
-from classifiers.pseudonyms import replaceable
 from classifiers.types import Signals
 from policies.decide import decide
 from policies.history import RULE, Blame, blame
 from policies.types import Decision, Facts, Level, Policy, Reason
 from router import fields
+from router.hiding import places_of
 from router.history import earlier_turns, without_turns
 from router.taint.ledger import CLEAN, Taint, TaintLedger
 from router.types import ChatRequest
@@ -54,7 +54,6 @@ class Planner:
         signals = await self._pipeline.run(request.body, policy.scan_rules, tenant)
         taint = await self._ledger.look(tenant, request.body) if self._ledger is not None else CLEAN
         context_length = signals.values["context_length"].value
-        found = signals.scan.findings
         facts = Facts(
             tenant=tenant,
             requested=request.model,
@@ -67,7 +66,7 @@ class Planner:
             output_tokens=fields.max_output_tokens(request.body),
             unavailable=unavailable,
             no_store=request.no_store,
-            replaceable=replaceable(request.body, found) if found and policy.has_pseudonyms else frozenset(),
+            replaceable=await places_of(request.body, signals.scan, policy),
             taint=taint.level,
             taint_kept=taint.kept,
             taint_source=taint.source,
