@@ -1,7 +1,6 @@
 """Spans of names and the like on sentences whose templates were not learned from; names in noisy text; documents.
 
-A span counts as found when one found span shares 70 % of their union with it, whatever it is called; neighbours of one
-type are merged first (as presidio-research's SpanEvaluator does). F2 weighs recall twice.
+What counts as found is `tests.bench.span_rules`; F2 weighs recall twice.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from classifiers.rates import Rate
 from classifiers.training import tagger, tagger_data, tagger_evaluate, tagger_lists, tagger_measure
 from classifiers.training.tagger_evaluate import Finder, Found
 from tests.bench.figures import Figure, of_rate, resampled
+from tests.bench.span_rules import Counts, compare
 
 # Entities of which one alone says who somebody is, as the given sentences name them.
 DIRECT = frozenset(
@@ -31,11 +31,11 @@ _PUBLIC = frozenset({"LOCATION", "DATE_TIME", "NRP", "URL", "ORGANIZATION", "AGE
 
 @dataclass(frozen=True)
 class Judged:
-    """One sentence: gold spans, spans found, and how many of each were matched."""
+    """One sentence: labelled spans, spans found, and how they compare."""
 
     gold: tuple[Found, ...]
     found: tuple[Found, ...]
-    right: int
+    counts: Counts
     is_direct: bool
     is_held: bool
 
@@ -92,21 +92,20 @@ def _judge(row: dict[str, Any], find: Finder, patterns: Finder) -> Judged:
     text = row["text"]
     sure = patterns(text)
     rest = [item for item in find(text) if not any(each.start < item.end and item.start < each.end for each in sure)]
-    gold = tagger_evaluate.merged(text, [Found(each["start"], each["end"], each["type"]) for each in row["spans"]])
-    found = tagger_evaluate.merged(text, [*sure, *rest])
+    gold = [Found(each["start"], each["end"], each["type"]) for each in row["spans"]]
+    found = [*sure, *rest]
     return Judged(
         tuple(gold),
         tuple(found),
-        tagger_evaluate.matches(gold, found),
+        compare(text, gold, found),
         any(item.label in DIRECT for item in gold),
-        any(item.label not in _PUBLIC and item.score >= tagger_evaluate.MIN_SCORE for item in [*sure, *rest]),
+        any(item.label not in _PUBLIC and item.score >= tagger_evaluate.MIN_SCORE for item in found),
     )
 
 
 def _f2(judged: Sequence[Judged]) -> float:
-    right = sum(each.right for each in judged)
-    gold, found = sum(len(each.gold) for each in judged), sum(len(each.found) for each in judged)
-    return tagger_evaluate.f_score(right, gold, found)[2]
+    right, labelled, found = (sum(each.counts[place] for each in judged) for place in range(3))
+    return tagger_evaluate.f_score(right, labelled, found)[2]
 
 
 def _by_entity(judged: Sequence[Judged]) -> Iterator[Figure]:
@@ -115,7 +114,13 @@ def _by_entity(judged: Sequence[Judged]) -> Iterator[Figure]:
     missed: Counter[str] = Counter()
     for each in judged:
         for item in each.gold:
-            covered = sum(max(0, min(item.end, other.end) - max(item.start, other.start)) for other in each.found)
+            covered = len(
+                {
+                    place
+                    for other in each.found
+                    for place in range(max(item.start, other.start), min(item.end, other.end))
+                }
+            )
             total[item.label] += 1
             missed[item.label] += covered < 0.5 * (item.end - item.start)
     for label, count in total.most_common():
