@@ -114,13 +114,8 @@ def _by_entity(judged: Sequence[Judged]) -> Iterator[Figure]:
     missed: Counter[str] = Counter()
     for each in judged:
         for item in each.gold:
-            covered = len(
-                {
-                    place
-                    for other in each.found
-                    for place in range(max(item.start, other.start), min(item.end, other.end))
-                }
-            )
+            marked = {place for other in each.found for place in range(other.start, other.end)}
+            covered = len(marked.intersection(range(item.start, item.end)))
             total[item.label] += 1
             missed[item.label] += covered < 0.5 * (item.end - item.start)
     for label, count in total.most_common():

@@ -1,8 +1,8 @@
 """How found spans are held against labelled ones, whatever they are called: presidio-research's SpanEvaluator's rule.
 
 Neighbours of one type with nothing but blanks and punctuation between them are one span. A labelled span is found when
-the found spans that overlap it, taken together as long as each brings them nearer, share 70 % of the union with it; they
-then count as one. Unlike there, stop words between or at the ends of spans count.
+the found spans that overlap it, taken together as long as each brings them nearer, share 70 % of the union with it;
+they then count as one. Unlike there, stop words between or at the ends of spans count.
 """
 
 from __future__ import annotations
