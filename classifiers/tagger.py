@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from itertools import accumulate
+from itertools import accumulate, chain
 from threading import Lock
 from typing import Any, Final
 
@@ -77,7 +77,7 @@ class TaggerModel:
         """What each token looks like, whatever stands beside it."""
         found = [features(token, self.listed) for token in tokens]
         starts = np.fromiter(accumulate(map(len, found[:-1]), initial=0), dtype=np.intp, count=len(found))
-        flat = np.fromiter((bucket for each in found for bucket in each), dtype=np.intp)
+        flat = np.fromiter(chain.from_iterable(found), dtype=np.intp)
         return np.add.reduceat(self.looks[flat], starts, axis=0)
 
 

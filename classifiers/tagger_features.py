@@ -23,6 +23,7 @@ FIRST, LAST, PLACE, COUNTRY, NATION, STREET, COMMON, USUAL = (1 << bit for bit i
 _TOKEN = re.compile(r" ?[^\W\d_]+| ?\d+| ?[^\w\s]|_|\s+")
 _MASK = HASHED - 1
 _LENGTHS = 16
+_WORD, _END, _BEGIN = crc32(b"w"), crc32(b"s"), crc32(b"b")
 
 tokenize: Callable[[str], list[str]] = _TOKEN.findall  # the tokens joined are the text
 
@@ -82,20 +83,30 @@ def _digits(word: str, spaced: bool) -> list[int]:
 def _letters(word: str, spaced: bool, bits: int) -> list[int]:
     low, kind, size = word.lower(), shape(word), min(len(word), _LENGTHS - 1)
     found = [
-        _hash("w" + low),
+        0,
         HASHED + 220 + kind * 2 + spaced,
         HASHED + 240 + kind * _LENGTHS + size,
         HASHED + 340 + (bits & 63) * 2 + (kind == 0),
         HASHED + 480 + (bits >> 6) * 8 + kind,
         HASHED + 520 + (bits & 7) * 32 + (bits >> 6) * 8 + kind,
     ]
-    for length in (1, 2, 3, 4):
-        if size > length:
-            found.append(_hash(f"s{low[-length:]}"))
+    if low.isascii():  # a part's bytes are a slice of the word's, and the checksum goes on from its kind's
+        raw = low.encode()
+        found[0] = crc32(raw, _WORD) & _MASK
+        for length in range(1, min(size - 1, 4) + 1):
+            found.append(crc32(raw[-length:], _END) & _MASK)
             if length > 1:
-                found.append(_hash(f"b{low[:length]}"))
-    if size > 6:
-        found.append(_hash(f"s{low[-6:]}"))
+                found.append(crc32(raw[:length], _BEGIN) & _MASK)
+        if size > 6:
+            found.append(crc32(raw[-6:], _END) & _MASK)
+    else:
+        found[0] = _hash("w" + low)
+        for length in range(1, min(size - 1, 4) + 1):
+            found.append(_hash("s" + low[-length:]))
+            if length > 1:
+                found.append(_hash("b" + low[:length]))
+        if size > 6:
+            found.append(_hash("s" + low[-6:]))
     if kind != 1:
         found.append(_hash(f"c{kind}{low}"))
     return found
