@@ -37,7 +37,7 @@ _FOLDS = 5
 _WEIGHTS = {
     "clinc150": 3.0,
     "banking77": 2.0,
-    "awesome_prompts": 4.0,
+    "awesome_prompts": 2.0,
     "self_instruct": 3.0,
     "negatives": 2.0,
     "wnut": 12.0,

@@ -154,7 +154,7 @@ def negatives(rng: random.Random, times: int) -> Iterator[Doc]:
     """Our own text without anybody's data: headlines, code, logs, titles, questions about the famous."""
     text = files("classifiers.training").joinpath("tagger_negatives.txt").read_text("utf-8")
     for line in text.splitlines():
-        for _ in range(times * 15 if "{famous}" in line else times):
+        for _ in range(times * 4 if "{famous}" in line else times):
             filled = re.sub(r"\{famous\}", lambda _: rng.choice(FAMOUS), line.replace("\\n", "\n"))
             loose = frozenset() if "{famous}" in line else NOT_DIRECT
             yield Doc(filled, (), NOT_DIRECT | loose, 2.0, "negatives", "negatives/" + line[:40])
