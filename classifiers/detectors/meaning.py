@@ -33,6 +33,10 @@ class MeaningDetector:
         """The meanings of each segment; of a long one those of its most telling window."""
         found = []
         for start, end in segments(piece):
+            if end - start <= _WHOLE:
+                judged = self._model.judge(piece.data[start:end])
+                found += [Match(label, start, end, score) for label, score in judged]
+                continue
             best: dict[str, float] = {}
             for low, high in windows(piece.data, start, end):
                 for label, score in self._model.judge(piece.data[low:high]):
@@ -54,9 +58,6 @@ def segments(piece: Piece) -> Iterator[tuple[int, int]]:
 
 def windows(data: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
     """A segment, or stretches of about equal length that together hold all of it, parted at blanks."""
-    if end - start <= _WHOLE:
-        yield start, end
-        return
     count = -(-(end - start) // _WINDOW)
     low = start
     for number in range(1, count + 1):

@@ -29,8 +29,8 @@ from classifiers.training.meaning_network import fit
 SEED = 20261127
 FOLDS = 3
 DATE = "2026-11-27"
-_HARD = 0.12  # share of our own hard negatives that the shipped threshold may flag
-_TRAFFIC = 0.015  # share of any set of harmless traffic that it may flag
+_HARD = 0.15  # share of our own hard negatives that the shipped threshold may flag
+_TRAFFIC = 0.02  # share of any set of harmless traffic that it may flag
 # What a keyword list would say: the baseline that stands in every table.
 _KEYWORDS = re.compile(
     r"(?i)\b(confidential|proprietary|internal|trade secret|nda|do not (share|distribute|forward)|password|"
@@ -207,6 +207,8 @@ def _card(rows: Sequence[corpus.Row], figures: dict[str, Any]) -> dict[str, Any]
             "WNUT17": "CC BY 4.0",
         },
         "rows": dict(sorted(Counter(row.source for row in rows).items())),
+        "free_texts": "en-first and en-second were read again while templates were written, so their figures flatter; "
+        "en and the other languages (20 texts each) were not",
         "limits": "trained on templates of one author: a text that names neither owner nor secrecy may pass, and a "
         "harmless one that speaks like an office may be held.",
     }

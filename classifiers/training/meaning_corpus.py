@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from classifiers.training.authored import authored
 from classifiers.training.corpus import key, read
@@ -41,6 +42,7 @@ _FILES = (
     "medical",
     "benign",
     "more",
+    "people",
     "languages",
 )
 _LONG = 1600  # characters of a dialogue or a story that one row holds
@@ -160,8 +162,8 @@ def _requests(folder: Path) -> Iterator[Row]:
     for name in ("clinc150", "banking77"):
         for row in read(folder, f"traffic/{name}"):
             yield _harmless(row["text"], 0.6, name)
-    for row in read(folder, "sensitivity/medical_public_questions"):
-        yield _harmless(row["question"], 0.3, "medical_public_questions")
+    for row in _some(read(folder, "sensitivity/medical_public_questions"), 2):
+        yield _harmless(row["question"], 0.5, "medical_public_questions")
     for question in load_everyday():
         yield _harmless(question.prompt, 0.6, "everyday")
     for prompt in authored():
@@ -172,8 +174,13 @@ def _requests(folder: Path) -> Iterator[Row]:
         yield _harmless(row["text_a"], 0.5, "paraphrases")
     for row in read(folder, "sensitivity/pii_spans_large"):  # items that have detectors of their own
         yield Row(row["text"], BENIGN, 0.4, "pii_spans", f"pii_spans/{row['template_id']}")
-    for row in read(folder, "sensitivity/wnut17_train"):
-        yield _harmless(row["text"], 0.2, "wnut17")
+    for row in _some(read(folder, "sensitivity/wnut17_train"), 3):
+        yield _harmless(row["text"], 0.4, "wnut17")
+
+
+def _some(rows: Iterator[dict[str, Any]], every: int) -> Iterator[dict[str, Any]]:
+    """One row of so many, where a set says the same thing often."""
+    return (row for number, row in enumerate(rows) if number % every == 0)
 
 
 def _long(folder: Path) -> Iterator[Row]:
@@ -188,13 +195,12 @@ def _long(folder: Path) -> Iterator[Row]:
     for row in read(folder, "routing/arena_bench_scores"):
         yield _harmless(row["prompt"], 1.5, "arena")
     for name in ("mmlu_2000", "gsm8k_200", "llmrouter_train"):
-        for row in read(folder, f"routing/{name}"):
+        for row in _some(read(folder, f"routing/{name}"), 2 if name == "llmrouter_train" else 1):
             yield _harmless(row["prompt"][:_LONG], 0.6, name.rpartition("_")[0])
-    for row in read(folder, "routing/routerbench_subset"):
+    for row in _some(read(folder, "routing/routerbench_subset"), 3):
         yield _harmless((row["question"] or row["prompt"])[:_LONG], 0.5, "routerbench")
-    for number, row in enumerate(read(folder, "routing/big_math_solve_rate")):
-        if number % 6 == 0:
-            yield _harmless(row["prompt"], 0.3, "big_math")
+    for row in _some(read(folder, "routing/big_math_solve_rate"), 8):
+        yield _harmless(row["prompt"], 0.3, "big_math")
 
 
 def vary(row: Row, others: list[Row], draw: random.Random) -> str:

@@ -15,11 +15,11 @@ from classifiers.meaning import PAIRS, RESERVED, UNKNOWN, MeaningModel, beginnin
 from classifiers.training.meaning_corpus import BENIGN, LABELS, Row, vary
 from classifiers.training.meaning_words import DIMENSIONS, word_vectors
 
-EPOCHS = 7
+EPOCHS = 8
 _HIDDEN = 32
 _BATCH = 384
 _RATE = 3e-3
-_OWN = 0.3  # of that, what a feature's own row moves; its word's vector moves for all words alike
+_OWN = 0.4  # of that, what a feature's own row moves; its word's vector moves for all words alike
 _DECAY = 1e-3
 _FORGET = 0.25  # share of the features of a row that a step does not see
 _UNSEEN = 0.06  # share of the words of a row that are shown by their beginnings and endings only
