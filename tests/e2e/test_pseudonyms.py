@@ -173,6 +173,18 @@ def test_the_turn_after_a_tool_call_leaves_with_placeholders_as_well(asking: Ope
     assert json.loads(body["messages"][3]["content"])["sent"] == sent
 
 
+def test_a_conversation_goes_on_with_the_answers_that_were_restored(asking: OpenAI, upstream: Recorder) -> None:
+    mail = "ida.turns@corp-mail.com"
+    messages = [{"role": "user", "content": f"Write to {mail} today."}]
+    for question in (f"Was it {mail}?", "Is that all?"):
+        answer = ask(asking, "", messages=messages).parse().choices[0].message.content
+        assert answer == f"You said: {messages[-1]['content']}"
+        messages += [{"role": "assistant", "content": answer}, {"role": "user", "content": question}]
+    assert ask(asking, "", messages=messages).parse().choices[0].message.content == "You said: Is that all?"
+    assert upstream.saw_which([mail]) == []
+    assert len({PLACEHOLDER.search(json.dumps(body))[2] for body in upstream.bodies}) == 3  # type: ignore[index]
+
+
 def test_a_doubtful_answer_escalates_with_placeholders(asking: OpenAI, upstream: Recorder) -> None:
     mail = "ida.doubt@corp-mail.com"
     raw = ask(asking, f"Who is {mail}?", model="auto")
