@@ -146,7 +146,7 @@ def card(figures: dict[str, Any], docs: Sequence[Doc]) -> dict[str, Any]:
         "what": "for each word of a text, whether it belongs to a person's name, a street address, a place, an "
         "organisation, a date of birth, an age, a nationality, religion or political group, or a date",
         "languages": list(LANGUAGES),
-        "command": "python -m classifiers.training.tagger --data FOLDER",
+        "command": "python -m classifiers.training.tagger --data FOLDER --folds 1",
         "method": "hashed features of a word (its letters, its shape, lists of names), three linear layers over its "
         f"neighbours, fitted in numpy (Adam, {EPOCHS} passes); words and lists hidden at random; softmax",
         "metric": figures,
