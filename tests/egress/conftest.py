@@ -8,22 +8,24 @@ from pathlib import Path
 
 import pytest
 
+from tests.egress.cells import all_cells, terms_of
 from tests.egress.houses import BY_RULE, FAULTS, Fault, House, house
 
-Houses = Callable[[str, bool], House]
+Houses = Callable[[str, str], House]
 
 
 @pytest.fixture(scope="session")
 def houses(guard: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Houses]:
-    """Gateways by policy and by whether their detectors raise, started when first asked for."""
+    """Gateways by policy and by what takes the place of their detectors, started when first asked for."""
+    terms = terms_of(all_cells())
     with ExitStack() as stack:
-        running: dict[tuple[str, bool], House] = {}
+        running: dict[tuple[str, str], House] = {}
 
-        def get(ways: str, raising: bool) -> House:
-            if (ways, raising) not in running:
+        def get(ways: str, detectors: str) -> House:
+            if (ways, detectors) not in running:
                 folder = tmp_path_factory.mktemp("house")
-                running[ways, raising] = stack.enter_context(house(folder, ways, raising=raising))
-            return running[ways, raising]
+                running[ways, detectors] = stack.enter_context(house(folder, ways, detectors=detectors, terms=terms))
+            return running[ways, detectors]
 
         yield get
 
@@ -31,7 +33,7 @@ def houses(guard: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ho
 @pytest.fixture
 def quiet_house(houses: Houses) -> House:
     """A gateway with nothing wrong, from which public requests leave by rule."""
-    quiet = houses(BY_RULE, False)
+    quiet = houses(BY_RULE, "")
     quiet.become(FAULTS["normal"])
     return quiet
 
@@ -53,6 +55,6 @@ def fault(request: pytest.FixtureRequest) -> Fault:
 @pytest.fixture(scope="module")
 def troubled_house(houses: Houses, fault: Fault) -> House:
     """The gateway in that state."""
-    troubled = houses(fault.ways, fault.raising)
+    troubled = houses(fault.ways, fault.detectors)
     troubled.become(fault)
     return troubled

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
+
+from router.backends.scripted import ScriptSource
 from router.backends.scripted_replies import Script
-from tests.egress.positions import POSITIONS
-from tests.egress.values import PATTERN, TERM, value_of
+from tests.egress.values import PATTERN
 from tests.support.gateway import GUARD, ROOT, Gateway, local_server
+from tests.support.otlp_collector import OtlpCollector
 from tests.support.recorder import Recorder, RecorderThread
 from tests.support.redis_server import RedisServer
 
-FAULTY = Path(__file__).resolve().parent / "faulty"
+HERE = Path(__file__).resolve().parent
 CAPABILITIES = "[tools, json_schema, json_mode, logprobs, n, prediction]"
 POLICY = """\
 version: 1
@@ -29,6 +32,8 @@ sensitivity:
   levels:
     restricted: [CREDIT_CARD, IBAN_CODE, US_SSN, SECRET]
     confidential: [EMAIL_ADDRESS, PHONE_NUMBER, IP_ADDRESS, UK_NHS]
+    internal: [ORGANIZATION, AGE]
+    public: [LOCATION, DATE_TIME, URL, NRP]
   dictionaries:
     - {{name: project-names, level: restricted, terms: [{terms}]}}
   patterns:
@@ -63,7 +68,10 @@ class Fault:
     model: str = "auto"
     home_is_down: bool = False
     redis: str = "up"  # up, hanging, down
-    raising: bool = False
+    detectors: str = ""  # the folder of what takes the detectors' place: faulty, slow
+    cloud_fails: bool = False
+    is_warm: bool = False  # the public twin of each request was answered before, and is cached
+    reloads: bool = False  # the policy is replaced again and again in the meantime
     sensitive: tuple[int, str | None] = (200, None)  # status and code of the answer
     held: str | None = "out"  # the rule that would have sent an `auto` request out
     public_leaves: bool = True
@@ -82,14 +90,21 @@ FAULTS = {
         Fault("escalating", LATER_WAYS, held=None, reason="escalation"),
         Fault("falling back", LATER_WAYS, home_is_down=True, sensitive=_AT_HOME_DOWN, held=None, reason="fallback"),
         Fault("shadow", SHADOW, model="cloud", held=None, reason="pinned"),
-        Fault("detectors raising", raising=True, public_leaves=False),
+        Fault("detectors raising", detectors="faulty", public_leaves=False),
     )
 }
-
-
-def cell_of(fault: str, position: str, stream: bool) -> str:
-    """The name of a cell of the matrix, without its entity."""
-    return f"{fault} / {position} / {'stream' if stream else 'plain'}"
+# States in which only the cells of the covering array are asked.
+MORE_FAULTS = {
+    fault.name: fault
+    for fault in (
+        Fault("detectors slow", detectors="slow", public_leaves=False),
+        Fault("cloud failing", cloud_fails=True),
+        Fault("cache warm", is_warm=True),
+        Fault("policy reloading", reloads=True),
+    )
+}
+_FAILING = Script(status=503, headers=(("Retry-After", "0"),))
+_SETTINGS = {"slow": {"GATEHOUSE_SCAN_BUDGET_MS": "2", "GATEHOUSE_SCAN_BUDGET_MS_PER_KB": "0"}}
 
 
 def policy_text(home: str, cloud: str, ways: str = BY_RULE, terms: list[str] | None = None, egress: str = "") -> str:
@@ -113,10 +128,14 @@ def home_server(url: str) -> str:
 class House:
     """A running gateway with its neighbours: what it may call at home, what is outside, and the Redis beside it."""
 
-    def __init__(self, gateway: Gateway, home: RecorderThread, cloud: Recorder, redis: RedisServer) -> None:
+    def __init__(
+        self, gateway: Gateway, home: RecorderThread, cloud: Recorder, redis: RedisServer, spans: OtlpCollector
+    ) -> None:
         self.gateway = gateway
         self.home = home.recorder
         self.cloud = cloud
+        self.spans = spans
+        self._answering = cloud.script
         self._home_thread = home
         self._redis = redis
         self._home_is_down = False
@@ -124,6 +143,7 @@ class House:
 
     def become(self, fault: Fault) -> None:
         """Bring the neighbours into the state that the fault says, whatever it was before."""
+        self.cloud.script = _FAILING if fault.cloud_fails else self._answering
         if fault.home_is_down != self._home_is_down:
             (self._home_thread.down if fault.home_is_down else self._home_thread.up)()
             self._home_is_down = fault.home_is_down
@@ -134,6 +154,24 @@ class House:
             elif fault.redis == "down":
                 self._redis.kill()
             self._redis_is = fault.redis
+
+    def reload(self, number: int) -> None:
+        """Replace the policy by one that differs in nothing that matters here."""
+        text = self.gateway.policy_file.read_text("utf-8").partition("\nheaders_after:")[0]
+        draft = self.gateway.policy_file.with_suffix(".draft")
+        draft.write_text(f"{text}\nheaders_after: {10 + number % 7}\n", "utf-8")
+        draft.replace(self.gateway.policy_file)
+
+    def kept(self) -> Iterator[tuple[str, bytes]]:
+        """All that stays of the requests outside of the models' memory, by the name of the place."""
+        yield "the log", self.gateway.log_file.read_bytes()
+        yield "the metrics", httpx.get(self.gateway.root + "/metrics", trust_env=False).content
+        yield "the spans", b"\n".join(self.spans.raw)
+        yield "redis", self._redis.content() if self._redis_is == "up" else b""
+        for folder in (self.gateway.state_dir, self.gateway.folder / "run"):
+            for path in folder.rglob("*"):
+                if path.is_file():
+                    yield f"the disk: {path.name}", path.read_bytes()
 
     def _restore_redis(self) -> None:
         if self._redis_is == "hanging":
@@ -147,7 +185,8 @@ def house(
     folder: Path,
     ways: str = BY_RULE,
     *,
-    raising: bool = False,
+    detectors: str = "",
+    terms: Iterable[str] = (),
     settings: Mapping[str, str] = PATIENT,
     egress: str = "",
 ) -> Iterator[House]:
@@ -155,20 +194,17 @@ def house(
     with ExitStack() as stack:
         home = RecorderThread(Script(answer="At home.", confidence=0.2))  # an answer that escalates where it may
         home_url = stack.enter_context(home).url
-        cloud = stack.enter_context(RecorderThread(Script(answer="From outside.")))
+        answer: ScriptSource = Script(answer="From outside.")
+        cloud = stack.enter_context(RecorderThread(answer))
+        spans = stack.enter_context(OtlpCollector())
         folder.mkdir(parents=True, exist_ok=True)
         redis = RedisServer(folder)
         redis.start()
         stack.callback(redis.stop)
-        environment = {**NO_PROXY_WORKS, **settings, "GATEHOUSE_REDIS_URL": redis.url}
-        if raising:
-            environment["PYTHONPATH"] = os.pathsep.join(map(str, (FAULTY, GUARD, ROOT)))
-        text = policy_text(home_server(home_url), cloud.url, ways, _terms(), egress)
+        environment = {**NO_PROXY_WORKS, **settings, **_SETTINGS.get(detectors, {})}
+        environment |= {"GATEHOUSE_REDIS_URL": redis.url, "OTEL_EXPORTER_OTLP_ENDPOINT": spans.url}
+        if detectors:
+            environment["PYTHONPATH"] = os.pathsep.join(map(str, (HERE / detectors, GUARD, ROOT)))
+        text = policy_text(home_server(home_url), cloud.url, ways, [*terms, "Bluebird"], egress)
         gateway = stack.enter_context(Gateway(folder / "gateway", text, environment=environment))
-        yield House(gateway, home, cloud, redis)
-
-
-def _terms() -> list[str]:
-    """Every dictionary term that a cell of the matrix uses."""
-    cells = [cell_of(fault, position, stream) for fault in FAULTS for position in POSITIONS for stream in (False, True)]
-    return [value_of(TERM, cell).needle for cell in cells]
+        yield House(gateway, home, cloud, redis, spans)

@@ -1,7 +1,4 @@
-"""The zero-egress matrix: every position of a body, every kind of value, plain and streamed, in every trouble.
-
-Without the value each request would leave, and does; with it not one byte does. A failure names its cell.
-"""
+"""What is public leaves from every position, plain and streamed, in every trouble, and arrives as it was sent."""
 
 from __future__ import annotations
 
@@ -10,17 +7,12 @@ from typing import Any
 import pytest
 
 from router.backends.scripted import Exchange
-from tests.egress.asking import Answer, ask
-from tests.egress.houses import Fault, House, cell_of
+from tests.egress.asking import ask
+from tests.egress.cells import canonical
+from tests.egress.houses import Fault, House
 from tests.egress.positions import NOT_AT_HOME, POSITIONS, PUBLIC, filled
-from tests.egress.values import ENTITIES, value_of
 
 WAYS_OF_ANSWERING = (False, True)  # plain, streamed
-
-
-def canonical(body: dict[str, Any]) -> str:
-    """A body without the two fields that the gateway may change, written out: 1 is not 1.0, and order counts."""
-    return repr([(name, value) for name, value in body.items() if name not in ("model", "stream_options")])
 
 
 @pytest.mark.parametrize("position", POSITIONS)
@@ -56,53 +48,3 @@ def _is_among(body: dict[str, Any], arrived: list[Exchange]) -> bool:
             options = {"include_usage": True} if body.get("stream") else None
             return exchange.json["model"] == "scripted-cloud" and exchange.json.get("stream_options") == options
     return False
-
-
-@pytest.mark.parametrize("position", POSITIONS)
-async def test_nothing_sensitive_leaves_in_any_trouble(troubled_house: House, fault: Fault, position: str) -> None:
-    cloud = troubled_house.cloud
-    cells = [(entity, stream) for entity in ENTITIES for stream in WAYS_OF_ANSWERING]
-    values = [value_of(entity, cell_of(fault.name, position, stream)) for entity, stream in cells]
-    bodies = [
-        filled(position, value.text, stream=stream, model=fault.model)
-        for value, (_, stream) in zip(values, cells, strict=True)
-    ]
-    before, bytes_before = len(cloud.exchanges), len(cloud.received)
-    answers = await ask(troubled_house.gateway.url, bodies)
-    wrong = [
-        f"{entity} ({'stream' if stream else 'plain'}): {answer}"
-        for (entity, stream), answer in zip(cells, answers, strict=True)
-        if not _is_as_it_should_be(answer, fault, position)
-    ]
-    left = [exchange.body.decode("utf-8", "replace") for exchange in cloud.exchanges[before:]]
-    leaked = [cell for cell, value in zip(cells, values, strict=True) if any(value.needle in body for body in left)]
-    assert not left, f"left the house from {cell_of(fault.name, position, False)}: {leaked or left}"
-    assert len(cloud.received) == bytes_before, "bytes left the house"
-    assert not wrong, wrong
-
-
-def _is_as_it_should_be(answer: Answer, fault: Fault, position: str) -> bool:
-    status, code = fault.sensitive
-    if position in NOT_AT_HOME and status != 403:
-        status, code = 400, answer.code  # a local model does not take unknown fields
-    held = fault.held if status == 200 else answer.headers.get("x-gatehouse-held")
-    route = "local" if status == 200 else "refused"
-    return (answer.status, answer.code, answer.route, answer.headers.get("x-gatehouse-held")) == (
-        status,
-        code,
-        route,
-        held,
-    )
-
-
-def test_no_view_of_what_left_shows_any_value_of_the_matrix(troubled_house: House, fault: Fault) -> None:
-    """Runs after the cells of its fault: all that the cloud ever got is searched, decoded in every way."""
-    values = [
-        value_of(entity, cell_of(fault.name, position, stream)).needle
-        for position in POSITIONS
-        for entity in ENTITIES
-        for stream in WAYS_OF_ANSWERING
-    ]
-    assert len(set(values)) == len(values)
-    assert bool(troubled_house.cloud.exchanges) is fault.public_leaves
-    assert troubled_house.cloud.saw_which(values) == []

@@ -54,6 +54,14 @@ class RedisServer:
             connection.sendall(f"*{len(words)}\r\n{''.join(parts)}".encode())
             return connection.recv(65536)
 
+    def content(self) -> bytes:
+        """All keys and values, as Redis serialises them."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
+            client = _Client(connection)
+            keys = client.ask(b"KEYS", b"*")
+            values = [value for key in keys for value in client.ask(*_READ[client.word(b"TYPE", key)], key=key)]
+        return b"\n".join([*keys, *values])
+
     def pause(self) -> None:
         """Hang: connections are taken by the kernel, and nobody answers them."""
         self._running().send_signal(signal.SIGSTOP)
@@ -83,3 +91,42 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+# How all of a key's value is read, by its type; `key` stands behind the first word.
+_READ: dict[bytes, tuple[bytes, ...]] = {
+    b"string": (b"GET",),
+    b"hash": (b"HGETALL",),
+    b"set": (b"SMEMBERS",),
+    b"list": (b"LRANGE", b"0", b"-1"),
+    b"zset": (b"ZRANGE", b"0", b"-1"),
+    b"none": (b"GET",),  # it has just expired
+}
+
+
+class _Client:
+    """As much of Redis' protocol as `content` needs. Source: the protocol's specification, version 2."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._stream = connection.makefile("rwb")
+
+    def ask(self, command: bytes, *rest: bytes, key: bytes | None = None) -> list[bytes]:
+        """The strings of the answer."""
+        head = self._send(command, *(() if key is None else (key,)), *rest)
+        if head.startswith(b"*"):
+            return [self._text(self._stream.readline()) for _ in range(int(head[1:]))]
+        return [self._text(head)]
+
+    def word(self, *words: bytes) -> bytes:
+        """An answer of one word."""
+        return self._send(*words)[1:].strip()
+
+    def _send(self, *words: bytes) -> bytes:
+        parts = b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
+        self._stream.write(b"*%d\r\n" % len(words) + parts)
+        self._stream.flush()
+        return self._stream.readline()
+
+    def _text(self, head: bytes) -> bytes:
+        size = int(head[1:])
+        return self._stream.read(size + 2)[:-2] if size >= 0 else b""
