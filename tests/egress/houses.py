@@ -97,7 +97,7 @@ FAULTS = {
 MORE_FAULTS = {
     fault.name: fault
     for fault in (
-        Fault("detectors slow", detectors="slow", public_leaves=False),
+        Fault("detectors slow", detectors="slow", held=None, public_leaves=False),
         Fault("cloud failing", cloud_fails=True),
         Fault("cache warm", is_warm=True),
         Fault("policy reloading", reloads=True),
