@@ -14,7 +14,7 @@ COMPILE = .cache/uv/bin/uv pip compile --quiet --universal --python-version 3.11
 	--no-emit-index-url --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check lock python
+.PHONY: help serve test egress check lock python
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ serve: python ## start the gateway on http://127.0.0.1:8080 (ARGS="...": argumen
 
 test: python ## run the tests (ARGS="...": arguments of pytest)
 	@$(BOOTSTRAP) test $(ARGS)
+
+egress: python ## ask every cell of the zero-egress matrix, 10,000 of them (make test asks a thousand)
+	@GATEHOUSE_TEST_EGRESS=all $(BOOTSTRAP) test tests/egress -q $(ARGS)
 
 check: python ## format, lint and types
 	@$(BOOTSTRAP) check
