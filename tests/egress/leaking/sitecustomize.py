@@ -48,10 +48,10 @@ def _into_the_span(exchange: Any, body: bytes) -> None:
 
 
 def _into_a_label(exchange: Any, body: bytes) -> None:
-    import prometheus_client
+    from router import metrics
 
-    counter = prometheus_client.Counter(f"leak_{os.urandom(4).hex()}", "A mistake.", ["request"])
-    counter.labels(body.decode()[:1500]).inc()
+    metrics.MetricStore._check = lambda self, attribute, value: value  # type: ignore[method-assign]
+    exchange.outcome.reason = body.decode()[:1500]
 
 
 def _onto_the_disk(exchange: Any, body: bytes) -> None:
