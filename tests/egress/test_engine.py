@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.egress import cells as matrix
 from tests.egress.asking import ask
+from tests.egress.covering import stratified
+from tests.egress.disguises import marks, planted
 from tests.egress.houses import BY_RULE, PATIENT, policy_text
 from tests.egress.positions import POSITIONS, PUBLIC, filled
 from tests.egress.values import ENTITIES, TERM, value_of
@@ -27,9 +30,13 @@ EXPECTED = {
 }
 
 
+_QUIET = [cell for cell in matrix.array() if cell.fault == "normal"]
+CELLS = stratified(_QUIET, 200 if matrix.is_whole() else 24)
+
+
 @pytest.fixture(scope="module")
 def real(guard: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Gateway, Recorder]]:
-    terms = [value_of(TERM, f"engine / {position}").needle for position in POSITIONS]
+    terms = [value_of(TERM, f"engine / {position}").needle for position in POSITIONS] + matrix.terms_of(CELLS)
     with RecorderThread() as cloud:
         text = policy_text(ENGINE, cloud.url, BY_RULE, terms)
         folder = tmp_path_factory.mktemp("engine")
@@ -58,6 +65,17 @@ async def test_nothing_sensitive_leaves_from_beside_the_engine(real: tuple[Gatew
     kept = [gateway.log_file, *gateway.state_dir.rglob("*"), *(gateway.folder / "run").rglob("*")]
     for path in filter(Path.is_file, kept):
         assert not [value for value in values if value.needle.encode() in path.read_bytes()], path
+
+
+async def test_no_cell_of_the_matrix_leaves_from_beside_the_engine(real: tuple[Gateway, Recorder]) -> None:
+    """Two hundred of its cells in a full run, two dozen in every other."""
+    gateway, cloud = real
+    received = len(cloud.received)
+    answers = await ask(gateway.url, [matrix.body_of(cell) | {"max_tokens": 2} for cell in CELLS])
+    routes = {cell.position: answer.route for cell, answer in zip(CELLS, answers, strict=True)}
+    assert set(routes.values()) == {"local", "refused"}, routes
+    assert len(cloud.received) == received
+    assert not cloud.saw_which(mark for cell in CELLS for mark in marks(cell, planted(cell)))
 
 
 async def test_the_same_requests_leave_when_they_are_public(real: tuple[Gateway, Recorder]) -> None:
