@@ -16,9 +16,9 @@ import pytest
 from router.backends.scripted import Exchange
 from router.backends.scripted_replies import Script
 from tests.egress.asking import Answer, ask
-from tests.egress.houses import BY_RULE, House, cell_of, house
+from tests.egress.houses import BY_RULE, House, house
 from tests.egress.positions import POSITIONS, filled
-from tests.egress.values import ENTITIES, value_of
+from tests.egress.values import ENTITIES, TERM, value_of
 
 RESTRICTED = frozenset(
     {"card", "iban", "us_ssn", "aws_key", "github_token", "password", "connection_string", "dictionary_term"}
@@ -26,7 +26,7 @@ RESTRICTED = frozenset(
 # What may go either way: the first part of an address that is cut near its end is an address by itself and leaves as a
 # placeholder; a text of nothing but escapes may be in no language that the detectors know, and then stays.
 EITHER = frozenset({"split over two parts", "split over two messages", "tool call arguments, escaped"})
-WAYS = {"cloud pinned": "cloud", "normal": "auto"}  # named as the faults, whose terms the dictionary holds
+WAYS = {"cloud pinned": "cloud", "normal": "auto"}
 # Where a value is a verbatim span of free text, so that a placeholder can stand for it.
 FREE = frozenset(
     {
@@ -35,6 +35,19 @@ FREE = frozenset(
         *("custom tool input", "older function call", "prediction", "JSON in a string"),
     }
 )
+
+
+def cell_of(way: str, position: str, stream: bool) -> str:
+    """The name of a cell, without its entity."""
+    return f"{way} / {position} / {'stream' if stream else 'plain'}"
+
+
+TERMS = [
+    value_of(TERM, cell_of(way, position, stream)).needle
+    for way in WAYS
+    for position in POSITIONS
+    for stream in (False, True)
+]
 
 
 def echo(exchange: Exchange) -> Script:
@@ -47,7 +60,7 @@ def echo(exchange: Exchange) -> Script:
 def hiding_house(guard: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A gateway whose cloud may have placeholders for what is confidential, and repeats all that it gets."""
     with house(
-        tmp_path_factory.mktemp("hiding"), BY_RULE, egress="  confidential: {payload: pseudonymized}\n"
+        tmp_path_factory.mktemp("hiding"), BY_RULE, terms=TERMS, egress="  confidential: {payload: pseudonymized}\n"
     ) as hiding:
         hiding.cloud.script = echo
         yield hiding
