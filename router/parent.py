@@ -27,7 +27,7 @@ from router.keys import ensure_private_folder, load_keys
 from router.metrics import forget_process, is_running, prepare_metrics_folder, remove_metrics_folder
 from router.record_writer import RecordWriter
 from router.running import with_local_server
-from router.settings import Settings
+from router.settings import Settings, one_thread_for_arrays
 from router.store import RECORDS_FILE, SqliteStore
 from router.supervisor import State, Supervisor
 from router.telemetry import Telemetry
@@ -65,6 +65,7 @@ class Parent:
         ensure_private_folder(settings.runtime_dir.parent)
         _sweep(settings.runtime_dir.parent)
         ensure_private_folder(settings.runtime_dir)
+        one_thread_for_arrays()
         load_keys(settings.state_dir)  # created here, before workers race for it
         self.start_key = ensure_start_key(settings)
         metrics = prepare_metrics_folder(settings.runtime_dir)

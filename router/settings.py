@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 _PREFIX = "GATEHOUSE_"
 _CAPTURE_SWITCH = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+_ARRAY_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 _METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client knows no other way to be told
 # What an engine may see of the environment: nothing that could hold a secret.
 _ENGINE_ENVIRONMENT = (
@@ -166,6 +167,15 @@ def engine_environment(environment: Mapping[str, str] | None = None) -> dict[str
     """The part of the environment that an engine's process is started with: no secret, no address."""
     env = os.environ if environment is None else environment
     return {name: env[name] for name in _ENGINE_ENVIRONMENT if name in env}
+
+
+def one_thread_for_arrays() -> None:
+    """Have numpy's linear algebra in this process's children use one thread, unless the operator says otherwise.
+
+    The detectors' products are tiny: a team of threads costs more than it computes, many times so on a busy machine.
+    """
+    for name in _ARRAY_THREADS:
+        os.environ.setdefault(name, "1")
 
 
 def set_for_library(values: Mapping[str, str]) -> None:

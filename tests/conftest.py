@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from router.settings import one_thread_for_arrays
 from tests.support.guard import sitecustomize  # noqa: F401 - installs the guard in this process too
+
+one_thread_for_arrays()  # before anything imports numpy: the tests' own detectors run as the workers' do
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -11,6 +11,7 @@ from classifiers.detectors.base import Piece, pattern
 from classifiers.types import Match, ScanRules
 
 _EDGE = "[^\\pL\\pN_]"
+_LONG = 4  # characters of a word that is known without the blank beside it
 _MEMORY = 256 << 20  # a bound, not an allocation: RE2 refuses a program above it
 _LINE_ANCHORS = {"A": "(?m:^)", "z": "(?m:$)"}
 
@@ -74,13 +75,18 @@ def _expression(terms: Iterable[str]) -> str:
     for term in terms:
         words = term.split()
         if words:
-            escaped = "[\\s\\x{a0}]+".join(re2.escape(word) for word in words)
+            escaped = _between(words).join(re2.escape(word) for word in words)
             kinds.setdefault((_is_word(words[0][0]), _is_word(words[-1][-1])), []).append(escaped)
     parts = [
         (f"(?:^|{_EDGE})" if left else "") + "(" + "|".join(sorted(escaped)) + ")" + (f"(?:$|{_EDGE})" if right else "")
         for (left, right), escaped in sorted(kinds.items())
     ]
     return "(?i)" + "|".join(parts) if parts else ""
+
+
+def _between(words: Sequence[str]) -> str:
+    """What stands between the words of a term: blanks; or nothing, where they are long enough."""
+    return "[\\s\\x{a0}]" + ("*" if all(len(word) >= _LONG for word in words) else "+")
 
 
 def _is_word(character: str) -> bool:

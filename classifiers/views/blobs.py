@@ -21,7 +21,14 @@ from classifiers.views.view import Change
 
 _LETTERS = r"[A-Za-z0-9+/_\-]"
 DIGITS_IN_BASE64: Final = "(?:[I-O][0-9A-Za-z]{3}){2}[I-O][0-9A-Za-z]{1,6}"  # nine to eleven digits and marks
-_TOKEN = pattern(rf"{_LETTERS}{{16,}}={{0,6}}|\b{DIGITS_IN_BASE64}={{0,2}}")
+# Too short to be a blob by its length: what changes between small letters and others, what ends in padding.
+SHORT: Final = (
+    r"\b[A-Za-z0-9]{0,12}[a-z0-9][A-Z][A-Za-z0-9]{1,12}={0,2}",
+    r"\b[A-Z2-7]{8,15}={1,6}",
+)
+_TOKEN = pattern(rf"{_LETTERS}{{16,}}={{0,6}}|\b{DIGITS_IN_BASE64}={{0,2}}|{'|'.join(SHORT)}")
+_LONG = 16  # characters; of a shorter token only an id is read
+_ID = re.compile(r"[A-Za-z]{0,3}[ \-]?\d(?:[ \-./]?[0-9A-Za-z]){5,}")
 _BREAK = re.compile(r"(?:\\r)?\r?(?:\\+n|\n)[ \t>]*")  # between the lines of one blob
 _LAST_LINE = re.compile(rf"{_LETTERS}{{2,}}={{0,2}}(?=[ \t]*(?:[\r\n\"'`<\\]|$))")
 _LINE = 40  # a shorter line ends a blob
@@ -29,7 +36,7 @@ _LISTED = pattern(r"\b(?:(?:0x|\\x|%)?[0-9a-fA-F]{2}(?:, ?|[ :\-\n])){7,}(?:0x|\
 _PAIR = re.compile(r"(?:0x|\\x|%)?([0-9a-fA-F]{2})(?![0-9a-fA-F])")
 _HEX = re.compile(r"(?:0[xX])?([0-9a-fA-F]{16,})")
 _HEX_LINE = re.compile(r"[0-9a-fA-F]+$")
-_BASE32 = re.compile(r"[A-Z2-7]{16,}=*|[a-z2-7]{16,}=*")
+_BASE32 = re.compile(r"[A-Z2-7]{10,}=*|[a-z2-7]{16,}=*")
 _PLAIN = re.compile(r"[a-z_\-/]+")  # lower case throughout: words, paths
 _MARKS = re.compile(r"[+/_\-]")
 _READABLE = bytes((*range(0x20, 0x7F), 9, 10, 13))
@@ -99,7 +106,7 @@ def _read(whole: str, start: int, room: Room) -> Iterator[Change]:
     """The token as text; or those of its parts, cut at the alphabets' marks, that are text."""
     token = _unbroken(whole).rstrip("=")
     plain = _text_of(token, room)
-    if plain is not None:
+    if plain is not None and (len(token) >= _LONG or _is_id(plain[0])):
         yield Change(start, start + len(whole), plain[0], plain[1])
         return
     at = start
@@ -109,6 +116,12 @@ def _read(whole: str, start: int, room: Room) -> Iterator[Change]:
             if plain is not None:
                 yield Change(at, at + len(part), plain[0], plain[1])
         at += len(part) + 1
+
+
+def _is_id(text: str) -> bool:
+    """Whether a short text is one that a short blob would be made of: mostly digits."""
+    digits = sum(character.isdigit() for character in text)
+    return digits >= 5 and digits * 2 > len(text) and _ID.fullmatch(text) is not None
 
 
 def _text_of(token: str, room: Room) -> tuple[str, tuple[str, ...]] | None:

@@ -53,12 +53,14 @@ def _table() -> dict[str, str]:
 WORDS = _table()
 SPOKEN = "|".join(sorted((*WORDS, *_REPEATS), key=len, reverse=True))
 _GAP = r"(?:[ \t]{0,2}[,;.\-–/_*|\n][ \t]{0,2}|[ \t]{1,3})"
-_UNIT = rf"(?:{SPOKEN}|\d|(?-i:[A-Z]{{1,2}}(?![A-Za-z])))"  # with the letters of a number that has some
+_LETTERS = "(?!ID|NO|NR|AN|AT|IN|IS|OR|TO)[A-Z]{1,2}(?![A-Za-z])"  # not the end of `tax ID`
+_UNIT = rf"(?:{SPOKEN}|\d|(?-i:{_LETTERS}))"  # with the letters of a number that has some
 _FILLERS = "and|und|et|y|dash|minus|hyphen|tiret|guion|bindestrich|space|dot|punkt|point|punto"
 _RUN = re.compile(
     rf"(?i)(?<![^\W_])(?:(?:plus|más|\+)[ ]?)?{_UNIT}"
     rf"(?:{_GAP}(?:(?:{_FILLERS}){_GAP})?{_UNIT}){{3,}}(?![^\W_])"
 )
+_DOT_GAP, _DASH_GAP = re.compile(r"[.]|dot|punkt|point|punto"), re.compile(r"[-–]|dash|minus|hyphen|tiret|guion|binde")
 _PIECE = re.compile(rf"(?i)(?<![^\W_])(?:{_UNIT}|plus|más|\+)(?![^\W_])")
 
 _AT = "at|@|ät|arobase|arrobase|arobas|arroba|klammeraffe|chiocciola|apenstaartje|affenschwanz"
@@ -107,11 +109,21 @@ def spoken_digits(text: str) -> list[Change]:
             piece if piece.isupper() and len(piece) < 3 else piece.lower() for piece in _PIECE.findall(hit.group())
         ]
         if sum(piece in WORDS for piece in pieces) >= 3:
-            changes.append(Change(hit.start(), hit.end(), _in_figures(pieces)))
+            changes.append(Change(hit.start(), hit.end(), _in_figures(pieces, _marks(hit.group(), len(pieces)))))
     return changes
 
 
-def _in_figures(pieces: list[str]) -> str:
+def _marks(run: str, count: int) -> list[str]:
+    """The dot or dash that is written or spoken in front of each piece, where few are: they group the figures."""
+    marks, at = [], 0
+    for piece in _PIECE.finditer(run):
+        gap = run[at : piece.start()].lower()
+        marks.append("." if _DOT_GAP.search(gap) else "-" if _DASH_GAP.search(gap) else "")
+        at = piece.end()
+    return marks if sum(map(bool, marks)) * 2 <= count else [""] * count
+
+
+def _in_figures(pieces: list[str], marks: list[str]) -> str:
     figures: list[str] = []
     times = 1
     for index, piece in enumerate(pieces):
@@ -124,7 +136,7 @@ def _in_figures(pieces: list[str]) -> str:
             value = value[0]  # `forty one` is 41
         elif value in ("60", "80") and len(follower) == 2 and follower.startswith("1"):
             value, pieces[index + 1] = str(int(value) + int(follower)), ""  # `soixante quinze` is 75
-        figures.append(value * times)
+        figures.append(marks[index] + value * times)
         times = 1
     return "".join(figures)
 

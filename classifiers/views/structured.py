@@ -22,18 +22,18 @@ _INLINE = re.compile(
     re.DOTALL,
 )
 _JOINED = re.compile(
-    r"""(?<=[0-9A-Za-z@.+\-_ ])(?:["'`]\s{0,8}(?:\+|\.|&|\|\||\\\n|<<|,(?=\s{0,20}["'`]\d))?\s{0,20}[rbuf]?["'`]"""
-    r"""|["'`]\s{0,8}\.?(?:concat|append|push|\.\.)\(?\s{0,8}["'`])(?=[0-9A-Za-z@.+\-_ ])"""
+    r"""(?<=[0-9A-Za-z@.:+\-_ ])(?:["'`]\s{0,8}(?:\+|\.|&|\|\||\\\n|<<|,(?=\s{0,20}["'`]\d))?\s{0,20}[rbuf]?["'`]"""
+    r"""|["'`]\s{0,8}\.?(?:concat|append|push|\.\.)\(?\s{0,8}["'`])(?=[0-9A-Za-z@.:+\-_ ])"""
 )
 LITERAL_SEEDS: Final = (
-    r"[0-9A-Za-z@.+_\- ][\"'\x60]\s{0,8}(?:[+.&<]|\|\||\\\n|concat|append)?[<+.&(]?"
-    r"\s{0,20}[rbuf]?[\"'\x60][0-9A-Za-z@.+_\- ]",
+    r"[0-9A-Za-z@.:+_\- ][\"'\x60]\s{0,8}(?:[+.&<]|\|\||\\\n|concat|append)?[<+.&(]?"
+    r"\s{0,20}[rbuf]?[\"'\x60][0-9A-Za-z@.:+_\- ]",
     r"\d[\"'\x60]\s{0,8},\s{0,20}[\"'\x60]\d",
 )
 _LITERAL_SEEDS = pattern("|".join(LITERAL_SEEDS))
 _GROUP_LEFT = re.compile(r"[\"'`](?:\d|\d{4}(?:[ -]\d{4}){0,3})$")
 _GROUP_RIGHT = re.compile(r"(?:\d|\d{4}(?:[ -]\d{4}){0,3})[\"'`]")
-_VALUE = re.compile(r"[0-9A-Za-z@.+_\-]")
+_VALUE = re.compile(r"[0-9A-Za-z@.:+_\-]")
 _NAME = re.compile(r"[A-Za-z_][\w .#/()\-]{0,40}")
 HEADER: Final = r"(?m)^[ \t]*\|?[ \t]*\"?[A-Za-z_][\w .#/()\-]{0,40}\"?[ \t]*[,;\t|][ \t]*\"?[A-Za-z_][^\n]*\n[^\n]*\d"
 _NO_HEADER = re.compile(r"[^\w .#/()\-\"',;|\t]")

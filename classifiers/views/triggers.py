@@ -11,7 +11,7 @@ from typing import Final
 
 import re2
 
-from classifiers.views.blobs import DIGITS_IN_BASE64
+from classifiers.views.blobs import DIGITS_IN_BASE64, SHORT
 from classifiers.views.separators import GROUP_SEEDS, SEEDS
 from classifiers.views.spoken import ADDRESS_SEEDS, DIGIT_SEEDS
 from classifiers.views.structured import HEADER, LITERAL_SEEDS
@@ -21,6 +21,7 @@ TRIGGERS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "blobs": (
             r"[A-Za-z0-9+/_\-]{16}",
             DIGITS_IN_BASE64,
+            *SHORT,
             r"(?i)(?:(?:0x|\\x|%)?[0-9a-f]{2}(?:[ :\-\n]|, ?)){6}",
         ),
         "url": (r"%[0-9A-Fa-f]{2}",),
@@ -33,7 +34,7 @@ TRIGGERS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "separators": (*SEEDS, *GROUP_SEEDS),
         "digits": DIGIT_SEEDS,
         "address": ADDRESS_SEEDS,
-        "markup": (r"[0-9A-Za-z@.+_\- ]<[/a-zA-Z!?]", r"\]\]>"),
+        "markup": (r"[0-9A-Za-z@.:+_\- ]<[/a-zA-Z!?]", r"\]\]>"),
         "literals": LITERAL_SEEDS,
         "table": (HEADER,),
         "letters": (r"\d[ .\-/]?[OoIl]{1,3}[ .\-/]?\d",),

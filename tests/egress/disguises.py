@@ -6,7 +6,6 @@ The same cell always plants the same, so that a failure can be repeated.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from tests.egress.covering import Cell
@@ -38,15 +37,23 @@ _MORE = {
 ENTITIES = (*OWN_ENTITIES, *_MORE)
 # Positions that cut a value up themselves: what is cut there are the value's own characters.
 _CUTTING = frozenset({"split over two parts", "split over two messages", "split over two stop strings"})
-# Names, ids and other short words of the API: nobody hides a blob of bytes there, and some disguises are refused there.
-_SHORT_FORMS = frozenset({"json_in_string", "in_xml", "in_code"})
+# Nobody could read the value out of these: which of its marks were its own, which letters were digits.
+_UNREADABLE = frozenset(
+    {
+        ("policy_pattern", "dashed"),
+        ("connection_string", "json_in_string"),
+        *((entity, "homoglyph") for entity in ("italian_fiscal_code", "crypto_address", "vin")),
+    }
+)
+# Nine digits are a social security number where something says so, or by their form; some disguises take that away.
+_LABELS = {"us_ssn": "SSN "}
 
 
 def can_stand(position: str, disguise: str, entity: str) -> bool:
     """Whether this kind of value can be planted there like that."""
     if disguise == PLAIN:
         return True
-    if position in _CUTTING:
+    if position in _CUTTING or (entity, disguise) in _UNREADABLE:
         return False
     return fits(disguise, _sample(entity).text)
 
@@ -56,8 +63,8 @@ def planted(cell: Cell) -> Value:
     value = _value(cell.entity, str(cell))
     if cell.disguise == PLAIN:
         return value
-    disguise = MUTATIONS[cell.disguise]
-    return Value(value.text.replace(value.needle, disguise(value.needle)), value.needle)
+    disguised = value.text.replace(value.needle, MUTATIONS[cell.disguise](value.needle))
+    return Value(_LABELS.get(cell.entity, "") + disguised, value.needle)
 
 
 def marks(cell: Cell, value: Value) -> tuple[str, ...]:
@@ -81,6 +88,3 @@ def _identifier(entity: str, dice: random.Random) -> Value:
 def _sample(entity: str) -> Value:
     value = _value(entity, "sample")
     return Value(value.needle, value.needle)
-
-
-Makers = Mapping[str, Callable[[random.Random], Value]]

@@ -174,8 +174,16 @@ NOT_AT_HOME = frozenset(name for name in POSITIONS if name.startswith("unknown")
 
 def _escaped(value: Any) -> str:
     """JSON with every character of its strings written as an escape."""
-    text = json.dumps(value)
-    return "".join(f"\\u{ord(char):04x}" if char.isalnum() and not char.isupper() else char for char in text)
+    text = json.dumps(value, ensure_ascii=False)
+    return "".join(_units(char) if (char.isalnum() and not char.isupper()) or char > "~" else char for char in text)
+
+
+def _units(char: str) -> str:
+    return "".join(f"\\u{high:02x}{low:02x}" for high, low in _pairs(char.encode("utf-16-be")))
+
+
+def _pairs(raw: bytes) -> list[tuple[int, int]]:
+    return list(zip(raw[::2], raw[1::2], strict=True))
 
 
 def _nested(text: str) -> str:

@@ -245,7 +245,7 @@ def fits(name: str, text: str) -> bool:
     digits = sum(c in "0123456789" for c in text)
     letters = sum(c.isalpha() for c in text)
     if name.startswith("spelled_digits"):
-        return digits >= 7 and letters <= 4
+        return digits >= 7 and not letters
     if "at_dot" in name:
         return "@" in text and letters >= 5
     if name == "other_digits":
