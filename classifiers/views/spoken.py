@@ -114,13 +114,13 @@ def spoken_digits(text: str) -> list[Change]:
 
 
 def _marks(run: str, count: int) -> list[str]:
-    """The dot or dash that is written or spoken in front of each piece, where few are: they group the figures."""
+    """The dot or dash that is written or spoken in front of each piece, where a few are: they group the figures."""
     marks, at = [], 0
     for piece in _PIECE.finditer(run):
         gap = run[at : piece.start()].lower()
         marks.append("." if _DOT_GAP.search(gap) else "-" if _DASH_GAP.search(gap) else "")
         at = piece.end()
-    return marks if sum(map(bool, marks)) * 2 <= count else [""] * count
+    return marks if 4 <= 2 * sum(map(bool, marks)) <= count else [""] * count
 
 
 def _in_figures(pieces: list[str], marks: list[str]) -> str:

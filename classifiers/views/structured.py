@@ -21,10 +21,12 @@ _INLINE = re.compile(
     r"(?:\s[^<>]*)?/?>|<!--[^>]*-->|<!\[CDATA\[|\]\]>)+$",
     re.DOTALL,
 )
-_JOINED = re.compile(
-    r"""(?<=[0-9A-Za-z@.:+\-_ ])(?:["'`]\s{0,8}(?:\+|\.|&|\|\||\\\n|<<|,(?=\s{0,20}["'`]\d))?\s{0,20}[rbuf]?["'`]"""
-    r"""|["'`]\s{0,8}\.?(?:concat|append|push|\.\.)\(?\s{0,8}["'`])(?=[0-9A-Za-z@.:+\-_ ])"""
-)
+# Before and behind the quotes of two literals that belong together.
+_LEFT = r"(?:(?<=[0-9A-Za-z@.+\-_ ])|(?<=[0-9A-Fa-f]:))"
+_RIGHT = r"(?=[0-9A-Za-z@.+\-_ ]|:[0-9A-Fa-f]{2})"
+_BETWEEN = r"""\s{0,8}(?:\+|\.|&|\|\||\\\n|<<|,(?=\s{0,20}["'`]\d))?\s{0,20}[rbuf]?"""
+_CALLED = r"""\s{0,8}\.?(?:concat|append|push|\.\.)\(?\s{0,8}"""
+_JOINED = re.compile(rf"""{_LEFT}(?:["'`]{_BETWEEN}["'`]|["'`]{_CALLED}["'`]){_RIGHT}""")
 LITERAL_SEEDS: Final = (
     r"[0-9A-Za-z@.:+_\- ][\"'\x60]\s{0,8}(?:[+.&<]|\|\||\\\n|concat|append)?[<+.&(]?"
     r"\s{0,20}[rbuf]?[\"'\x60][0-9A-Za-z@.:+_\- ]",

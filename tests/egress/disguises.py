@@ -41,7 +41,7 @@ _CUTTING = frozenset({"split over two parts", "split over two messages", "split 
 _UNREADABLE = frozenset(
     {
         ("policy_pattern", "dashed"),
-        ("connection_string", "json_in_string"),
+        *((entity, "json_in_string") for entity in ("connection_string", "password")),
         *((entity, "homoglyph") for entity in ("italian_fiscal_code", "crypto_address", "vin")),
     }
 )
