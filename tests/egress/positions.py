@@ -16,7 +16,7 @@ QUESTION = (
     "Prove that every continuous function on a closed bounded interval is uniformly continuous, and then construct, "
     "with full justification, a bounded continuous function on the open interval that is not."
 )
-PUBLIC = "a remark without any secret in it"
+PUBLIC = "this theorem stands in every textbook of analysis"
 
 
 def base(stream: bool) -> Body:

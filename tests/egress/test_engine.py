@@ -73,7 +73,9 @@ async def test_no_cell_of_the_matrix_leaves_from_beside_the_engine(real: tuple[G
     received = len(cloud.received)
     answers = await ask(gateway.url, [matrix.body_of(cell) | {"max_tokens": 2} for cell in CELLS])
     routes = {cell.position: answer.route for cell, answer in zip(CELLS, answers, strict=True)}
-    assert set(routes.values()) == {"local", "refused"}, routes
+    assert set(routes.values()) <= {"local", "refused", "pending"}, (
+        routes
+    )  # pending: its headers went before its answer
     assert len(cloud.received) == received
     assert not cloud.saw_which(mark for cell in CELLS for mark in marks(cell, planted(cell)))
 

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 import pytest
 
+from classifiers.vocabulary import MEANINGS
 from router.backends.scripted import Exchange
 from router.backends.scripted_replies import Script
 from tests.egress.asking import Answer, ask
@@ -37,6 +38,11 @@ FREE = frozenset(
 )
 
 
+# Values are what this matrix is about: what the sentences around them mean may leave.
+MAY_LEAVE = ", ".join(f"{{entity: {meaning}, reason: only values count here}}" for meaning in sorted(MEANINGS))
+EGRESS = f"  confidential: {{payload: pseudonymized, meaning_may_leave: [{MAY_LEAVE}]}}\n"
+
+
 def cell_of(way: str, position: str, stream: bool) -> str:
     """The name of a cell, without its entity."""
     return f"{way} / {position} / {'stream' if stream else 'plain'}"
@@ -59,9 +65,7 @@ def echo(exchange: Exchange) -> Script:
 @pytest.fixture(scope="module")
 def hiding_house(guard: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A gateway whose cloud may have placeholders for what is confidential, and repeats all that it gets."""
-    with house(
-        tmp_path_factory.mktemp("hiding"), BY_RULE, terms=TERMS, egress="  confidential: {payload: pseudonymized}\n"
-    ) as hiding:
+    with house(tmp_path_factory.mktemp("hiding"), BY_RULE, terms=TERMS, egress=EGRESS) as hiding:
         hiding.cloud.script = echo
         yield hiding
 
