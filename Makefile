@@ -35,6 +35,7 @@ lock: python .cache/uv/bin/uv ## resolve the requirement locks anew (UPGRADE=--u
 	$(COMPILE) $(UPGRADE) pyproject.toml -o requirements.lock
 	$(COMPILE) $(UPGRADE) pyproject.toml --extra engine -c requirements.lock -o requirements-engine.lock
 	$(COMPILE) $(UPGRADE) pyproject.toml --group dev --group train -c requirements.lock -o requirements-dev.lock
+	$(COMPILE) $(UPGRADE) --group corpora -c requirements-dev.lock -o requirements-corpora.lock
 	$(COMPILE) $(UPGRADE) --group build -c requirements-dev.lock -o requirements-build.lock
 	$(COMPILE) $(UPGRADE) --group cmake -o requirements-cmake.lock
 	$(COMPILE) $(UPGRADE) --no-deps --group model -o requirements-model.lock
