@@ -33,7 +33,7 @@ sensitivity:
     restricted: [CREDIT_CARD, IBAN_CODE, US_SSN, SECRET]
     internal: [EMAIL_ADDRESS]
     confidential: [PHONE_NUMBER]
-    public: [LOCATION, ORGANIZATION, PERSON, DATE_TIME, NRP, URL]
+    public: [LOCATION, ORGANIZATION, PERSON, DATE_TIME, NRP, URL, MEDICAL, INTERNAL_DOCUMENT, CUSTOMER_DATA]
 egress:
   public: {{payload: full}}
   internal: {{payload: pseudonymized}}

@@ -30,6 +30,8 @@ sensitivity:
   levels:
     restricted: [CREDIT_CARD, IBAN_CODE, US_SSN, SECRET]
     confidential: [EMAIL_ADDRESS, PHONE_NUMBER, IP_ADDRESS]
+    internal: [ORGANIZATION, AGE]
+    public: [LOCATION, DATE_TIME, URL, NRP]
   dictionaries:
     - {{name: project-names, level: restricted, terms: [Bluebird]}}
 egress:
