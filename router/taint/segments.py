@@ -26,7 +26,7 @@ _ASCII = bytes(
     for code in range(128)
 ) + bytes(128)
 
-# What is shorter stands in too many texts: see docs/decisions/009-taint.md for the measurement.
+# What is shorter stands in too many texts: see docs/decisions/010-taint.md for the measurement.
 _LEAST_CHARACTERS = 32
 _LEAST_WORDS = 4
 _LEAST_BYTES_DENSE = 36  # of scripts that write a word in a sign or two: twelve of them
