@@ -13,9 +13,11 @@ from dataclasses import dataclass
 _GRAM = 3  # tokens that must have occurred before
 _NEAR = 3  # within so many tokens of where a copy was left, one token is enough: a word was left out, or another put in
 _MOST = 16
-# A token of a guess costs this share of a step of its own (measured with SmolLM2-135M on 2 cores: 4 of 10.5 ms; less
-# where memory is the limit). A guess ends where its next token would be right less often than that.
-_COST = 0.4
+_SURE = 5  # tokens of agreement that are tried even where guesses have not paid: a copy may begin late
+# A token of a guess costs up to half a step of its own (measured with SmolLM2-135M on 2 cores: 0.4 to 0.5).
+_COST = 0.5
+# A guess ends where its next token would be right less often than this: the odds are those of where a copy still ran.
+_WORTH = 0.7
 _MEMORY = 0.9  # what an outcome still weighs after the next one
 
 
@@ -31,9 +33,14 @@ class _Odds:
         self.tried = self.tried * _MEMORY + min(guessed, right + 1)
 
     @property
+    def pays(self) -> bool:
+        """Whether a token is right often enough to be worth its room."""
+        return self.right >= _COST * self.tried
+
+    @property
     def length(self) -> int:
         chance = min(self.right / self.tried, 0.99)
-        return max(1, min(_MOST, int(math.log(_COST) / math.log(max(chance, _COST)))))
+        return max(1, min(_MOST, int(math.log(_WORTH) / math.log(max(chance, _WORTH)))))
 
 
 class PromptLookup:
@@ -45,6 +52,7 @@ class PromptLookup:
         # By the length of the agreement.
         self._odds = (_Odds(1.0, 2.0), _Odds(3.0, 4.0), _Odds(9.0, 10.0), _Odds(19.0, 20.0))
         self._used = self._odds[0]
+        self._all = _Odds(2.0, 3.0)  # of any agreement: text that copies nothing is told by it after a few guesses
         self._read = 0  # the place behind what was copied last, from where on it may go on; 0: nothing was
         for end in range(_GRAM, len(self._tokens)):
             self._places[tuple(self._tokens[end - _GRAM : end])] = end
@@ -63,13 +71,16 @@ class PromptLookup:
         if place is None or most < 1:
             return []
         agreement = self._agreement(place)
-        self._used = self._odds[0 if agreement < _GRAM else 1 if agreement < 5 else 2 if agreement < 9 else 3]
+        if agreement < _SURE and not self._all.pays:
+            return []
+        self._used = self._odds[0 if agreement < _GRAM else 1 if agreement < _SURE else 2 if agreement < 9 else 3]
         self._read = place
         return self._tokens[place : place + min(most, self._used.length)]
 
     def learn(self, guessed: int, right: int) -> None:
         """Say how many of the last guess's tokens were right."""
         self._used.learn(guessed, right)
+        self._all.learn(guessed, right)
 
     def _near(self) -> int | None:
         """Where a copy that was left may go on: behind the last token's like, beside where it was left."""
