@@ -34,6 +34,8 @@ sensitivity:
   levels:
     restricted: [CREDIT_CARD, IBAN_CODE, US_SSN, SECRET]
     confidential: [EMAIL_ADDRESS, PHONE_NUMBER]
+    internal: [ORGANIZATION, AGE]
+    public: [LOCATION, DATE_TIME, URL, NRP]
 egress:
   public: {{payload: full}}
 decisions:

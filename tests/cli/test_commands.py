@@ -58,6 +58,7 @@ def test_the_demo_tells_its_five_stories_with_the_real_model(tmp_path: Path) -> 
     assert "route local" in card
     assert "sensitivity restricted" in card
     assert "route local" in easy
+    assert "sensitivity public" in easy
     assert "route cloud" in hard
     assert '"model":"recording-cloud"' in hard
     assert "route cache" in again
