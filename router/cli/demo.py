@@ -35,7 +35,7 @@ sensitivity:
     restricted: [CREDIT_CARD, IBAN_CODE, US_SSN, SECRET]
     confidential: [EMAIL_ADDRESS, PHONE_NUMBER]
     internal: [ORGANIZATION, AGE]
-    public: [LOCATION, DATE_TIME, URL, NRP]
+    public: [LOCATION, DATE_TIME, NRP]
 egress:
   public: {{payload: full}}
 decisions:

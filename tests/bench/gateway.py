@@ -80,7 +80,7 @@ sensitivity:
     restricted: [CREDIT_CARD, IBAN_CODE, US_SSN, SECRET]
     confidential: [EMAIL_ADDRESS, PHONE_NUMBER, IP_ADDRESS]
     internal: [ORGANIZATION, AGE]
-    public: [LOCATION, DATE_TIME, URL, NRP]
+    public: [LOCATION, DATE_TIME, NRP]
 egress:
   public: {{payload: full}}
   internal: {{payload: full}}

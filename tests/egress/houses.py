@@ -33,7 +33,7 @@ sensitivity:
     restricted: [CREDIT_CARD, IBAN_CODE, US_SSN, SECRET]
     confidential: [EMAIL_ADDRESS, PHONE_NUMBER, IP_ADDRESS, UK_NHS]
     internal: [ORGANIZATION, AGE]
-    public: [LOCATION, DATE_TIME, URL, NRP]
+    public: [LOCATION, DATE_TIME, NRP]
   dictionaries:
     - {{name: project-names, level: restricted, terms: [{terms}]}}
   patterns:

@@ -31,7 +31,7 @@ sensitivity:
     restricted: [CREDIT_CARD, IBAN_CODE, US_SSN, SECRET]
     confidential: [EMAIL_ADDRESS, PHONE_NUMBER, IP_ADDRESS]
     internal: [ORGANIZATION, AGE]
-    public: [LOCATION, DATE_TIME, URL, NRP]
+    public: [LOCATION, DATE_TIME, NRP]
   dictionaries:
     - {{name: project-names, level: restricted, terms: [Bluebird]}}
 egress:
