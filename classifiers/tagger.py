@@ -95,7 +95,8 @@ class Tagger:
         self._far = _side_by_side(model.far, len(FAR) + 1)
         self._rows: dict[str, int] = {}
         self._table = np.zeros((_REMEMBERED, self._near.shape[1]), dtype=np.float32)
-        self._forget()
+        self._remember(list(model.usual))
+        self._usual = dict(self._rows)  # their rows come first in the table, and stay
 
     def logits(self, tokens: list[str]) -> Floats:
         """For each token and label a number that grows with its chance; tokens are those of `tokenize`."""
@@ -135,8 +136,8 @@ class Tagger:
         return found
 
     def _forget(self) -> None:
-        self._rows.clear()
-        self._remember(list(self._model.usual))
+        """All but the usual words, which nobody waits for a second time."""
+        self._rows = dict(self._usual)
 
     def _remember(self, tokens: list[str]) -> None:
         if tokens:

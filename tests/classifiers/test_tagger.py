@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,7 +19,7 @@ from classifiers.detectors.names import NameDetector
 from classifiers.linear import ArtifactError
 from classifiers.pipeline import Pipeline
 from classifiers.registry import DETECTORS
-from classifiers.tagger import Tagger, load
+from classifiers.tagger import Tagger, TaggerModel, load
 from classifiers.tagger_features import BUCKETS, LIST_SLOTS, features, tokenize
 from classifiers.types import ScanRules
 
@@ -132,6 +135,26 @@ def test_a_text_is_read_alike_however_many_words_were_read_before() -> None:
     for number in range(40):
         fresh.logits(tokenize(" ".join(f"w{chr(97 + number % 26)}{chr(97 + k % 26)}{k}" for k in range(900))))
     assert abs(fresh.logits(tokenize(text)) - first).max() < 1e-3
+
+
+def test_the_usual_words_are_looked_at_once_however_often_the_others_are_forgotten() -> None:
+    """Looking at them again took longer than a whole scan may."""
+    looked: list[int] = []
+
+    class Counting(TaggerModel):
+        def look(self, tokens: list[str]) -> Any:
+            looked.append(len(tokens))
+            return super().look(tokens)
+
+    model = load()
+    counting = Counting(**{field.name: getattr(model, field.name) for field in dataclasses.fields(model)})
+    tagger, fresh = Tagger(counting), Tagger(model)
+    assert looked == [len(model.usual)]
+    for number in range(5):
+        tagger.logits([f"word{number}x{index}" for index in range(2_500)])
+    assert max(looked[1:]) < len(model.usual)
+    tokens = tokenize("Please call Priya Raghavan at the office in Leeds.")
+    assert np.allclose(tagger.logits(tokens), fresh.logits(tokens), atol=1e-5)
 
 
 async def test_a_request_with_a_name_has_a_finding_where_the_name_stands() -> None:
