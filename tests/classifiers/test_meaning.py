@@ -69,6 +69,19 @@ def test_a_text_that_only_speaks_of_such_things_is_not(detector: MeaningDetector
     assert found(detector, text) == []
 
 
+# Seen to be held although they mean nothing confidential. Whoever trains anew finds out here which are told now.
+HELD_WRONGLY = (
+    "Our dog barks at night, what can we do about it?",
+    "Note: a remark without any secret in it normal once.",
+)
+
+
+@pytest.mark.xfail(strict=True, reason="false alarms of the shipped artifact, to be trained away")
+@pytest.mark.parametrize("text", HELD_WRONGLY)
+def test_a_text_that_is_held_wrongly_is_not(detector: MeaningDetector, text: str) -> None:
+    assert found(detector, text) == []
+
+
 def test_of_the_everyday_prompts_at_most_1_in_100_is_held(detector: MeaningDetector) -> None:
     prompts = [question.prompt for question in load_everyday()] + [each.prompt for each in authored()]
     assert sum(bool(found(detector, prompt)) for prompt in prompts) <= len(prompts) / 100
