@@ -1,0 +1,70 @@
+"""Which cards count: those made here before those shipped, a broken one for nothing, a new one at the next look."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from router.calibration.standing import Promises, card_name, digest_of_cards
+from router.calibration.targets import write_graded
+from router.calibration.thresholds import Graded
+
+MODEL = "hf.co/someone/Llama-3.2:3b"
+
+
+def put(folder: Path, good: bool, size: int = 200, model: str = MODEL) -> Path:
+    folder.mkdir(exist_ok=True)
+    graded = write_graded(("", Graded(place / size, good)) for place in range(size))
+    path = folder / card_name(model)
+    path.write_text(json.dumps({"model": model, "graded": graded}))
+    return path
+
+
+def threshold(promises: Promises) -> float | None:
+    return promises.standard("max_bad_local", 0.1, MODEL, "chat").promise.threshold
+
+
+def test_a_card_made_here_takes_the_place_of_the_one_shipped(tmp_path: Path) -> None:
+    put(tmp_path / "shipped", good=True)
+    promises = Promises([tmp_path / "shipped", tmp_path / "here"])
+    assert threshold(promises) == 0.0
+    put(tmp_path / "here", good=False)
+    assert threshold(promises) == 0.0
+    promises.reload()
+    assert threshold(promises) is None
+
+
+@pytest.mark.parametrize(
+    "card", ["", "[]", '{"model": "other"}', json.dumps({"model": MODEL, "graded": {"": {"score": [2]}}})]
+)
+def test_a_broken_card_promises_nothing_and_is_named_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, card: str
+) -> None:
+    put(tmp_path / "here", good=True).write_text(card)
+    put(tmp_path / "shipped", good=True)
+    with caplog.at_level(logging.WARNING):
+        promises = Promises([tmp_path / "shipped", tmp_path / "here"])
+    assert threshold(promises) is None
+    assert card_name(MODEL) in caplog.text
+    assert promises.complaints("max_bad_local", 0.1, [MODEL])
+
+
+def test_a_card_from_before_answers_were_kept_in_it_promises_nothing(tmp_path: Path) -> None:
+    (tmp_path / card_name(MODEL)).write_text(json.dumps({"model": MODEL, "bias": 0.0}))
+    assert threshold(Promises([tmp_path])) is None
+
+
+def test_the_digest_of_the_cards_tells_of_each_change(tmp_path: Path) -> None:
+    seen = {digest_of_cards(tmp_path / "absent")}
+    path = put(tmp_path / "here", good=True)
+    seen.add(digest_of_cards(tmp_path / "here"))
+    put(tmp_path / "here", good=False)
+    seen.add(digest_of_cards(tmp_path / "here"))
+    path.rename(path.with_name(card_name("other")))
+    seen.add(digest_of_cards(tmp_path / "here"))
+    (tmp_path / "here" / "answers.jsonl").write_text("not a card")
+    seen.add(digest_of_cards(tmp_path / "here"))
+    assert len(seen) == 4
