@@ -5,16 +5,19 @@ Counts only: an answer is a yes or a no. A new card, target or model begins anew
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from dataclasses import dataclass
 from typing import Final
 
+from router.calibration.targets import Standard, is_good_enough
 from router.calibration.thresholds import Kind, lower_bound, tail
+from router.types import JsonObject
 
 WINDOW: Final = 1000  # answers that are looked at together
 # Each new answer is another look at the window: seldom enough that chance alone does not warn in a thousand answers.
 ALARM: Final = 1e-4
 LEAST: Final = 20
+_REMEMBERED: Final = 10_000  # answers kept at home that feedback may still come for
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +90,51 @@ class _Window:
         total = len(self.seen)
         by_chance = 1.0 - tail(self.count - 1, total, self.pledge.share)
         return Observed(self.pledge, self.count, total, total >= LEAST and by_chance < ALARM)
+
+
+def judged(standard: Standard, confidence: float | None) -> JsonObject:
+    """What a decision record says of one judgement: by which promise of which card, and whether the answer may stay."""
+    promise = standard.promise
+    is_share = promise.kind != "max_bad_local"
+    return {
+        "kind": promise.kind,
+        "target": promise.target,
+        "share": promise.bound if promise.kind == "max_usd_per_month" else promise.target,
+        "threshold": promise.threshold,
+        "task": standard.task or None,
+        "card": standard.digest or None,
+        "good_enough": is_good_enough(promise, confidence),
+        "counts": promise.threshold is not None and (is_share or confidence is not None),
+    }
+
+
+class DriftWatch:
+    """Reads drift off decision records as they are written. What names no promise counts for none."""
+
+    def __init__(self, window: int = WINDOW) -> None:
+        self._drift = Drift(window)
+        self._kept: OrderedDict[str, Pledge] = OrderedDict()
+
+    def take(self, record: JsonObject) -> None:
+        """One decision record, as `router.records` makes them."""
+        outcome, decision = record.get("outcome") or {}, record.get("decision") or {}
+        made, model = outcome.get("judged"), (decision.get("target") or {}).get("model")
+        if not isinstance(made, dict) or not made.get("counts") or not isinstance(model, str):
+            return
+        pledge = Pledge(model, made["kind"], made["share"], made["card"] or "")
+        if made["kind"] != "max_bad_local":
+            self._drift.add(pledge, not made["good_enough"])
+        elif made["good_enough"]:
+            self._kept[record["id"]] = pledge
+            if len(self._kept) > _REMEMBERED:
+                self._kept.popitem(last=False)
+
+    def take_feedback(self, request_id: str, is_good: bool) -> None:
+        """What a caller says of an answer; only of one that was kept under a promise, and only once."""
+        pledge = self._kept.pop(request_id, None)
+        if pledge is not None:
+            self._drift.add(pledge, not is_good)
+
+    def observed(self) -> list[Observed]:
+        """What every window shows, by model and kind."""
+        return self._drift.observed()

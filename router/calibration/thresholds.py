@@ -30,7 +30,7 @@ class Graded(NamedTuple):
 class Promise:
     """What a threshold promises, or why there is none. Shares are in [0, 1].
 
-    `bound` is the upper end of what the promised share can be, at 1 - `delta`, before it is corrected for the search.
+    `bound` is the upper end of what the promised share can be: no more than the target, the search being paid for.
     """
 
     kind: Kind
@@ -77,7 +77,7 @@ def at_most_bad(graded: Sequence[Graded], target: float, delta: float = DELTA, l
         return Promise("max_bad_local", target, None, size, delta=delta, why=why)
     kept, threshold = chosen
     bad = bad_above[kept]
-    return Promise("max_bad_local", target, threshold, size, kept, bad, upper_bound(bad, kept, delta), delta)
+    return Promise("max_bad_local", target, threshold, size, kept, bad, upper_bound(bad, kept, delta / _STARTS), delta)
 
 
 def at_most_escalated(

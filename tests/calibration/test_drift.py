@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
-from router.calibration.drift import LEAST, WINDOW, Drift, Pledge
+import pytest
+
+from router.calibration.drift import LEAST, WINDOW, Drift, DriftWatch, Pledge, judged
+from router.calibration.targets import Standard
+from router.calibration.thresholds import Promise
 
 BAD = Pledge("home", "max_bad_local", 0.05, "card-1")
 SHARE = Pledge("home", "max_cloud_share", 0.2, "card-1")
@@ -62,3 +67,70 @@ def test_a_few_answers_warn_of_nothing() -> None:
     for _ in range(LEAST - 1):
         drift.add(BAD, True)
     assert not drift.observed()[0].is_broken
+
+
+def record(number: int, promise: Promise, confidence: float | None, card: str = "card-1") -> dict[str, Any]:
+    return {
+        "id": f"gh-{number}",
+        "decision": {"target": {"model": "home"}},
+        "outcome": {"judged": judged(Standard(promise, "", card), confidence)},
+    }
+
+
+def test_records_of_a_share_are_counted_whether_the_exit_came_about_or_not() -> None:
+    watch = DriftWatch()
+    promise = Promise("max_cloud_share", 0.2, 0.5, 200)
+    for number in range(40):
+        watch.take(record(number, promise, 0.4 if number % 4 == 0 else 0.9))
+    (seen,) = watch.observed()
+    assert (seen.count, seen.total, seen.pledge.share) == (10, 40, 0.2)
+
+
+def test_bad_answers_are_known_from_feedback_alone_once_each_and_only_of_those_that_were_kept() -> None:
+    watch = DriftWatch()
+    promise = Promise("max_bad_local", 0.05, 0.5, 200)
+    for number in range(10):
+        watch.take(record(number, promise, 0.9 if number < 8 else 0.1))
+    assert watch.observed() == []
+    for number in (0, 0, 1, 2, 9, 77):
+        watch.take_feedback(f"gh-{number}", number != 1)
+    (seen,) = watch.observed()
+    assert (seen.count, seen.total) == (1, 3)
+
+
+def test_a_budget_is_held_against_the_share_that_it_pays_for() -> None:
+    watch = DriftWatch()
+    watch.take(record(1, Promise("max_usd_per_month", 50, 0.3, 200, bound=0.12), 0.2))
+    assert watch.observed()[0].pledge.share == 0.12
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        {},
+        {"outcome": None, "decision": None},
+        {"outcome": {"judged": None}, "decision": {"target": {"model": "home"}}},
+        record(1, Promise("max_cloud_share", 0.2, None, 0), 0.5),
+        record(1, Promise("max_bad_local", 0.2, 0.5, 200), None),
+        {**record(1, Promise("max_cloud_share", 0.2, 0.5, 200), 0.4), "decision": {"target": None}},
+    ],
+)
+def test_a_record_under_no_promise_counts_for_none(strange: dict[str, Any]) -> None:
+    watch = DriftWatch()
+    watch.take(strange)
+    watch.take_feedback("gh-1", False)
+    assert watch.observed() == []
+
+
+def test_a_judgement_in_a_record_holds_names_and_numbers_only() -> None:
+    made = judged(Standard(Promise("max_bad_local", 0.05, 0.5, 200), "chat", "card-1"), 0.7)
+    assert made == {
+        "kind": "max_bad_local",
+        "target": 0.05,
+        "share": 0.05,
+        "threshold": 0.5,
+        "task": "chat",
+        "card": "card-1",
+        "good_enough": True,
+        "counts": True,
+    }

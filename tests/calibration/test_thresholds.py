@@ -78,7 +78,7 @@ def test_with_labels_enough_the_promise_keeps_much_at_home() -> None:
     promise = at_most_bad(drawn(random.Random(1), 1000, smooth, 4), 0.05)
     assert promise.threshold is not None
     assert promise.kept_share > 0.4
-    assert promise.bound <= 0.05 + 0.01
+    assert promise.bad / promise.kept < promise.bound <= 0.05 + 1e-9
     everything = at_most_bad(drawn(random.Random(1), 300, lambda score: 1.0, 4), 0.05)
     assert (everything.threshold, everything.kept) == (0.0, 300)
 
