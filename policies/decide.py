@@ -180,7 +180,7 @@ def _later(case: Case, choice: Choice) -> tuple[Grant | None, Grant | None]:
     if cloud is None:
         return None, None
     policy = case.policy
-    escalates = policy.escalation.max_hops > 0 and policy.escalation.threshold > 0.0
+    escalates = policy.escalation.may_escalate
     if case.facts.stream and policy.escalation.stream == "before":
         escalates = False  # a stream is decided from the signals alone
     falls_back = policy.fallback_local_unavailable == "cloud"

@@ -24,12 +24,13 @@ from policies.lawful import lawful_payload
 from policies.loosenings import loosenings
 from policies.notes import Notes
 from policies.proof import reachable, violations
+from policies.read_escalation import read_escalation
 from policies.read_models import read_aliases, read_defaults, read_models, read_networks
 from policies.read_rules import read_egress, read_rules
 from policies.read_sensitivity import read_sensitivity
 from policies.shape import PolicyFile
 from policies.sources import read_source
-from policies.types import CachePolicy, EscalationPolicy, Level, Policy
+from policies.types import CachePolicy, Level, Policy
 
 __all__ = ["PolicyError", "compile_policy", "load_policy"]
 
@@ -70,6 +71,7 @@ def _assemble(
     sensitivity = read_sensitivity(file, entities, notes, calendar)
     egress = read_egress(file.egress, models, notes)
     rules = read_rules(file, models, notes)
+    escalation = read_escalation(file.escalation, models, notes)
     notes.raise_problems()
     policy = Policy(
         version=file.version,
@@ -87,7 +89,7 @@ def _assemble(
         scan_rules=sensitivity.rules,
         egress=egress,
         rules=rules,
-        escalation=EscalationPolicy(float(file.escalation.threshold), file.escalation.max_hops, file.escalation.stream),
+        escalation=escalation,
         cache=CachePolicy(file.cache.mode, file.cache.ttl_seconds),
         audit=file.audit,
         on_pinned_denied=file.on_pinned_denied,
@@ -122,7 +124,7 @@ def _warn(policy: Policy, notes: Notes) -> None:
             notes.warn(("models", name), f"nothing may ever reach '{name}': {why}", at_key=True)
     if any(policy.models[name].locality == "cloud" for name in reached):
         return
-    if policy.escalation.max_hops and policy.escalation.threshold:
+    if policy.escalation.may_escalate:
         notes.warn(("escalation",), "no cloud model can be reached, so nothing will escalate", at_key=True)
     if policy.fallback_local_unavailable == "cloud":
         notes.warn(("fallback",), "no cloud model can be reached, so nothing will fall back", at_key=True)

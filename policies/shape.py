@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from classifiers.types import UnknownKind
 from policies.vocabulary import CAPABILITIES
@@ -17,6 +17,7 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,63}$"
 RULE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 ENTITY = r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"
 WORD = r"^[a-z0-9][a-z0-9._-]{0,31}$"
+MEDIUM = 0.4  # the complexity from which a request is not easy, as `classifiers.complexity.band` has it
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]{0,127}$"
 COUNTRY = r"^[A-Z]{2}$"
 DOMAIN = r"^[a-z0-9-]+(\.[a-z0-9-]+)+$"
@@ -46,6 +47,7 @@ Word = Annotated[str, Field(pattern=WORD)]
 ModelName = Annotated[str, Field(pattern=NAME)]
 Reason = Annotated[str, Field(min_length=3, max_length=500, description="Why; for those who read the policy later.")]
 Unit = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 Address = Annotated[str, Field(min_length=1, max_length=2000)]
 FilePath = Annotated[str, Field(min_length=1, max_length=4000)]
 Variable = Annotated[str, Field(pattern=VARIABLE)]
@@ -258,17 +260,68 @@ class DecisionPart(Part):
     )
 
 
+class TargetPart(Part):
+    """What escalation shall keep to: exactly one of the three. `gatehouse calibrate` makes it a threshold."""
+
+    max_bad_local: Share | None = Field(
+        default=None, description="Of the answers that stay at home at most this share is bad, with 95 % probability."
+    )
+    max_cloud_share: Share | None = Field(default=None, description="At most this share of judged answers escalates.")
+    max_usd_per_month: float | None = Field(
+        default=None, gt=0, le=1e9, allow_inf_nan=False, description="What escalations may cost in a month, USD."
+    )
+
+
+class AffinityPart(Part):
+    """A conversation stays where it was answered."""
+
+    minutes: float = Field(
+        default=30.0, gt=0, le=1440, allow_inf_nan=False, description="For how long after its last answer."
+    )
+
+
+def _race_bound(value: Any) -> Any:
+    """`true` is the bound of what is not easy, `false` no bound; anything else is checked as a number."""
+    return (MEDIUM if value else None) if isinstance(value, bool) else value
+
+
+def _unless_off(value: Any) -> Any:
+    return None if value == "off" else value
+
+
 class EscalationPart(Part):
     """When a local answer is handed on to the cloud."""
 
-    threshold: float = Field(
-        default=0.0, ge=0, le=1, allow_inf_nan=False, description="Confidence below it escalates; 0 never."
+    threshold: float | None = Field(
+        default=None, ge=0, le=1, allow_inf_nan=False, description="Confidence below it escalates; 0 never."
     )
+    target: TargetPart | None = Field(default=None, description="In place of a threshold: what it shall keep to.")
     max_hops: int = Field(default=1, ge=0, le=1, description="How many times a request may escalate.")
-    stream: Literal["before", "hold"] = Field(
+    stream: Literal["before", "hold", "commit"] = Field(
         default="before",
-        description="before: streams are decided from the signals alone. hold: judge the whole answer first.",
+        description="before: streams are decided from the signals alone. hold: judge the whole answer first. "
+        "commit: judge its first tokens, then let it go for good.",
     )
+    hold_tokens: int = Field(default=16, ge=1, le=512, description="commit: how many tokens are held back at most.")
+    hold_ms: int = Field(default=1500, ge=10, le=60_000, description="commit: how many milliseconds at most.")
+    race: Annotated[
+        Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None,
+        BeforeValidator(_race_bound),
+        WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "number", "minimum": 0, "maximum": 1}]}),
+    ] = Field(
+        default=None,
+        description="Ask the cloud at once, beside home, from this complexity on; true: 0.4. The loser is cancelled.",
+    )
+    second_look: Literal["none", "verify", "agreement"] = Field(
+        default="none",
+        description="Ask the local model again about a doubtful answer: whether it is right, or the same again.",
+    )
+    samples: int = Field(default=4, ge=2, le=8, description="agreement: how many answers are compared.")
+    affinity: Annotated[
+        AffinityPart | None,
+        BeforeValidator(_unless_off),
+        WithJsonSchema({"anyOf": [{"const": "off"}, AffinityPart.model_json_schema()]}),
+    ] = Field(default=None, description="A conversation that was answered outside goes on there, where it may.")
 
 
 class CachePart(Part):
@@ -340,7 +393,6 @@ LATER_KEYS: dict[type[Part], frozenset[str]] = {
         | {"approvals", "policy"}
     ),
     DecisionPart: frozenset({"cache", "tools", "cel", "deadline", "fallback", "retention"}),
-    EscalationPart: frozenset({"hold_tokens", "max_bad_local", "max_cloud_share"}),
     CachePart: frozenset({"similarity", "threshold"}),
 }
-LATER_VALUES = frozenset({("cache", "mode", "semantic"), ("escalation", "stream", "commit")})
+LATER_VALUES = frozenset({("cache", "mode", "semantic")})

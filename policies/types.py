@@ -18,7 +18,9 @@ Route = Literal["local", "lan", "cloud", "refused"]
 Payload = Literal["none", "pseudonymized", "full"]
 BackendKind = Literal["engine", "openai", "litellm"]
 Operator = Literal["at_least", "at_most", "in", "is"]
-StreamMode = Literal["before", "hold"]
+StreamMode = Literal["before", "hold", "commit"]
+SecondLook = Literal["none", "verify", "agreement"]
+TargetKind = Literal["max_bad_local", "max_cloud_share", "max_usd_per_month"]
 CacheMode = Literal["off", "exact"]
 History = Literal["keep_local", "drop_turns"]
 # Why a request inherits a level: an answer that it holds, marks that had to be forgotten, or nobody to ask for them.
@@ -130,12 +132,36 @@ class Loosening:
 
 
 @dataclass(frozen=True, slots=True)
+class EscalationTarget:
+    """What escalation shall keep to, in place of a threshold: a share in (0, 1), or USD a month."""
+
+    kind: TargetKind
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
 class EscalationPolicy:
-    """When a local answer is not good enough, and whether a stream waits for that judgement."""
+    """When a local answer is not good enough, and whether a stream waits for that judgement.
+
+    `threshold` and `target` exclude each other. What a target means as a threshold is known to whoever has calibrated
+    the model; the policy alone does not say.
+    """
 
     threshold: float = 0.0  # a confidence below it escalates; 0 never does
     max_hops: int = 0
     stream: StreamMode = "before"
+    target: EscalationTarget | None = None
+    hold_tokens: int = 16  # commit: what is held back until it is judged, at most …
+    hold_ms: int = 1500  # … and for how long
+    race_from: float | None = None  # complexity from which the cloud is asked at once; None: never
+    second_look: SecondLook = "none"
+    samples: int = 4  # second_look: agreement
+    affinity_seconds: float | None = None  # how long a conversation stays where it was answered; None: not at all
+
+    @property
+    def may_escalate(self) -> bool:
+        """Whether any answer can be found not good enough."""
+        return self.max_hops > 0 and (self.threshold > 0.0 or self.target is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +298,7 @@ class Decision:
     escalation: Grant | None = None  # set when a local answer may escalate; also in `grants`
     threshold: float = 0.0
     stream: StreamMode = "before"
+    races: bool = False  # the escalation is asked for at once, beside the local model
     fallback: Grant | None = None  # set when the policy lets an unavailable local model fall back; also in `grants`
     held: str | None = None  # the route rule that would have sent an `auto` request out, had that been lawful
     cacheable: bool = False
