@@ -131,6 +131,7 @@ class Worker:
         elif message["t"] == "status":
             self.status.policy, self.status.engine = message["policy"], message["engine"]
             self.status.records_failing = message["records_failing"]
+            self.status.promises_broken = list(message["promises_broken"])
 
     async def watch_targets(self) -> None:
         """Self-test every model of the policy in force until each has answered once; then look again at what fails."""

@@ -19,6 +19,7 @@ from typing import Any
 from policies.store import PolicyStore
 from policies.types import Policy
 from router.approvals import strange
+from router.calibration.watching import CardWatch, PromiseWatch
 from router.control import ControlServer
 from router.engine_child import EngineChild
 from router.engine_models import EngineModels, find, with_engine_models
@@ -77,7 +78,8 @@ class Parent:
             log.error("records: %s", store.damage)
         writer = RecordWriter(store, queue=settings.records_queue)
         await writer.start()
-        self._control = ControlServer(settings.control_socket, writer, self._take)
+        promises = self._promises = PromiseWatch(writer, self._telemetry, lambda: self._spawn(self._publish_status()))
+        self._control = ControlServer(settings.control_socket, promises, self._take)
         await self._control.start()
         await self._control.publish({"t": "settings", "settings": settings.model_dump(mode="json")})
         self._telemetry.policy_loaded(True)
@@ -90,6 +92,7 @@ class Parent:
         tasks = [
             loop.create_task(self.store.watch(self._changed)),
             loop.create_task(self._housekeep(writer)),
+            loop.create_task(self._watch_calibration()),
             loop.create_task(self._announce()),
         ]
         try:
@@ -191,6 +194,7 @@ class Parent:
                 "policy": policy,
                 "engine": self._engine.report(),
                 "records_failing": self._records_failing,
+                "promises_broken": self._promises.broken,
             }
         )
 
@@ -203,6 +207,16 @@ class Parent:
     async def _announce(self) -> None:
         await self._ready.wait()
         self._say(self)
+
+    async def _watch_calibration(self) -> None:
+        """Tell the workers of new cards, and look whether traffic keeps what they promise."""
+        cards = CardWatch(self.settings.state_dir)
+        while True:
+            if await asyncio.to_thread(cards.has_changed):
+                log.info("calibration cards in force: %s", cards.digest[:12])
+                await self._control.publish({"t": "calibration", "digest": cards.digest})
+            self._promises.show()
+            await asyncio.sleep(_HOUSEKEEPING_SECONDS)
 
     async def _housekeep(self, writer: RecordWriter) -> None:
         while True:

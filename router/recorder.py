@@ -289,6 +289,15 @@ class Recorder:
         """`component` (`redis`, `engine`, `policy`, a model's name) does not work as configured, or does again."""
         self._set("gatehouse.degraded", component, value=int(is_degraded))
 
+    def promise_observed(
+        self, model: str, promise: str, promised: float, observed: float, answers: int, is_broken: bool
+    ) -> None:
+        """What the last answers of `model` (the policy's name) show of what its threshold promises; shares."""
+        self._set("gatehouse.promise.promised", model, promise, value=promised)
+        self._set("gatehouse.promise.observed", model, promise, value=observed)
+        self._set("gatehouse.promise.answers", model, promise, value=answers)
+        self._set("gatehouse.promise.broken", model, promise, value=int(is_broken))
+
     def records_written(self, count: int) -> None:
         """Decision records are on the disk."""
         self._count("gatehouse.records.written", amount=count)

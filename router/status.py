@@ -16,6 +16,8 @@ class Status:
     records_failing: str | None = None  # why decision records cannot be written
     answered: set[str] = field(default_factory=set)  # models whose self-test has been answered
     failing: dict[str, str] = field(default_factory=dict)  # model -> code of its last self-test
+    promises_broken: list[str] = field(default_factory=list)  # what a threshold promised, and traffic does not keep
+    uncalibrated: list[str] = field(default_factory=list)  # what the policy targets and no card can promise, in words
     cache_state: str = "ok"
     taint_state: str = "ok"
     draining: bool = False
@@ -38,6 +40,9 @@ class Status:
             found.append(f"cache_{self.cache_state}")
         if self.taint_state != "ok":
             found.append(f"taint_{self.taint_state}")
+        if self.uncalibrated:
+            found.append("uncalibrated")
+        found.extend(self.promises_broken)
         found.extend(f"model_{name}_{code}" for name, code in sorted(self.failing.items()))
         return found
 
@@ -50,4 +55,5 @@ class Status:
             "policy": self.policy,
             "engine": self.engine,
             "models": {"answered": sorted(self.answered), "failing": self.failing},
+            "uncalibrated": self.uncalibrated,
         }
