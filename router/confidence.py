@@ -14,11 +14,15 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, Final
 
+from router.asked import Asked
+
+HEAD: Final = 16  # tokens after which an answer may be judged before it is whole
 FEATURES: Final = ("log_of_sum",)
 _LEAST_LOGPROB: Final = -20.0  # servers send -inf or -9999 for a token that their sampler had cut off
 _GRAM: Final = 4  # tokens in a row that count as repeated
 _LOOP: Final = 0.5  # a share of repeated runs above this is a loop
 _CARD_PREFIX: Final = "confidence-"
+_UNKNOWN: Final = Asked()
 
 
 class CalibrationError(Exception):
@@ -79,7 +83,7 @@ class TokenTrace:
         """The share of runs of four tokens that had come before: near 1 for a loop, which looks confident."""
         return self._repeated / self._runs if self._runs else 0.0
 
-    def features(self) -> tuple[float, ...]:
+    def features(self, asked: Asked = _UNKNOWN) -> tuple[float, ...]:
         """Values in the order of `FEATURES`: log(1 - sum of log-probabilities)."""
         return (math.log1p(-self.total),)
 
@@ -110,6 +114,10 @@ class AnswerTrace:
             trace = self.choices[key] = TokenTrace()
         trace.add_choice(choice)
 
+    def features(self, asked: Asked = _UNKNOWN) -> tuple[float, ...]:
+        """Numbers that say how the first choice was made, in the order of `FEATURES`; () of no choice. No content."""
+        return self.choices[min(self.choices)].features(asked) if self.choices else ()
+
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
@@ -139,7 +147,11 @@ class Confidence:
         """Whether `score` for this model means what it says."""
         return model in self._calibrations
 
-    def of_answer(self, trace: AnswerTrace, model: str = "") -> float | None:
+    def at_commit(self, trace: AnswerTrace, model: str = "", asked: Asked = _UNKNOWN) -> float | None:
+        """As `of_answer`, of the first `HEAD` tokens, or of all where the answer has ended before."""
+        return self.of_answer(trace, model, asked)
+
+    def of_answer(self, trace: AnswerTrace, model: str = "", asked: Asked = _UNKNOWN) -> float | None:
         """The score of the choice that is the least likely to be good enough; None if any was not measured."""
         least: float | None = 0.0 if not trace.choices else 1.0
         for choice in trace.choices.values():
