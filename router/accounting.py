@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from policies.types import EgressPermit
+from router.costs import Costs, account
 from router.exchange import Exchange
 from router.keys import Keys
 from router.records import RecordSink, build_record
+from router.spans import NO_SPAN
 from router.telemetry import Telemetry
 from router.types import JsonObject, Outcome
 
@@ -39,6 +41,8 @@ class Accounts:
 
     def settle(self, exchange: Exchange) -> None:
         """Account for an exchange that has ended, within 20 ms; `Exchange.finish` calls it once."""
+        if exchange.span is not NO_SPAN:
+            self._costs(exchange)
         exchange.span.request_finished(exchange.outcome, exchange.status)
         exchange.span.end()
         self._ended.append((exchange, exchange.elapsed(), datetime.now(UTC)))
@@ -58,8 +62,8 @@ class Accounts:
         self._timer = asyncio.get_running_loop().call_later(0, self._settle_some) if self._ended else None
 
     def _settle_one(self, exchange: Exchange, elapsed: float, ended: datetime) -> None:
-        outcome = exchange.outcome
-        self._sink.offer(self._record(exchange, exchange.permits, outcome, elapsed * 1000, ended))
+        outcome, costs = exchange.outcome, self._costs(exchange)
+        self._sink.offer(self._record(exchange, exchange.permits, outcome, elapsed * 1000, ended, costs))
         self._telemetry.request_finished(
             outcome,
             status=exchange.status,
@@ -67,7 +71,22 @@ class Accounts:
             waited=exchange.waited,
             first_chunk=exchange.first_chunk,
             signals=exchange.plan.signals if exchange.plan is not None else None,
+            costs=costs,
+            rule=_rule_of(exchange),
         )
+
+    def _costs(self, exchange: Exchange) -> Costs:
+        """The account as it stands: a call that still runs counts with what has come of it."""
+        policy, plan = exchange.running.policy, exchange.plan
+        costs = account(
+            policy,
+            plan.decision if plan is not None else None,
+            exchange.calls,
+            input_estimate=plan.facts.input_tokens if plan is not None else 0,
+            stored=exchange.stored,
+        )
+        exchange.outcome.cost_usd = None if costs.usd is None else float(costs.usd)
+        return costs
 
     def _record(
         self,
@@ -76,6 +95,7 @@ class Accounts:
         outcome: Outcome | None,
         latency_ms: float | None,
         time: datetime,
+        costs: Costs | None = None,
     ) -> JsonObject:
         plan = exchange.plan
         return build_record(
@@ -92,4 +112,11 @@ class Accounts:
             latency_ms=latency_ms,
             first_chunk_ms=None if exchange.first_chunk is None else exchange.first_chunk * 1000,
             artifacts=self._artifacts,
+            costs=costs,
         )
+
+
+def _rule_of(exchange: Exchange) -> str:
+    """The policy's rule that decided, or the word for what did in its place."""
+    decision = exchange.plan.decision if exchange.plan is not None else None
+    return "none" if decision is None else decision.rule or decision.reason

@@ -11,7 +11,7 @@ import orjson
 
 from router.cache.base import Cache, CachedReply
 from router.cache.key import CacheKeys
-from router.exchange import Exchange
+from router.exchange import Exchange, usage_of
 from router.telemetry import Telemetry
 from router.types import JsonObject
 
@@ -38,6 +38,7 @@ class ReplyCache:
         outcome = exchange.outcome
         outcome.route, outcome.model, outcome.confidence = "cache", hit.model, hit.confidence
         completion: JsonObject = orjson.loads(hit.body)
+        exchange.stored = (hit.model, usage_of(completion.get("usage") or {}))
         return completion
 
     def keep(self, exchange: Exchange, completion: JsonObject) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any, cast
 
 from policies.types import Model
-from router.errors import GatehouseError
+from router.costs import CallUse, End
+from router.errors import GatehouseError, UpstreamError
 from router.exchange import Exchange
 from router.recorder import ChunkClock
 from router.spans import NoSpan, Span
@@ -28,7 +30,7 @@ class Calls:
         try:
             completion = await exchange.running.backends[name].complete(outgoing)
         except BaseException as error:
-            call.end(_error_type(error))
+            call.end(_error_type(error), error)
             raise
         call.saw(completion)
         call.end(None)
@@ -40,7 +42,7 @@ class Calls:
         try:
             chunks = await exchange.running.backends[name].open_stream(outgoing)
         except BaseException as error:
-            call.end(_error_type(error))
+            call.end(_error_type(error), error)
             raise
         return call.follow(chunks)
 
@@ -55,11 +57,13 @@ class _Call:
         self._clock = ChunkClock(self._started) if stream else None
         self._span: Span | NoSpan = telemetry.span_upstream(exchange.span, self._model, stream=stream)
         self._usage: Usage | None = None
+        self._use = exchange.called(name)
         self._answered_by: str | None = None
         self._finish_reasons: list[object] = []
 
     async def follow(self, chunks: AsyncIterator[JsonObject]) -> AsyncIterator[JsonObject]:
         failure: str | None = "client_closed"
+        cause: BaseException | None = asyncio.CancelledError()
         clock = cast(ChunkClock, self._clock)
         try:
             async with aclosing(cast(Any, chunks)) as source:
@@ -67,26 +71,31 @@ class _Call:
                     clock.tick()
                     self.saw(chunk)
                     yield chunk
-            failure = None
+            failure = cause = None
         except GatehouseError as error:
-            failure = error.code
+            failure, cause = error.code, error
             raise
         finally:
-            self.end(failure)
+            self.end(failure, cause)
 
     def saw(self, answer: JsonObject) -> None:
         """Take usage, model and finish reasons from a whole answer or a chunk."""
         usage = answer.get("usage")
         if usage:
-            self._usage = self._exchange.add_usage(self._name, usage)
+            self._usage = self._exchange.reported(self._use, usage)
         if self._answered_by is None and isinstance(answer.get("model"), str):
             self._answered_by = answer["model"]
         for choice in answer.get("choices") or ():
+            size = _size(choice.get("delta") or choice.get("message") or {})
+            if size:
+                self._use.size += size
+                self._use.pieces += 1
             reason = choice.get("finish_reason")
             if reason is not None:
                 self._finish_reasons.append(reason)
 
-    def end(self, error_type: str | None) -> None:
+    def end(self, error_type: str | None, cause: BaseException | None = None) -> None:
+        self._use.end = _how(cause, self._use)
         seconds = time.perf_counter() - self._started
         self._exchange.waited += seconds
         self._telemetry.upstream_call(
@@ -106,6 +115,30 @@ class _Call:
                 first_chunk=self._clock.first if self._clock is not None else None,
             )
         self._span.end(error_type)
+
+
+def _how(cause: BaseException | None, use: CallUse) -> End:
+    """How a call ended, for its account: one that the upstream never took, or refused, has used nothing."""
+    if cause is None:
+        return "whole"
+    if not isinstance(cause, GatehouseError):
+        return "cancelled"
+    is_cut_off = isinstance(cause, UpstreamError) and cause.upstream_status is None and not cause.unsent
+    return "failed" if is_cut_off or use.size else "refused"
+
+
+def _size(part: JsonObject) -> int:
+    """Bytes of text in a delta or a message, arguments of tool calls included."""
+    size = 0
+    for name in ("content", "reasoning_content", "refusal"):
+        text = part.get(name)
+        if isinstance(text, str):
+            size += len(text.encode("utf-8", "replace"))
+    for call in part.get("tool_calls") or ():
+        function = call.get("function") if isinstance(call, dict) else None
+        for text in function.values() if isinstance(function, dict) else ():
+            size += len(text.encode("utf-8", "replace")) if isinstance(text, str) else 0
+    return size
 
 
 def _error_type(error: BaseException) -> str:

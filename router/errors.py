@@ -81,14 +81,20 @@ class Unavailable(GatehouseError):
 
 
 class UpstreamError(GatehouseError):
-    """A backend answered with an error, or broke off. `upstream_status` is what it said, if anything."""
+    """A backend answered with an error, or broke off. `upstream_status` is what it said, if anything.
+
+    `unsent`: the request never reached it, so nothing can have been used.
+    """
 
     status = 502
     code = "upstream_error"
     type = "server_error"
 
-    def __init__(self, message: str, *, upstream_status: int | None = None, **rest: object) -> None:
+    def __init__(
+        self, message: str, *, upstream_status: int | None = None, unsent: bool = False, **rest: object
+    ) -> None:
         super().__init__(message, **rest)  # type: ignore[arg-type]  # keyword arguments of the base, passed through
+        self.unsent = unsent
         self.upstream_status = upstream_status
 
 

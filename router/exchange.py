@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from classifiers.pseudonyms import Pseudonyms
 from classifiers.types import Signals
 from policies.types import Decision, EgressPermit
+from router.costs import CallUse
 from router.planning import Plan
 from router.running import Running
 from router.spans import NO_SPAN, NoSpan, Span
@@ -26,6 +27,8 @@ class Exchange:
     plan: Plan | None = None
     permits: list[EgressPermit] = field(default_factory=list)
     pseudonyms: Pseudonyms | None = field(default=None, repr=False)  # what placeholders that left stand for
+    calls: list[CallUse] = field(default_factory=list)  # every call to a model, in the order in which they began
+    stored: tuple[str, Usage] | None = None  # who gave an answer that came from the cache, and its tokens
     waited: float = 0.0  # seconds spent waiting for backends
     first_chunk: float | None = None  # seconds from receipt to the first chunk of a stream
     finished: bool = False
@@ -58,21 +61,36 @@ class Exchange:
         complexity = plan.signals.values["complexity"].value
         outcome.complexity = complexity if isinstance(complexity, float) else None
 
-    def add_usage(self, model: str, usage: object) -> Usage | None:
-        """Count what a backend says it used, and its price, under the policy's model name."""
+    def called(self, model: str) -> CallUse:
+        """Begin the account of a call to `model`, the policy's name for it."""
+        use = CallUse(model)
+        self.calls.append(use)
+        return use
+
+    def reported(self, use: CallUse, usage: object) -> Usage | None:
+        """Take what a backend says a call has used so far: the last word counts, for some say it with every chunk."""
         if not isinstance(usage, dict):
             return None
-        counted = Usage(_tokens(usage, "prompt_tokens"), _tokens(usage, "completion_tokens"))
-        before = self.outcome.usage.get(model, Usage())
-        self.outcome.usage[model] = Usage(
-            before.input_tokens + counted.input_tokens, before.output_tokens + counted.output_tokens
-        )
-        price = self.running.policy.models[model].price
-        if price is not None:
-            self.outcome.cost_usd += (
-                counted.input_tokens * price.input_per_1m + counted.output_tokens * price.output_per_1m
-            ) / 1e6
+        use.reported = counted = usage_of(usage)
+        details = usage.get("prompt_tokens_details")
+        use.cached_tokens = _tokens(details, "cached_tokens") if isinstance(details, dict) else 0
+        total: dict[str, Usage] = {}
+        for call in self.calls:
+            if call.reported is not None:
+                before = total.get(call.model, Usage())
+                total[call.model] = Usage(
+                    before.input_tokens + call.reported.input_tokens,
+                    before.output_tokens + call.reported.output_tokens,
+                )
+        self.outcome.usage = total
         return counted
+
+    def wasted(self, model: str) -> None:
+        """The last answer of `model` is not the one that the caller gets: dropped at home, or the loser of a race."""
+        for use in reversed(self.calls):
+            if use.model == model:
+                use.is_wasted = True
+                return
 
     def total_usage(self) -> dict[str, int]:
         """OpenAI's `usage` over every model that worked on the answer."""
@@ -101,6 +119,11 @@ class Exchange:
         return time.perf_counter() - self.request.received
 
 
-def _tokens(usage: dict[str, object], name: str) -> int:
+def usage_of(usage: Mapping[str, object]) -> Usage:
+    """Tokens of OpenAI's `usage`; what is no number there counts as 0."""
+    return Usage(_tokens(usage, "prompt_tokens"), _tokens(usage, "completion_tokens"))
+
+
+def _tokens(usage: Mapping[str, object], name: str) -> int:
     value = usage.get(name)
     return value if isinstance(value, int) and value >= 0 else 0

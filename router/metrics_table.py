@@ -47,7 +47,7 @@ class Definition:
     @property
     def prometheus_name(self) -> str:
         """The OpenTelemetry name under Prometheus' rules, without the `_total` that counters get."""
-        suffix = {"s": "_seconds", "By": "_bytes"}.get(self.unit, "")
+        suffix = {"s": "_seconds", "By": "_bytes", "J": "_joules"}.get(self.unit, "")
         return self.name.replace(".", "_") + suffix
 
     @property
@@ -58,6 +58,10 @@ class Definition:
 
 def _counter(name: str, unit: str, text: str, *attributes: str, is_integer: bool = True) -> Definition:
     return Definition(name, "counter", unit, text, attributes, is_integer=is_integer)
+
+
+def _money(name: str, text: str, *attributes: str) -> Definition:
+    return _counter(f"gatehouse.{name}", "{USD}", text, "gatehouse.rule", *attributes, is_integer=False)
 
 
 def _gauge(
@@ -168,7 +172,13 @@ TABLE: tuple[Definition, ...] = (
     _gauge("gatehouse.taint.marks", "{segment}", "Places taken in the table of marks.", "livemax"),
     _counter("gatehouse.shed", "{request}", "Requests refused for want of room, by cause.", "gatehouse.cause"),
     _counter("gatehouse.tokens", "{token}", "Tokens by model and type.", "gatehouse.model", "gatehouse.type"),
-    _counter("gatehouse.cost.usd", "{USD}", "Price of all calls.", is_integer=False),
+    _money("cost.usd", "Price of all calls, by rule and model. Energy is not in it.", "gatehouse.model"),
+    _money("wasted.usd", "Part of the cost: calls whose answer nobody got.", "gatehouse.model"),
+    _money("baseline.usd", "What the default cloud model would have cost for the same requests."),
+    _money("saved.usd", "Baseline less all cost, of requests where that is more than zero."),
+    _money("overspent.usd", "All cost less baseline, of requests where that is more than zero."),
+    _counter("gatehouse.unpriced", "{call}", "Calls whose price is not known.", "gatehouse.model"),
+    _counter("gatehouse.energy", "J", "Energy of local answers, an estimate.", "gatehouse.model", is_integer=False),
     # How it stands.
     _gauge("gatehouse.requests.in_flight", "{request}", "Requests being answered.", "livesum"),
     _gauge("gatehouse.queue.depth", "{request}", "Requests that wait, by queue.", "livesum", "gatehouse.queue"),

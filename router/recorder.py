@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from classifiers.types import Signals
 from policies.types import Model
+from router.costs import Costs
 from router.gen_ai import Operation, response_model_name, target_of
 from router.metrics import MetricStore, observe_many
 from router.metrics_table import TABLE
@@ -124,7 +125,6 @@ class Recorder:
         self._gauges: dict[tuple[str, ...], Gauge] = {}
         self._queue_waits: dict[str, Histogram] = {}
         self._scan = store.histogram("gatehouse.scan")
-        self._cost = store.counter("gatehouse.cost.usd")
         self._in_flight = store.gauge("gatehouse.requests.in_flight")
         self._policy_label: str | None = None
 
@@ -137,6 +137,8 @@ class Recorder:
         waited: float = 0.0,
         first_chunk: float | None = None,
         signals: Signals | None = None,
+        costs: Costs | None = None,
+        rule: str = "",
         operation: Operation = "chat",
     ) -> None:
         """Once for each request, refusals and cache hits included.
@@ -166,8 +168,8 @@ class Recorder:
         for name, usage in outcome.usage.items():
             self._count("gatehouse.tokens", name, "input", amount=usage.input_tokens)
             self._count("gatehouse.tokens", name, "output", amount=usage.output_tokens)
-        if outcome.cost_usd > 0:
-            self._cost.inc(outcome.cost_usd)
+        if costs is not None:
+            self._record_costs(costs, rule)
         if signals is not None:
             self._record_scan(signals)
 
@@ -177,6 +179,20 @@ class Recorder:
         used = outcome.usage.get(outcome.model)
         if used is not None and used.output_tokens > 1 and seconds > first:
             per_token.observe((seconds - first) / (used.output_tokens - 1))
+
+    def _record_costs(self, costs: Costs, rule: str) -> None:
+        for call in costs.calls:
+            if call.usd is None:
+                self._count("gatehouse.unpriced", call.model)
+            elif call.usd:
+                self._count("gatehouse.cost.usd", rule, call.model, amount=float(call.usd))
+                if call.use != "answer":
+                    self._count("gatehouse.wasted.usd", rule, call.model, amount=float(call.usd))
+        if costs.baseline.usd:
+            self._count("gatehouse.baseline.usd", rule, amount=float(costs.baseline.usd))
+        if costs.saved_usd:
+            name = "gatehouse.saved.usd" if costs.saved_usd > 0 else "gatehouse.overspent.usd"
+            self._count(name, rule, amount=abs(float(costs.saved_usd)))
 
     def _record_scan(self, signals: Signals) -> None:
         self._scan.observe(signals.elapsed_ms / 1e3)

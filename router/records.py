@@ -15,6 +15,7 @@ import orjson
 from classifiers.types import Finding, Signal, Signals, Unknown
 from policies.causes import Cause, causes
 from policies.types import Decision, EgressPermit, Facts, Model, Policy
+from router.costs import Costs, to_json
 from router.keys import Keys
 from router.types import JsonObject, Outcome, Principal
 
@@ -55,6 +56,7 @@ def build_record(
     first_chunk_ms: float | None = None,
     artifacts: Mapping[str, str] | None = None,
     model_digests: Mapping[str, str] | None = None,
+    costs: Costs | None = None,
 ) -> JsonObject:
     """The record of one request, as plain JSON values. `time` is when it ended; None: now.
 
@@ -87,6 +89,8 @@ def build_record(
         record["model_digests"] = {
             name: digest for name, digest in (model_digests or {}).items() if name in outcome.usage
         }
+        if costs is not None:
+            record["costs"] = to_json(costs)
         record["latency_ms"] = _milliseconds(latency_ms)
         record["first_chunk_ms"] = _milliseconds(first_chunk_ms)
     return record

@@ -73,7 +73,7 @@ class Outcome:
     confidence: float | None = None
     ignored: tuple[str, ...] = ()
     usage: dict[str, Usage] = field(default_factory=dict)  # by the policy's model name: an escalation counts both
-    cost_usd: float = 0.0
+    cost_usd: float | None = 0.0  # of all calls; None: a price is not known
     finish_reason: str | None = None
     error_code: str | None = None
     bytes_left: int = 0

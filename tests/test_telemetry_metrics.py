@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import textwrap
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from classifiers.types import Finding, Scan, Signals, Unknown
 from policies.types import Model
+from router.costs import Baseline, CallCost, Costs
 from router.metrics import MAX_NAMES, MetricStore
 from router.metrics_table import TABLE
 from router.recorder import ChunkClock
@@ -90,11 +92,23 @@ def test_prometheus_names_follow_from_the_otel_names() -> None:
 
 def test_a_finished_request_is_counted_once_with_its_overhead_tokens_and_findings() -> None:
     telemetry = Telemetry()
-    outcome = answered(usage={"home": Usage(12, 21), "cloud": Usage(12, 5)}, cost_usd=0.25)
+    outcome = answered(usage={"home": Usage(12, 21), "cloud": Usage(12, 5)})
     findings = (Finding("EMAIL_ADDRESS", "/messages/0/content", "value", 0, 5, 1.0, "patterns", 0),) * 2
     scan = Scan(findings, (Unknown("image", "/messages/1/content/0"),))
+    dollars = Decimal("0.25")
+    calls = (
+        CallCost("cloud", Usage(12, 5), "reported", "wasted", dollars),
+        CallCost("lan", Usage(1, 1), "reported", "answer", None),
+    )
     telemetry.request_finished(
-        outcome, status=200, seconds=1.0, waited=0.9, first_chunk=0.2, signals=Signals({}, scan, elapsed_ms=0.4)
+        outcome,
+        status=200,
+        seconds=1.0,
+        waited=0.9,
+        first_chunk=0.2,
+        signals=Signals({}, scan, elapsed_ms=0.4),
+        costs=Costs(calls, None, dollars, Baseline(usd=Decimal("0.05")), saved_usd=Decimal("-0.2")),
+        rule="hard",
     )
     page = telemetry.render()
     kind = {"route": "local", "reason": "default", "sensitivity": "public", "status": "200"}
@@ -110,7 +124,11 @@ def test_a_finished_request_is_counted_once_with_its_overhead_tokens_and_finding
     assert value(page, "gen_ai_server_time_per_output_token_seconds_sum", **server) == pytest.approx(0.8 / 20)
     assert value(page, "gatehouse_tokens_total", model="home", type="output") == 21
     assert value(page, "gatehouse_tokens_total", model="cloud", type="input") == 12
-    assert value(page, "gatehouse_cost_usd_total") == 0.25
+    assert value(page, "gatehouse_cost_usd_total", rule="hard", model="cloud") == 0.25
+    assert value(page, "gatehouse_wasted_usd_total", rule="hard", model="cloud") == 0.25
+    assert value(page, "gatehouse_baseline_usd_total", rule="hard") == 0.05
+    assert value(page, "gatehouse_overspent_usd_total", rule="hard") == 0.2
+    assert value(page, "gatehouse_unpriced_total", model="lan") == 1
     assert value(page, "gatehouse_scan_seconds_sum") == pytest.approx(0.0004)
     assert value(page, "gatehouse_findings_total", entity_type="EMAIL_ADDRESS") == 2
     assert value(page, "gatehouse_unknowns_total", kind="image") == 1

@@ -93,7 +93,7 @@ def require_key(model: Model) -> str | None:
     key = secret(model.api_key_env or "", model.api_key_file)
     if key is None or not (key.isascii() and key.isprintable()):
         named = model.api_key_env or "its key file"
-        raise UpstreamError(f"Model `{model.name}` has no usable key: set {named} and retry.")
+        raise UpstreamError(f"Model `{model.name}` has no usable key: set {named} and retry.", unsent=True)
     return key
 
 

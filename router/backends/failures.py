@@ -135,7 +135,7 @@ def unreachable(model: Model, why: str = "it does not answer at its address") ->
             f"The local model `{model.name}` is not available: {why}. Retry in a few seconds.",
             retry_after=_RETRY_LOCAL_AFTER,
         )
-    return UpstreamError(f"Model `{model.name}` could not be reached: {why}.")
+    return UpstreamError(f"Model `{model.name}` could not be reached: {why}.", unsent=True)
 
 
 def broken_off(model: Model) -> GatehouseError:
@@ -148,6 +148,6 @@ def malformed(model: Model, what: str) -> GatehouseError:
     return UpstreamError(f"Model `{model.name}` answered with {what}.")
 
 
-def too_late(model: Model, what: str) -> GatehouseError:
-    """The error for a deadline; `what` names which."""
-    return UpstreamTimeout(f"Model `{model.name}`: {what}.")
+def too_late(model: Model, what: str, *, unsent: bool = False) -> GatehouseError:
+    """The error for a deadline; `what` names which, `unsent` that it was the connection's."""
+    return UpstreamTimeout(f"Model `{model.name}`: {what}.", unsent=unsent)

@@ -76,7 +76,7 @@ def too_large(model: Model) -> GatehouseError:
 def translate(model: Model, error: Exception, late: str) -> GatehouseError:
     """Our error for what aiohttp raised; `late` says what a timeout means here."""
     if isinstance(error, aiohttp.ConnectionTimeoutError) and model.locality != "local":
-        return failures.too_late(model, "no connection within the time limit")
+        return failures.too_late(model, "no connection within the time limit", unsent=True)
     if isinstance(error, _NOT_CONNECTED):
         return failures.unreachable(model, _why(error))
     if isinstance(error, TimeoutError):

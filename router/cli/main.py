@@ -17,6 +17,7 @@ COMMANDS = {
     "models": "router.cli.models",
     "records": "router.cli.records",
     "findings": "router.cli.findings",
+    "savings": "router.cli.savings",
     "doctor": "router.cli.doctor",
     "engine": "router.cli.engine",
     "eval": "router.cli.eval",
