@@ -14,6 +14,7 @@ import os
 import socket
 from collections.abc import Callable
 from datetime import date
+from importlib.resources import files
 from pathlib import Path
 from typing import cast
 
@@ -38,6 +39,8 @@ from router.cache.key import CacheKeys
 from router.cache.memory import MemoryBytes
 from router.cache.sealed import SealedCache, Sealer
 from router.caching import ReplyCache
+from router.calibration.standing import FOLDER as CARDS
+from router.calibration.standing import Promises
 from router.calling import Calls
 from router.confidence import Confidence
 from router.control import ControlClient
@@ -95,6 +98,8 @@ class Worker:
             per_kb_ms=settings.scan_budget_ms_per_kb,
             approval_key=keys.subkey("approvals"),
         )
+        self.promises = Promises([files("router") / "artifacts", settings.state_dir / CARDS])
+        self._tell_uncalibrated()
         self.cache, self._cache_state = _make_cache(settings, keys)
         self.ledger = _make_ledger(settings, keys, self.telemetry)
         self._accounts = accounts = Accounts(
@@ -112,7 +117,7 @@ class Worker:
         )
         gateway = Gateway(
             running=self.running,
-            planner=Planner(self.pipeline, self.ledger),
+            planner=Planner(self.pipeline, self.ledger, self.promises),
             answering=answering,
             cache=replies,
             following=Following(self.ledger),
@@ -128,10 +133,22 @@ class Worker:
         if message["t"] == "policy":
             self.running.swap(await asyncio.to_thread(effective_policy, message, self.settings))
             self.telemetry.policy_in_force(self.running.current.policy.label)
+            self._tell_uncalibrated()
+        elif message["t"] == "calibration":
+            await asyncio.to_thread(self.promises.reload)
+            self._tell_uncalibrated()
         elif message["t"] == "status":
             self.status.policy, self.status.engine = message["policy"], message["engine"]
             self.status.records_failing = message["records_failing"]
             self.status.promises_broken = list(message["promises_broken"])
+
+    def _tell_uncalibrated(self) -> None:
+        """What the policy in force targets and no card can promise: in `/readyz`, and once in the log."""
+        found = self.promises.complaints(self.running.current.policy)
+        for line in found:
+            if line not in self.status.uncalibrated:
+                log.warning("%s", line)
+        self.status.uncalibrated = found
 
     async def watch_targets(self) -> None:
         """Self-test every model of the policy in force until each has answered once; then look again at what fails."""

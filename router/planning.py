@@ -11,6 +11,8 @@ from policies.decide import decide
 from policies.history import RULE, Blame, blame
 from policies.types import Decision, Facts, Level, Policy, Reason
 from router import fields
+from router.calibration.standing import Promises, reason_for
+from router.calibration.targets import Standard, threshold_of
 from router.hiding import places_of
 from router.history import earlier_turns, without_turns
 from router.taint.ledger import CLEAN, Taint, TaintLedger
@@ -27,18 +29,23 @@ class Plan:
     decision: Decision
     taint: Taint = CLEAN
     dropped: int = 0  # messages of earlier turns that were taken out
+    standard: Standard | None = None  # what the local answer is held against, where the policy has a target
 
 
 class Planner:
     """Plans requests. Without a ledger (`gatehouse explain`) nothing is inherited."""
 
-    def __init__(self, pipeline: Pipeline, ledger: TaintLedger | None = None) -> None:
+    def __init__(self, pipeline: Pipeline, ledger: TaintLedger | None = None, promises: Promises | None = None) -> None:
+        """Without `promises` the threshold that a target comes to is not told."""
         self._pipeline = pipeline
         self._ledger = ledger
+        self._promises = promises
 
     async def plan(self, request: ChatRequest, policy: Policy, unavailable: Mapping[str, str]) -> Plan:
         """Decide about a request. Raises `InvalidRequest` for fields that no model could take."""
         plan = await self._plan(request, policy, unavailable)
+        if plan.decision.escalation is not None:
+            return self._held_against(plan, policy)
         if plan.decision.sensitivity is Level.PUBLIC or plan.decision.grants:
             return plan
         earlier = earlier_turns(request.body)
@@ -87,6 +94,18 @@ class Planner:
             return None
         reason = Reason(RULE, True, f"dropped {dropped} messages of earlier turns: {held.reason.why}")
         return replace(_because(plan, reason), dropped=dropped)
+
+    def _held_against(self, plan: Plan, policy: Policy) -> Plan:
+        """The plan with the threshold that the policy's target comes to for this model and task."""
+        decision = plan.decision
+        if self._promises is None or decision.model is None:
+            return plan
+        standard = self._promises.standard(policy, decision.model, plan.signals.values)
+        if standard is None:
+            return plan
+        reasons = (*decision.reasons, reason_for(standard))
+        decision = replace(decision, threshold=threshold_of(standard.promise), reasons=reasons)
+        return replace(plan, decision=decision, standard=standard)
 
 
 def _because(plan: Plan, reason: Reason) -> Plan:

@@ -92,7 +92,7 @@ class _Window:
         return Observed(self.pledge, self.count, total, total >= LEAST and by_chance < ALARM)
 
 
-def judged(standard: Standard, confidence: float | None) -> JsonObject:
+def judgement(standard: Standard, confidence: float | None) -> JsonObject:
     """What a decision record says of one judgement: by which promise of which card, and whether the answer may stay."""
     promise = standard.promise
     is_share = promise.kind != "max_bad_local"

@@ -8,20 +8,22 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources.abc import Traversable
 from urllib.parse import quote, unquote
 
+from classifiers.types import Signal
+from policies.types import Policy, Reason, TargetKind
 from router.calibration.targets import (
     GradedAnswers,
     Standard,
     Standards,
     complaints,
+    explain,
     read_graded,
     standard_for,
     standards,
 )
-from router.calibration.thresholds import Kind
 
 log = logging.getLogger("gatehouse.calibration")
 
@@ -50,13 +52,18 @@ def digest_of_cards(folder: Traversable) -> str:
     return whole.hexdigest()
 
 
+def reason_for(standard: Standard) -> Reason:
+    """The line of a decision's reasons; unknown where nothing can be promised."""
+    return Reason("escalation", None if standard.promise.threshold is None else True, explain(standard))
+
+
 class Promises:
     """What each model's graded answers promise. A later folder's card takes the place of an earlier one's."""
 
     def __init__(self, folders: Sequence[Traversable]) -> None:
         self._folders = tuple(folders)
         self._graded: dict[str, GradedAnswers] = {}
-        self._made: dict[tuple[Kind, float, str], Standards] = {}
+        self._made: dict[tuple[TargetKind, float, str], Standards] = {}
         self.reload()
 
     def reload(self) -> None:
@@ -77,15 +84,28 @@ class Promises:
                     log.warning("%s is not a readable calibration card: it promises nothing", name)
         self._graded, self._made = graded, {}
 
-    def standard(self, kind: Kind, target: float, model: str, task: str | None) -> Standard:
-        """What an answer of `model` (the backend's name) to a request of this task is held against."""
-        return standard_for(self._standards(kind, target, model), task)
+    def standard(self, policy: Policy, name: str, signals: Mapping[str, Signal]) -> Standard | None:
+        """What the answer of the policy's model `name` is held against; None: the policy has no target."""
+        target = policy.escalation.target
+        if target is None:
+            return None
+        task = signals.get("task")
+        told = task.value if task is not None and isinstance(task.value, str) else None
+        return standard_for(self._standards(target.kind, target.value, policy.models[name].model), told)
 
-    def complaints(self, kind: Kind, target: float, models: Sequence[str]) -> list[str]:
-        """Where nothing can be promised under a target, in words; `models` are backends' names."""
-        return [line for model in models for line in complaints(self._standards(kind, target, model))]
+    def complaints(self, policy: Policy) -> list[str]:
+        """Where a policy has a target and nothing can be promised, in words, by local model."""
+        target = policy.escalation.target
+        if target is None or not policy.escalation.may_escalate:
+            return []
+        models = dict.fromkeys(model.model for model in policy.models.values() if model.locality == "local")
+        return [
+            f"{model}: {line}"
+            for model in models
+            for line in complaints(self._standards(target.kind, target.value, model))
+        ]
 
-    def _standards(self, kind: Kind, target: float, model: str) -> Standards:
+    def _standards(self, kind: TargetKind, target: float, model: str) -> Standards:
         key = (kind, target, model)
         found = self._made.get(key)
         if found is None:

@@ -6,6 +6,7 @@ granted), kept at home for a share or a budget.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -104,6 +105,13 @@ def is_good_enough(promise: Promise, confidence: float | None) -> bool:
     if promise.threshold is None or confidence is None:
         return promise.kind != "max_bad_local"
     return confidence >= promise.threshold
+
+
+def threshold_of(promise: Promise) -> float:
+    """The threshold as a number: where there is none, what every measured answer is below, or none is."""
+    if promise.threshold is not None:
+        return promise.threshold
+    return math.nextafter(1.0, 2.0) if promise.kind == "max_bad_local" else 0.0
 
 
 def explain(standard: Standard) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from router.calibration.drift import LEAST, WINDOW, Drift, DriftWatch, Pledge, judged
+from router.calibration.drift import LEAST, WINDOW, Drift, DriftWatch, Pledge, judgement
 from router.calibration.targets import Standard
 from router.calibration.thresholds import Promise
 
@@ -73,7 +73,7 @@ def record(number: int, promise: Promise, confidence: float | None, card: str = 
     return {
         "id": f"gh-{number}",
         "decision": {"target": {"model": "home"}},
-        "outcome": {"judged": judged(Standard(promise, "", card), confidence)},
+        "outcome": {"judged": judgement(Standard(promise, "", card), confidence)},
     }
 
 
@@ -123,7 +123,7 @@ def test_a_record_under_no_promise_counts_for_none(strange: dict[str, Any]) -> N
 
 
 def test_a_judgement_in_a_record_holds_names_and_numbers_only() -> None:
-    made = judged(Standard(Promise("max_bad_local", 0.05, 0.5, 200), "chat", "card-1"), 0.7)
+    made = judgement(Standard(Promise("max_bad_local", 0.05, 0.5, 200), "chat", "card-1"), 0.7)
     assert made == {
         "kind": "max_bad_local",
         "target": 0.05,

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from router.calibration.standing import Promises, card_name, digest_of_cards
+from classifiers.types import Signal
+from policies.schema import compile_policy
+from policies.types import EscalationPolicy
+from router.calibration.standing import Promises, card_name, digest_of_cards, reason_for
 from router.calibration.targets import write_graded
 from router.calibration.thresholds import Graded
 
@@ -23,8 +27,24 @@ def put(folder: Path, good: bool, size: int = 200, model: str = MODEL) -> Path:
     return path
 
 
+POLICY = compile_policy(
+    f"""\
+version: 1
+models:
+  home: {{locality: local, backend: openai, base_url: "http://127.0.0.1:1/v1", model: "{MODEL}"}}
+  cloud: {{locality: cloud, backend: openai, base_url: "https://api.example.com/v1", model: m}}
+defaults: {{local: home, cloud: cloud}}
+egress: {{public: {{payload: full}}}}
+escalation: {{target: {{max_bad_local: 0.1}}}}
+""",
+    "policy.yaml",
+)
+
+
 def threshold(promises: Promises) -> float | None:
-    return promises.standard("max_bad_local", 0.1, MODEL, "chat").promise.threshold
+    standard = promises.standard(POLICY, "home", {"task": Signal("task", "chat")})
+    assert standard is not None
+    return standard.promise.threshold
 
 
 def test_a_card_made_here_takes_the_place_of_the_one_shipped(tmp_path: Path) -> None:
@@ -49,7 +69,7 @@ def test_a_broken_card_promises_nothing_and_is_named_in_the_log(
         promises = Promises([tmp_path / "shipped", tmp_path / "here"])
     assert threshold(promises) is None
     assert card_name(MODEL) in caplog.text
-    assert promises.complaints("max_bad_local", 0.1, [MODEL])
+    assert promises.complaints(POLICY)
 
 
 def test_a_card_from_before_answers_were_kept_in_it_promises_nothing(tmp_path: Path) -> None:
@@ -68,3 +88,23 @@ def test_the_digest_of_the_cards_tells_of_each_change(tmp_path: Path) -> None:
     (tmp_path / "here" / "answers.jsonl").write_text("not a card")
     seen.add(digest_of_cards(tmp_path / "here"))
     assert len(seen) == 4
+
+
+def test_a_policy_without_a_target_is_held_against_nothing(tmp_path: Path) -> None:
+    promises, plain = Promises([tmp_path]), replace(POLICY, escalation=EscalationPolicy(0.5, 1))
+    assert promises.standard(plain, "home", {}) is None
+    assert promises.complaints(plain) == []
+    assert "has no graded answers" in promises.complaints(POLICY)[0]
+
+
+@pytest.mark.parametrize("task", [Signal("task", "chat"), Signal("task", error="not_available")])
+def test_the_task_is_the_signal_s_and_one_that_was_not_measured_counts_among_the_others(
+    tmp_path: Path, task: Signal
+) -> None:
+    sure = [("chat", Graded(place / 100, True)) for place in range(100)]
+    graded = write_graded([*sure, *(("code", Graded(place / 100, False)) for place in range(99))])
+    (tmp_path / card_name(MODEL)).write_text(json.dumps({"model": MODEL, "graded": graded}))
+    standard = Promises([tmp_path]).standard(POLICY, "home", {"task": task})
+    assert standard is not None
+    assert standard.task == (task.value or "")
+    assert reason_for(standard).matched is (True if task.value else None)
