@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
@@ -31,6 +31,11 @@ DETECTORS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+# What an operator may switch on who has the package: never needed, never loaded otherwise.
+OPTIONAL_DETECTORS: Mapping[str, str] = MappingProxyType(
+    {"presidio": "classifiers.detectors.presidio:PresidioDetector"}
+)
+
 
 @dataclass(frozen=True, slots=True)
 class SignalSpec:
@@ -54,6 +59,11 @@ SIGNALS: Mapping[str, SignalSpec] = MappingProxyType(
         "local_wait_ms": SignalSpec("number", False),
     }
 )
+
+
+def detectors_with(extra: Iterable[str]) -> Mapping[str, str]:
+    """The table of detectors with these optional ones. Raises `KeyError` for a name that is none."""
+    return MappingProxyType({**DETECTORS, **{name: OPTIONAL_DETECTORS[name] for name in extra}})
 
 
 def producible_entities(table: Mapping[str, str] = DETECTORS) -> frozenset[str]:

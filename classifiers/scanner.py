@@ -120,7 +120,8 @@ class Scanner:
                 self.broken.add(f"{name}: {detector.error}")
                 continue
             detectors.append(detector)
-            digest.update(f"{name}={where}\n".encode() + _source_of(where))
+            version = getattr(detector, "version", "")  # of the package behind an optional one
+            digest.update(f"{name}={where}{version}\n".encode() + _source_of(where))
         self.entities = frozenset(entity for detector in detectors for entity in detector.entities)
         self._bank = _Bank(detectors)
         self._terms: OrderedDict[tuple[str, ScanRules], _Bank | str] = OrderedDict()

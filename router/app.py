@@ -25,6 +25,7 @@ from starlette.routing import Route, request_response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from classifiers.pipeline import Pipeline
+from classifiers.registry import detectors_with
 from policies.schema import compile_policy
 from policies.types import Model, Policy
 from router.accounting import Accounts
@@ -96,6 +97,7 @@ class Worker:
         self.pipeline = Pipeline(
             budget_ms=settings.scan_budget_ms,
             per_kb_ms=settings.scan_budget_ms_per_kb,
+            detectors=detectors_with(settings.extra_detectors),
             approval_key=keys.subkey("approvals"),
         )
         self.promises = Promises([files("router") / "artifacts", settings.state_dir / CARDS])

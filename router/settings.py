@@ -5,6 +5,7 @@ Every value has a default that works with no key, no Redis and no hub. Policy (w
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import tempfile
 from collections.abc import Mapping
@@ -21,6 +22,8 @@ _ENGINE_ENVIRONMENT = (
     *("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", "OMP_NUM_THREADS"),
     *("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "GGML_VK_VISIBLE_DEVICES"),  # which of the machine's it may use
 )
+_LISTS = ("allowed_origins", "extra_detectors")  # written with commas between
+_PACKAGES = {"presidio": "presidio_analyzer"}  # optional detector -> the package that it needs
 _PATH_BYTES = 100  # of a unix socket's path: what every system takes
 
 
@@ -55,6 +58,7 @@ class Settings(BaseModel):
     idle_chunk_timeout_s: float = Field(30.0, gt=0)
     scan_budget_ms: float = Field(20.0, gt=0)  # plus scan_budget_ms_per_kb for each KB
     scan_budget_ms_per_kb: float = Field(2.0, ge=0)
+    extra_detectors: tuple[str, ...] = ()  # `presidio`, where the operator has installed it
     cache_max_bytes: int = Field(64 * 1024 * 1024, ge=0)
     taint_ttl_s: float = Field(86_400.0, gt=0, le=366 * 86_400)  # how long answers to sensitive requests are followed
     taint_max_bytes: int = Field(32 * 1024 * 1024, ge=64 * 1024)  # of the table of their marks, when it is created
@@ -94,6 +98,17 @@ class Settings(BaseModel):
             raise ValueError(f"the engine's socket is named by an absolute path of at most {_PATH_BYTES} bytes")
         return value
 
+    @field_validator("extra_detectors")
+    @classmethod
+    def _known_detectors(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            package = _PACKAGES.get(name)
+            if package is None:
+                raise ValueError(f"'{name}' is no optional detector; there is: {', '.join(_PACKAGES)}")
+            if importlib.util.find_spec(package) is None:
+                raise ValueError(f"{name} is not installed here: pip install {package.replace('_', '-')}")
+        return names
+
     @property
     def engine_socket(self) -> Path:
         """Where the engine listens: ours below the runtime folder, unless another is named."""
@@ -123,10 +138,9 @@ def from_environment(environment: Mapping[str, str] | None = None, **overrides: 
             values[name] = env[key]
         elif key + "_FILE" in env:
             values[name] = Path(env[key + "_FILE"]).read_text("utf-8").strip()
-    if "allowed_origins" in values:
-        values["allowed_origins"] = tuple(
-            part.strip() for part in str(values["allowed_origins"]).split(",") if part.strip()
-        )
+    for name in _LISTS:
+        if name in values:
+            values[name] = tuple(part.strip() for part in str(values[name]).split(",") if part.strip())
     values.setdefault("otlp_endpoint", env.get("OTEL_EXPORTER_OTLP_ENDPOINT") or None)
     values.setdefault("otlp_headers", env.get("OTEL_EXPORTER_OTLP_HEADERS") or None)
     if env.get(_CAPTURE_SWITCH):

@@ -19,6 +19,7 @@ import typer
 
 from classifiers.approving import Approver
 from classifiers.pipeline import Pipeline
+from classifiers.registry import detectors_with
 from classifiers.types import ApprovalKind, Scan, ScanRules
 from policies.document import decode
 from policies.edits import add_approved_text
@@ -107,7 +108,8 @@ def _seen(text: Approvable, settings: Settings) -> str:
 
 
 async def _scan(text: Approvable, settings: Settings) -> Scan:
-    pipeline = Pipeline(budget_ms=60_000, per_kb_ms=settings.scan_budget_ms_per_kb, signals={})
+    detectors = detectors_with(settings.extra_detectors)
+    pipeline = Pipeline(budget_ms=60_000, per_kb_ms=settings.scan_budget_ms_per_kb, detectors=detectors, signals={})
     try:
         return await pipeline.scan_texts(text.strings, ScanRules(), "")
     finally:

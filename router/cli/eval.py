@@ -17,10 +17,11 @@ from rich.table import Table
 from classifiers.labelled import LEVELS, BadRow, Labelled, read_labelled
 from classifiers.pipeline import Pipeline
 from classifiers.rates import Rate, Tally
+from classifiers.registry import detectors_with
 from policies.levels import scan_level
 from policies.schema import PolicyError, load_policy
 from policies.types import Level, Policy
-from router.settings import from_environment
+from router.settings import Settings, from_environment
 
 _SHOWN = 10  # ids of the worst rows
 _BUDGET_MS = 60_000.0  # a busy machine must not turn measuring into timeouts
@@ -56,7 +57,7 @@ def sensitivity(
     except OSError as error:
         typer.echo(f"error: {file} cannot be read: {error.strerror}", err=True)
         raise typer.Exit(1) from None
-    tally = asyncio.run(_measure(rows, loaded))
+    tally = asyncio.run(_measure(rows, loaded, settings))
     if as_json:
         typer.echo(orjson.dumps(_figures(tally), option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode())
     else:
@@ -74,8 +75,9 @@ def _read(file: Path) -> list[Labelled]:
     return rows
 
 
-async def _measure(rows: list[Labelled], policy: Policy) -> Tally:
-    pipeline, tally = Pipeline(budget_ms=_BUDGET_MS, signals={}), Tally()
+async def _measure(rows: list[Labelled], policy: Policy, settings: Settings) -> Tally:
+    detectors = detectors_with(settings.extra_detectors)
+    pipeline, tally = Pipeline(budget_ms=_BUDGET_MS, detectors=detectors, signals={}), Tally()
     try:
         await pipeline.start()
         for row in track(rows, "scanning", console=Console(stderr=True), transient=True):

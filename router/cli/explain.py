@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from classifiers.pipeline import Pipeline
+from classifiers.registry import detectors_with
 from policies.schema import PolicyError, load_policy
 from policies.types import Policy
 from router.api.explain import explanation
@@ -98,6 +99,7 @@ async def _explain(body: JsonObject, policy: Policy, settings: Settings) -> Json
     pipeline = Pipeline(
         budget_ms=settings.scan_budget_ms,
         per_kb_ms=settings.scan_budget_ms_per_kb,
+        detectors=detectors_with(settings.extra_detectors),
         approval_key=approval_key(policy, settings),
     )
     request = ChatRequest(
