@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from policies.types import EgressPermit
+from router.calibration.drift import promise_in_record
 from router.costs import Costs, account
 from router.exchange import Exchange
 from router.keys import Keys
@@ -112,6 +113,7 @@ class Accounts:
             latency_ms=latency_ms,
             first_chunk_ms=None if exchange.first_chunk is None else exchange.first_chunk * 1000,
             artifacts=self._artifacts,
+            promise=promise_in_record(plan.standard) if plan is not None and plan.standard is not None else None,
             costs=costs,
         )
 

@@ -14,7 +14,6 @@ import os
 import socket
 from collections.abc import Callable
 from datetime import date
-from importlib.resources import files
 from pathlib import Path
 from typing import cast
 
@@ -40,7 +39,6 @@ from router.cache.key import CacheKeys
 from router.cache.memory import MemoryBytes
 from router.cache.sealed import SealedCache, Sealer
 from router.caching import ReplyCache
-from router.calibration.standing import FOLDER as CARDS
 from router.calibration.standing import Promises
 from router.calling import Calls
 from router.confidence import Confidence
@@ -100,7 +98,7 @@ class Worker:
             detectors=detectors_with(settings.extra_detectors),
             approval_key=keys.subkey("approvals"),
         )
-        self.promises = Promises([files("router") / "artifacts", settings.state_dir / CARDS])
+        self.promises = Promises.of(settings)
         self._tell_uncalibrated()
         self.cache, self._cache_state = _make_cache(settings, keys)
         self.ledger = _make_ledger(settings, keys, self.telemetry)

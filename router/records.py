@@ -57,12 +57,14 @@ def build_record(
     artifacts: Mapping[str, str] | None = None,
     model_digests: Mapping[str, str] | None = None,
     costs: Costs | None = None,
+    promise: JsonObject | None = None,
 ) -> JsonObject:
     """The record of one request, as plain JSON values. `time` is when it ended; None: now.
 
     Without `outcome` it is an intent: what is about to leave, to be made durable first. What is None was not reached (a
     request refused before it was parsed has neither facts, nor signals, nor a decision). `artifacts` names the digests
-    of what classified, `model_digests` those of the models' weights, by the policy's names.
+    of what classified, `model_digests` those of the models' weights, by the policy's names. `promise` is what the
+    answer was held against, and by which calibration card.
     """
     record: JsonObject = {
         "schema_version": SCHEMA_VERSION,
@@ -84,6 +86,8 @@ def build_record(
         if policy is not None and signals is not None and _is_held(decision, outcome):
             held_by = [_cause(cause) for cause in causes(policy, decision, signals.scan)]
             record.update({"held_by": held_by} if held_by else {})
+    if promise is not None:
+        record["promise"] = promise
     if outcome is not None:
         record["outcome"] = _outcome(outcome, policy)
         record["model_digests"] = {

@@ -9,7 +9,7 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass
 from typing import Final
 
-from router.calibration.targets import Standard, is_good_enough
+from router.calibration.targets import Standard
 from router.calibration.thresholds import Kind, lower_bound, tail
 from router.types import JsonObject
 
@@ -92,10 +92,9 @@ class _Window:
         return Observed(self.pledge, self.count, total, total >= LEAST and by_chance < ALARM)
 
 
-def judgement(standard: Standard, confidence: float | None) -> JsonObject:
-    """What a decision record says of one judgement: by which promise of which card, and whether the answer may stay."""
+def promise_in_record(standard: Standard) -> JsonObject:
+    """What a decision record says of the promise that its answer was held against: names, numbers, a digest."""
     promise = standard.promise
-    is_share = promise.kind != "max_bad_local"
     return {
         "kind": promise.kind,
         "target": promise.target,
@@ -103,8 +102,6 @@ def judgement(standard: Standard, confidence: float | None) -> JsonObject:
         "threshold": promise.threshold,
         "task": standard.task or None,
         "card": standard.digest or None,
-        "good_enough": is_good_enough(promise, confidence),
-        "counts": promise.threshold is not None and (is_share or confidence is not None),
     }
 
 
@@ -117,14 +114,14 @@ class DriftWatch:
 
     def take(self, record: JsonObject) -> None:
         """One decision record, as `router.records` makes them."""
-        outcome, decision = record.get("outcome") or {}, record.get("decision") or {}
-        made, model = outcome.get("judged"), (decision.get("target") or {}).get("model")
-        if not isinstance(made, dict) or not made.get("counts") or not isinstance(model, str):
+        outcome, decision, promise = (record.get(name) or {} for name in ("outcome", "decision", "promise"))
+        found, model = outcome.get("judgement") or {}, (decision.get("target") or {}).get("model")
+        if promise.get("threshold") is None or not found or not isinstance(model, str):
             return
-        pledge = Pledge(model, made["kind"], made["share"], made["card"] or "")
-        if made["kind"] != "max_bad_local":
-            self._drift.add(pledge, not made["good_enough"])
-        elif made["good_enough"]:
+        pledge = Pledge(model, promise["kind"], promise["share"], promise["card"] or "")
+        if promise["kind"] != "max_bad_local":
+            self._drift.add(pledge, found["verdict"] == "escalate")
+        elif found["verdict"] == "keep":
             self._kept[record["id"]] = pledge
             if len(self._kept) > _REMEMBERED:
                 self._kept.popitem(last=False)

@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.resources import files
 from importlib.resources.abc import Traversable
 from urllib.parse import quote, unquote
 
@@ -24,6 +25,7 @@ from router.calibration.targets import (
     standard_for,
     standards,
 )
+from router.settings import Settings
 
 log = logging.getLogger("gatehouse.calibration")
 
@@ -65,6 +67,11 @@ class Promises:
         self._graded: dict[str, GradedAnswers] = {}
         self._made: dict[tuple[TargetKind, float, str], Standards] = {}
         self.reload()
+
+    @classmethod
+    def of(cls, settings: Settings) -> Promises:
+        """Those shipped, and those made here."""
+        return cls([files("router") / "artifacts", settings.state_dir / FOLDER])
 
     def reload(self) -> None:
         """Read every card anew. What is unreadable counts for nothing, so its model is uncalibrated."""

@@ -22,6 +22,8 @@ from policies.schema import PolicyError, load_policy
 from policies.types import Policy
 from router.approvals import strange
 from router.backends.table import make_backend
+from router.calibration.standing import Promises
+from router.calibration.targets import describe_target
 from router.engine_child import engine_command, what_to_serve
 from router.engine_models import EngineModels, find
 from router.engine_stats import read_stats
@@ -95,6 +97,7 @@ def _policy(policy: Policy, settings: Settings) -> Iterator[Check]:
         yield Check("policy", "warn", warning)
     for warning in strange(policy, settings):
         yield Check("policy", "warn", warning)
+    yield from _calibration(policy, settings)
     for name, why in unavailable_models(policy).items():
         model = policy.models[name]
         yield Check(
@@ -103,6 +106,17 @@ def _policy(policy: Policy, settings: Settings) -> Iterator[Check]:
     yield Check(
         "detectors", "ok", f"{len(producible_entities())} entity types: {', '.join(sorted(producible_entities()))}"
     )
+
+
+def _calibration(policy: Policy, settings: Settings) -> Iterator[Check]:
+    target = policy.escalation.target
+    if target is None:
+        return
+    found = Promises.of(settings).complaints(policy)
+    for line in found:
+        yield Check("calibration", "warn", f"{line}; run gatehouse calibrate")
+    if not found:
+        yield Check("calibration", "ok", f"a card carries the target {describe_target(target.kind, target.value)}")
 
 
 def _local_model(policy: Policy, settings: Settings) -> Iterator[Check]:

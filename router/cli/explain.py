@@ -20,6 +20,7 @@ from policies.types import Policy
 from router.api.explain import explanation
 from router.api.parse import parse_json_object
 from router.approvals import approval_key
+from router.calibration.standing import Promises
 from router.cli.highlight import show_highlighted
 from router.engine_models import known_models, with_engine_models
 from router.errors import GatehouseError
@@ -114,7 +115,7 @@ async def _explain(body: JsonObject, policy: Policy, settings: Settings) -> Json
         received=time.perf_counter(),
     )
     try:
-        made = await Planner(pipeline).plan(request, policy, unavailable_models(policy))
+        made = await Planner(pipeline, promises=Promises.of(settings)).plan(request, policy, unavailable_models(policy))
     finally:
         await pipeline.close()
     return explanation(made, policy)

@@ -12,6 +12,7 @@ from policies.proof import reachable
 from policies.schema import PolicyError, load_policy
 from policies.types import Policy
 from router.approvals import strange
+from router.calibration.standing import Promises
 from router.cli.approve_text import approve_text
 from router.cli.hash_value import hash_value
 from router.settings import from_environment
@@ -38,7 +39,8 @@ def validate(
         raise typer.Exit(1) from None
     for warning in loaded.warnings:
         typer.echo(f"warning: {warning}", err=True)
-    for warning in strange(loaded, from_environment()):
+    settings = from_environment()
+    for warning in (*strange(loaded, settings), *Promises.of(settings).complaints(loaded)):
         typer.echo(f"warning: {warning}", err=True)
     Console().print(_table(loaded))
     if loaded.loosenings:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from router.calibration.drift import LEAST, WINDOW, Drift, DriftWatch, Pledge, judgement
+from router.calibration.drift import LEAST, WINDOW, Drift, DriftWatch, Pledge, promise_in_record
 from router.calibration.targets import Standard
 from router.calibration.thresholds import Promise
 
@@ -69,11 +69,12 @@ def test_a_few_answers_warn_of_nothing() -> None:
     assert not drift.observed()[0].is_broken
 
 
-def record(number: int, promise: Promise, confidence: float | None, card: str = "card-1") -> dict[str, Any]:
+def record(number: int, promise: Promise, verdict: str, card: str = "card-1") -> dict[str, Any]:
     return {
         "id": f"gh-{number}",
         "decision": {"target": {"model": "home"}},
-        "outcome": {"judged": judgement(Standard(promise, "", card), confidence)},
+        "promise": promise_in_record(Standard(promise, "", card)),
+        "outcome": {"judgement": {"verdict": verdict}},
     }
 
 
@@ -81,7 +82,7 @@ def test_records_of_a_share_are_counted_whether_the_exit_came_about_or_not() -> 
     watch = DriftWatch()
     promise = Promise("max_cloud_share", 0.2, 0.5, 200)
     for number in range(40):
-        watch.take(record(number, promise, 0.4 if number % 4 == 0 else 0.9))
+        watch.take(record(number, promise, "escalate" if number % 4 == 0 else "keep"))
     (seen,) = watch.observed()
     assert (seen.count, seen.total, seen.pledge.share) == (10, 40, 0.2)
 
@@ -90,7 +91,7 @@ def test_bad_answers_are_known_from_feedback_alone_once_each_and_only_of_those_t
     watch = DriftWatch()
     promise = Promise("max_bad_local", 0.05, 0.5, 200)
     for number in range(10):
-        watch.take(record(number, promise, 0.9 if number < 8 else 0.1))
+        watch.take(record(number, promise, "keep" if number < 8 else "escalate"))
     assert watch.observed() == []
     for number in (0, 0, 1, 2, 9, 77):
         watch.take_feedback(f"gh-{number}", number != 1)
@@ -100,7 +101,7 @@ def test_bad_answers_are_known_from_feedback_alone_once_each_and_only_of_those_t
 
 def test_a_budget_is_held_against_the_share_that_it_pays_for() -> None:
     watch = DriftWatch()
-    watch.take(record(1, Promise("max_usd_per_month", 50, 0.3, 200, bound=0.12), 0.2))
+    watch.take(record(1, Promise("max_usd_per_month", 50, 0.3, 200, bound=0.12), "escalate"))
     assert watch.observed()[0].pledge.share == 0.12
 
 
@@ -109,10 +110,12 @@ def test_a_budget_is_held_against_the_share_that_it_pays_for() -> None:
     [
         {},
         {"outcome": None, "decision": None},
-        {"outcome": {"judged": None}, "decision": {"target": {"model": "home"}}},
-        record(1, Promise("max_cloud_share", 0.2, None, 0), 0.5),
-        record(1, Promise("max_bad_local", 0.2, 0.5, 200), None),
-        {**record(1, Promise("max_cloud_share", 0.2, 0.5, 200), 0.4), "decision": {"target": None}},
+        {**record(1, Promise("max_cloud_share", 0.2, 0.5, 200), "keep"), "outcome": {"judgement": None}},
+        {**record(1, Promise("max_cloud_share", 0.2, 0.5, 200), "keep"), "promise": None},
+        {**record(1, Promise("max_cloud_share", 0.2, 0.5, 200), "keep"), "decision": {"target": None}},
+        record(1, Promise("max_cloud_share", 0.2, None, 0), "unmeasured"),
+        record(1, Promise("max_bad_local", 0.2, 0.5, 200), "unmeasured"),
+        record(1, Promise("max_bad_local", 0.2, 0.5, 200), "escalate"),
     ],
 )
 def test_a_record_under_no_promise_counts_for_none(strange: dict[str, Any]) -> None:
@@ -122,8 +125,8 @@ def test_a_record_under_no_promise_counts_for_none(strange: dict[str, Any]) -> N
     assert watch.observed() == []
 
 
-def test_a_judgement_in_a_record_holds_names_and_numbers_only() -> None:
-    made = judgement(Standard(Promise("max_bad_local", 0.05, 0.5, 200), "chat", "card-1"), 0.7)
+def test_a_promise_in_a_record_is_names_and_numbers_only() -> None:
+    made = promise_in_record(Standard(Promise("max_bad_local", 0.05, 0.5, 200), "chat", "card-1"))
     assert made == {
         "kind": "max_bad_local",
         "target": 0.05,
@@ -131,6 +134,4 @@ def test_a_judgement_in_a_record_holds_names_and_numbers_only() -> None:
         "threshold": 0.5,
         "task": "chat",
         "card": "card-1",
-        "good_enough": True,
-        "counts": True,
     }

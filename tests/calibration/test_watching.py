@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from router.calibration.drift import LEAST, judgement
+from router.calibration.drift import LEAST, promise_in_record
 from router.calibration.standing import FOLDER, card_name
 from router.calibration.targets import Standard
 from router.calibration.thresholds import Promise
@@ -65,7 +65,8 @@ def record(number: int, card: str, *, good_enough: bool) -> dict[str, Any]:
     return {
         "id": f"gh-{number}",
         "decision": {"target": {"model": "home"}},
-        "outcome": {"judged": judgement(Standard(promise, "", card), 0.9 if good_enough else 0.1)},
+        "promise": promise_in_record(Standard(promise, "", card)),
+        "outcome": {"judgement": {"verdict": "keep" if good_enough else "escalate"}},
     }
 
 
