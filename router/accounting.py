@@ -12,6 +12,7 @@ from router.calibration.drift import promise_in_record
 from router.costs import Costs, account
 from router.exchange import Exchange
 from router.keys import Keys
+from router.reasks import ask_digest
 from router.records import RecordSink, build_record
 from router.spans import NO_SPAN
 from router.telemetry import Telemetry
@@ -64,7 +65,9 @@ class Accounts:
 
     def _settle_one(self, exchange: Exchange, elapsed: float, ended: datetime) -> None:
         outcome, costs = exchange.outcome, self._costs(exchange)
-        self._sink.offer(self._record(exchange, exchange.permits, outcome, elapsed * 1000, ended, costs))
+        record = self._record(exchange, exchange.permits, outcome, elapsed * 1000, ended, costs)
+        record["ask"] = ask_digest(self._keys, exchange.request.principal, exchange.request.body)
+        self._sink.offer(record)
         self._telemetry.request_finished(
             outcome,
             status=exchange.status,

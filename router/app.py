@@ -30,6 +30,7 @@ from policies.types import Model, Policy
 from router.accounting import Accounts
 from router.answering import Answering
 from router.api.chat import ChatEndpoint
+from router.api.feedback import FeedbackEndpoint, FeedbackSending
 from router.api.headers import EXPOSED
 from router.api.service import Service
 from router.backends.base import Backend
@@ -83,7 +84,7 @@ class Application:
 class Worker:
     """Everything one worker is made of, wired together."""
 
-    def __init__(self, settings: Settings, policy: Policy, sink: RecordSink) -> None:
+    def __init__(self, settings: Settings, policy: Policy, sink: RecordSink, desk: FeedbackSending) -> None:
         self.settings = settings
         self.status = Status()
         self.ready = asyncio.Event()
@@ -123,7 +124,7 @@ class Worker:
             following=Following(self.ledger),
             accounts=accounts,
         )
-        self.app = _application(self, gateway, Identity(settings))
+        self.app = _application(self, gateway, Identity(settings), desk)
 
     def _backend(self, model: Model, policy: Policy) -> Backend:
         return make_backend(model, self.settings, policy.lan_networks)
@@ -211,7 +212,7 @@ def _make_ledger(settings: Settings, keys: Keys, telemetry: Telemetry) -> TaintL
     return TaintLedger(keys, table, ttl=settings.taint_ttl_s, telemetry=telemetry, shared=shared)
 
 
-def _application(worker: Worker, gateway: Gateway, identity: Identity) -> ASGIApp:
+def _application(worker: Worker, gateway: Gateway, identity: Identity, desk: FeedbackSending) -> ASGIApp:
     service = Service(worker.running, identity, worker.status, worker.telemetry)
     rest = FastAPI(
         title="Gatehouse",
@@ -233,7 +234,8 @@ def _application(worker: Worker, gateway: Gateway, identity: Identity) -> ASGIAp
     rest.router.default = request_response(service.unknown)
     chat = ChatEndpoint(gateway, identity, worker.settings, worker.telemetry)
     route = ChatEndpoint(gateway, identity, worker.settings, worker.telemetry, planning=True)
-    whole = Application({"/v1/chat/completions": cast(ASGIApp, chat), "/v1/route": cast(ASGIApp, route)}, rest)
+    hot = {"/v1/chat/completions": chat, "/v1/route": route, "/v1/feedback": FeedbackEndpoint(identity, desk)}
+    whole = Application(cast("dict[str, ASGIApp]", hot), rest)
     origins = worker.settings.allowed_origins
     if not origins:
         return whole  # any web page could otherwise spend the user's money
@@ -255,7 +257,7 @@ async def serve(control: Path, listener: socket.socket) -> None:
     settings = Settings.model_validate((await told.get())["settings"])
     client.limit(settings.records_queue)
     configure_logging(settings.log_level)
-    worker = Worker(settings, effective_policy(await told.get(), settings), client)
+    worker = Worker(settings, effective_policy(await told.get(), settings), client, client)
     client.on_drop = worker.telemetry.records_dropped
     await worker.pipeline.warm()
     _settle_memory()

@@ -22,6 +22,7 @@ _MAX_FRAME = 16 * 1024 * 1024
 _FLUSH_SECONDS = 0.05
 _BATCH = 256
 _INTENT_TIMEOUT_SECONDS = 2.0
+_FEEDBACK_TIMEOUT_SECONDS = 5.0
 
 log = logging.getLogger("gatehouse.control")
 
@@ -55,8 +56,15 @@ class RecordWriting(Protocol):
 class ControlServer:
     """The parent's side: takes records from every worker, and tells every worker of a new policy or engine state."""
 
-    def __init__(self, path: Path, writer: RecordWriting, on_event: Callable[[JsonObject], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        writer: RecordWriting,
+        on_event: Callable[[JsonObject], None],
+        on_feedback: Callable[[JsonObject], Awaitable[str]] | None = None,
+    ) -> None:
         self._path = path
+        self._on_feedback = on_feedback
         self._writer = writer
         self._on_event = on_event
         self._server: asyncio.Server | None = None
@@ -91,8 +99,9 @@ class ControlServer:
         if frame["t"] == "records":
             for record in frame["records"]:
                 self._writer.submit(record)
-        elif frame["t"] == "intent":
-            task = asyncio.create_task(self._commit(frame, writer))
+        elif frame["t"] in ("intent", "feedback"):
+            answer = self._commit(frame, writer) if frame["t"] == "intent" else self._hear(frame, writer)
+            task = asyncio.create_task(answer)
             self._intents.add(task)
             task.add_done_callback(self._intents.discard)
         else:
@@ -102,6 +111,11 @@ class ControlServer:
         durable = await self._writer.commit_intent(frame["record"])
         with contextlib.suppress(ConnectionError):
             writer.write(frame_bytes({"t": "intent", "n": frame["n"], "durable": durable}))
+
+    async def _hear(self, frame: JsonObject, writer: asyncio.StreamWriter) -> None:
+        answer = "failed" if self._on_feedback is None else await self._on_feedback(frame["feedback"])
+        with contextlib.suppress(ConnectionError):
+            writer.write(frame_bytes({"t": "feedback", "n": frame["n"], "answer": answer}))
 
     async def close(self) -> None:
         if self._server is not None:
@@ -130,7 +144,7 @@ class ControlClient:
         self.on_drop: Callable[[int], None] = lambda count: None
         self._waiting: list[JsonObject] = []
         self._timer: asyncio.TimerHandle | None = None
-        self._intents: dict[int, asyncio.Future[bool]] = {}
+        self._asked: dict[int, asyncio.Future[JsonObject]] = {}  # intents and feedback that wait for an answer
         self._number = 0
         self._writer: asyncio.StreamWriter | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -146,15 +160,15 @@ class ControlClient:
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         while (frame := await read_frame(reader)) is not None:
-            if frame["t"] == "intent":
-                waiting = self._intents.pop(frame["n"], None)
+            if frame["t"] in ("intent", "feedback"):
+                waiting = self._asked.pop(frame["n"], None)
                 if waiting is not None and not waiting.done():
-                    waiting.set_result(bool(frame["durable"]))
+                    waiting.set_result(frame)
             else:
                 await self._on_message(frame)
-        for waiting in self._intents.values():
+        for waiting in self._asked.values():
             if not waiting.done():
-                waiting.set_result(False)
+                waiting.set_result({})
         self._on_lost()
 
     def tell(self, message: JsonObject) -> None:
@@ -194,18 +208,28 @@ class ControlClient:
 
     async def intend(self, record: JsonObject) -> bool:
         """True only when the record is durable; False after 2 s, or when the parent has gone."""
+        answer = await self._ask({"t": "intent", "record": record}, _INTENT_TIMEOUT_SECONDS)
+        return bool(answer.get("durable"))
+
+    async def send_feedback(self, feedback: JsonObject) -> str:
+        """The desk's answer (`router.feedback.Answer`); `failed` after 5 s, or when the parent has gone."""
+        answer = await self._ask({"t": "feedback", "feedback": feedback}, _FEEDBACK_TIMEOUT_SECONDS)
+        return str(answer.get("answer", "failed"))
+
+    async def _ask(self, message: JsonObject, seconds: float) -> JsonObject:
+        """The parent's answer; empty when there is none in time."""
         if self._writer is None or self._writer.transport.is_closing():
-            return False
+            return {}
         self._number += 1
         number = self._number
-        waiting = self._intents[number] = asyncio.get_running_loop().create_future()
-        self._writer.write(frame_bytes({"t": "intent", "n": number, "record": record}))
+        waiting = self._asked[number] = asyncio.get_running_loop().create_future()
+        self._writer.write(frame_bytes({**message, "n": number}))
         try:
-            return await asyncio.wait_for(waiting, _INTENT_TIMEOUT_SECONDS)
+            return await asyncio.wait_for(waiting, seconds)
         except TimeoutError:
-            return False
+            return {}
         finally:
-            self._intents.pop(number, None)
+            self._asked.pop(number, None)
 
     async def close(self) -> None:
         self.flush()

@@ -15,6 +15,8 @@ from router.running import Running
 from router.spans import NO_SPAN, NoSpan, Span
 from router.types import ChatRequest, Outcome, Usage
 
+_MOST_TOKENS = 1 << 40  # an upstream that claims more is not believed
+
 
 @dataclass(slots=True)
 class Exchange:
@@ -126,4 +128,4 @@ def usage_of(usage: Mapping[str, object]) -> Usage:
 
 def _tokens(usage: Mapping[str, object], name: str) -> int:
     value = usage.get(name)
-    return value if isinstance(value, int) and value >= 0 else 0
+    return value if type(value) is int and 0 <= value <= _MOST_TOKENS else 0

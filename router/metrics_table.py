@@ -179,6 +179,7 @@ TABLE: tuple[Definition, ...] = (
     _money("overspent.usd", "All cost less baseline, of requests where that is more than zero."),
     _counter("gatehouse.unpriced", "{call}", "Calls whose price is not known.", "gatehouse.model"),
     _counter("gatehouse.energy", "J", "Energy of local answers, an estimate.", "gatehouse.model", is_integer=False),
+    _counter("gatehouse.feedback", "{verdict}", "Verdicts on answers.", "gatehouse.verdict", "gatehouse.source"),
     # How it stands.
     _gauge("gatehouse.requests.in_flight", "{request}", "Requests being answered.", "livesum"),
     _gauge("gatehouse.queue.depth", "{request}", "Requests that wait, by queue.", "livesum", "gatehouse.queue"),

@@ -23,9 +23,11 @@ from router.calibration.watching import CardWatch, PromiseWatch
 from router.control import ControlServer
 from router.engine_child import EngineChild
 from router.engine_models import EngineModels, find, with_engine_models
+from router.feedback import FeedbackDesk, Verdict
 from router.identity import ensure_start_key
 from router.keys import ensure_private_folder, load_keys
 from router.metrics import forget_process, is_running, prepare_metrics_folder, remove_metrics_folder
+from router.reasks import Reasks
 from router.record_writer import RecordWriter
 from router.running import with_local_server
 from router.settings import Settings, one_thread_for_arrays
@@ -79,7 +81,9 @@ class Parent:
         writer = RecordWriter(store, queue=settings.records_queue)
         await writer.start()
         promises = self._promises = PromiseWatch(writer, self._telemetry, lambda: self._spawn(self._publish_status()))
-        self._control = ControlServer(settings.control_socket, promises, self._take)
+        reasks = Reasks(promises, lambda _: self._telemetry.feedback_taken("bad", "reask"))
+        desk = FeedbackDesk(settings.state_dir / RECORDS_FILE, writer, self._feedback_taken)
+        self._control = ControlServer(settings.control_socket, reasks, self._take, desk.take)
         await self._control.start()
         await self._control.publish({"t": "settings", "settings": settings.model_dump(mode="json")})
         self._telemetry.policy_loaded(True)
@@ -203,6 +207,10 @@ class Parent:
     def _take(self, event: JsonObject) -> None:
         if event["t"] == "ready":
             self._ready.set()
+
+    def _feedback_taken(self, request_id: str, verdict: Verdict) -> None:
+        self._telemetry.feedback_taken(verdict, "feedback")
+        self._promises.take_feedback(request_id, verdict == "good")
 
     async def _announce(self) -> None:
         await self._ready.wait()

@@ -314,6 +314,10 @@ class Recorder:
         self._set("gatehouse.promise.answers", model, promise, value=answers)
         self._set("gatehouse.promise.broken", model, promise, value=int(is_broken))
 
+    def feedback_taken(self, verdict: str, source: str) -> None:
+        """Somebody has said what an answer was worth, or (`reask`) asked again."""
+        self._count("gatehouse.feedback", verdict, source)
+
     def records_written(self, count: int) -> None:
         """Decision records are on the disk."""
         self._count("gatehouse.records.written", amount=count)

@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 import orjson
 
+from router import spending
 from router.chain import ChainReport, Head, Row, check, link
 from router.keys import ensure_private_folder
 from router.types import JsonObject
@@ -52,6 +53,7 @@ _MIGRATIONS = (
     CREATE INDEX records_id ON records (id);
     CREATE TABLE head (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, digest TEXT NOT NULL);
     """,
+    spending.TABLE,
 )
 _COLUMNS = ("seq", "id", "time", *FILTERS, "digest", "body")
 _INSERT = f"INSERT INTO records ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608  # fixed names
@@ -167,6 +169,7 @@ class SqliteStore:
                     rows.append(_row(seq, record, digest, text))
                 self._db.executemany(_INSERT, rows)
                 self._db.execute(_SET_HEAD, (seq, digest))
+                self._db.executemany(spending.ADD, spending.rows_of(records))
                 self._db.execute("COMMIT")
             except BaseException:
                 with contextlib.suppress(sqlite3.Error):  # SQLite may have rolled back by itself
@@ -260,6 +263,35 @@ class RecordReader:
         with _translated(self._path):
             for row in self._db.execute(query, (time,)):
                 yield _shown(row)
+
+    def rows_since(self, time: str, kinds: Sequence[str]) -> Iterator[JsonObject]:
+        """Every record of these kinds from that moment (ISO 8601, UTC) on, in the order of writing."""
+        marks = ", ".join("?" * len(kinds))
+        query = f"SELECT seq, digest, body FROM records WHERE kind IN ({marks}) AND time >= ? ORDER BY seq"  # noqa: S608  # marks only
+        with _translated(self._path):
+            for row in self._db.execute(query, (*kinds, time)):
+                yield _shown(row)
+
+    def get_latest(self, request_id: str, kind: str) -> JsonObject | None:
+        """The newest record of that kind that names a request; None when there is none."""
+        query = "SELECT seq, digest, body FROM records WHERE id = ? AND kind = ? ORDER BY seq DESC LIMIT 1"
+        with _translated(self._path):
+            row = self._db.execute(query, (request_id, kind)).fetchone()
+        return _shown(row) if row else None
+
+    def spent(self, month: str) -> list[spending.Spent]:
+        """What a calendar month (`2026-05`, UTC) has cost so far, by tenant and reason; all workers of this gateway."""
+        with _translated(self._path):
+            try:
+                return [spending.read_row(row) for row in self._db.execute(spending.READ, (month,))]
+            except sqlite3.OperationalError:  # a file that no gateway of this version has opened yet
+                if self._has_table("spending"):
+                    raise
+                return []
+
+    def _has_table(self, name: str) -> bool:
+        query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+        return self._db.execute(query, (name,)).fetchone() is not None
 
     def get_record(self, request_id: str) -> JsonObject | None:
         """The record of a request: its decision, or the intent when nothing came after it; None when there is none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import openai
 import pytest
 from gatehouse import Gatehouse, GatewayUnreachable
 
@@ -49,6 +50,16 @@ def test_explain_says_where_a_request_would_go(sdk: Gatehouse, cloud: Recorder) 
     assert plan.sensitivity == "confidential"
     assert [finding.entity_type for finding in plan.findings] == ["EMAIL_ADDRESS"]
     assert not cloud.exchanges
+
+
+def test_feedback_on_an_answer_is_kept_and_on_a_strangers_is_not(sdk: Gatehouse) -> None:
+    reply = sdk.chat.completions.create(
+        model="local", messages=[{"role": "user", "content": "Say good day."}], max_tokens=4
+    )
+    assert sdk.feedback(reply.gatehouse.request_id, "bad", "incorrect").verdict == "bad"
+    with pytest.raises(openai.NotFoundError) as unknown:
+        sdk.feedback("gh-" + "0" * 24, "good")
+    assert unknown.value.code == "unknown_request"
 
 
 def test_a_stream_has_its_route_too(sdk: Gatehouse) -> None:

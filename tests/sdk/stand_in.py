@@ -96,6 +96,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._json({"error": error}, self.gateway.status)
         elif self.path == "/v1/route":
             self._json(EXPLANATION)
+        elif self.path == "/v1/feedback":
+            self._json({"object": "gatehouse.feedback", "reason": None, **body})
         elif body.get("stream"):
             self._events()
         else:

@@ -146,6 +146,19 @@ def test_explain_takes_one_prompt_or_messages_but_not_both(client: Gatehouse, ga
         client.explain("hello", messages=MESSAGES)
 
 
+def test_feedback_names_the_answer_and_nothing_else(client: Gatehouse, gateway: Gateway) -> None:
+    reply = client.chat.completions.create(model="auto", messages=MESSAGES)
+    kept = client.feedback(reply.gatehouse.request_id, "bad", "incorrect")
+    assert (kept.request_id, kept.verdict, kept.reason) == ("req-7", "bad", "incorrect")
+    assert client.feedback("req-7", "good").reason is None
+    assert [(seen.path, seen.body) for seen in gateway.seen[1:]] == [
+        ("/v1/feedback", {"request_id": "req-7", "verdict": "bad", "reason": "incorrect"}),
+        ("/v1/feedback", {"request_id": "req-7", "verdict": "good"}),
+    ]
+    with pytest.raises(ValueError, match=r"gatehouse\.request_id"):
+        client.feedback("", "good")
+
+
 def test_parse_gives_the_typed_answer_and_its_route(client: Gatehouse, gateway: Gateway) -> None:
     reply = client.chat.completions.parse(model="auto", messages=MESSAGES, response_format=City, privacy="local-only")
     assert reply.choices[0].message.parsed == City(city="Paris")
@@ -252,6 +265,7 @@ async def test_the_async_client_does_all_of_this_too(gateway: Gateway) -> None:
         parsed = await client.chat.completions.parse(model="auto", messages=MESSAGES, response_format=City)
         assert route_of(parsed) == WHOLE
         assert (await client.explain("hello")).sensitivity == "restricted"
+        assert (await client.feedback("req-7", "bad")).verdict == "bad"
         raw = await client.chat.completions.with_raw_response.create(model="auto", messages=MESSAGES)
         assert route_of(raw) == WHOLE
         tight = client.with_privacy("local-only")
@@ -278,5 +292,5 @@ def test_headers_that_make_no_sense_leave_the_field_empty() -> None:
 
 
 def test_every_public_name_is_exported_and_documented() -> None:
-    names = [name for name in gatehouse.__all__ if name != "Privacy"]  # an alias of a type has no docstring
+    names = [name for name in gatehouse.__all__ if name not in ("Privacy", "Verdict", "FeedbackReason")]  # types
     assert [name for name in names if not getattr(gatehouse, name).__doc__] == []

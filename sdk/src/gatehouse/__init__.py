@@ -6,6 +6,7 @@ It imports nothing of the server and sends nothing to any address but the gatewa
 from gatehouse.client import AsyncGatehouse, Gatehouse
 from gatehouse.errors import GatewayUnreachable
 from gatehouse.explanation import Candidate, Explanation, Finding, Reason, Refusal, SignalValue, Unknown
+from gatehouse.feedback import Feedback, FeedbackReason, Verdict
 from gatehouse.replies import AsyncChatStream, ChatReply, ChatStream
 from gatehouse.route import Privacy, RouteInfo, route_of
 
@@ -16,6 +17,8 @@ __all__ = [
     "ChatReply",
     "ChatStream",
     "Explanation",
+    "Feedback",
+    "FeedbackReason",
     "Finding",
     "Gatehouse",
     "GatewayUnreachable",
@@ -25,5 +28,6 @@ __all__ = [
     "RouteInfo",
     "SignalValue",
     "Unknown",
+    "Verdict",
     "route_of",
 ]

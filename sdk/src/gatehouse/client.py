@@ -14,6 +14,7 @@ from gatehouse.async_completions import AsyncGatehouseChat
 from gatehouse.completions import GatehouseChat
 from gatehouse.errors import unreachable
 from gatehouse.explanation import Explanation, body
+from gatehouse.feedback import Feedback, FeedbackReason, Verdict, feedback_body
 from gatehouse.route import PRIVACY_HEADER, Privacy, privacy_headers
 from gatehouse.transport import AsyncDirectClient, DirectClient
 
@@ -94,6 +95,10 @@ class Gatehouse(openai.OpenAI):
         options: Any = {"headers": privacy_headers(privacy)}
         return self.post("/route", cast_to=Explanation, body=body(messages, prompt, fields), options=options)
 
+    def feedback(self, request_id: str, verdict: Verdict, reason: FeedbackReason | None = None) -> Feedback:
+        """Say whether an answer was `good` or `bad`: `reply.gatehouse.request_id` names it. The last verdict counts."""
+        return self.post("/feedback", cast_to=Feedback, body=feedback_body(request_id, verdict, reason))
+
     def request(self, *args: Any, **kwargs: Any) -> Any:
         """As the official `request`; raises `GatewayUnreachable` when no connection could be made."""
         try:
@@ -152,6 +157,10 @@ class AsyncGatehouse(openai.AsyncOpenAI):
         """What would happen to a request, and why; calls no model. `fields` are those of `chat.completions.create`."""
         options: Any = {"headers": privacy_headers(privacy)}
         return await self.post("/route", cast_to=Explanation, body=body(messages, prompt, fields), options=options)
+
+    async def feedback(self, request_id: str, verdict: Verdict, reason: FeedbackReason | None = None) -> Feedback:
+        """As `Gatehouse.feedback`."""
+        return await self.post("/feedback", cast_to=Feedback, body=feedback_body(request_id, verdict, reason))
 
     async def request(self, *args: Any, **kwargs: Any) -> Any:
         """As the official `request`; raises `GatewayUnreachable` when no connection could be made."""

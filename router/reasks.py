@@ -1,0 +1,85 @@
+"""Notices a question that is asked again in the same conversation: a weak sign that its answer would not do.
+
+Only keyed digests are compared, in the parent's memory, for ten minutes; records get the id of the earlier request.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from router.control import RecordWriting
+from router.keys import Keys
+from router.types import JsonObject, Principal
+
+WITHIN = timedelta(minutes=10)
+_MOST = 20_000  # asks that are remembered
+_READ = 4000  # characters of either end of a text
+_END_USER = ("user", "safety_identifier", "prompt_cache_key")  # one key may serve many people: they are kept apart
+
+
+def ask_digest(keys: Keys, principal: Principal, body: Mapping[str, Any]) -> str | None:
+    """What two asks of the same thing share: key, end user, start of the conversation, last turn of the user.
+
+    None where there is no text of a user. Letter case and blanks do not count.
+    """
+    messages = [each for each in body.get("messages") or () if isinstance(each, dict)]
+    said = [text for each in messages if each.get("role") == "user" and (text := _text(each.get("content")))]
+    if not said:
+        return None
+    parts = [principal.key_id or "", *(str(body.get(name) or "") for name in _END_USER)]
+    parts += [_text(messages[0].get("content")), said[0], said[-1]]
+    key = keys.subkey("reasks", principal.tenant)
+    return hmac.digest(key, "\0".join(parts).encode("utf-8", "replace"), "sha256")[:16].hex()
+
+
+def _text(content: object) -> str:
+    """The content's text in its normal form; of a long one, both ends and its length."""
+    if isinstance(content, list):
+        content = "\n".join(str(part["text"]) for part in content if isinstance(part, dict) and "text" in part)
+    if not isinstance(content, str):
+        return ""
+    if len(content) > 2 * _READ:
+        content = f"{content[:_READ]} {len(content)} {content[-_READ:]}"
+    return " ".join(content.casefold().split())
+
+
+class Reasks:
+    """Takes the digest off each record on its way to the writer, and names the earlier request where there is one."""
+
+    def __init__(self, writer: RecordWriting, on_reask: Callable[[str], None]) -> None:
+        """`on_reask` hears the id of each request that was asked again."""
+        self._writer = writer
+        self._on_reask = on_reask
+        self._asked: OrderedDict[str, tuple[str, datetime]] = OrderedDict()  # digest -> id, when it had its answer
+
+    def submit(self, record: JsonObject) -> bool:
+        """Queue a record for writing; False: dropped."""
+        digest = record.pop("ask", None)
+        if isinstance(digest, str):
+            earlier = self._note(digest, record)
+            if earlier is not None:
+                record["reask_of"] = earlier
+                self._on_reask(earlier)
+        return self._writer.submit(record)
+
+    async def commit_intent(self, record: JsonObject) -> bool:
+        """Have a record made durable."""
+        record.pop("ask", None)
+        return await self._writer.commit_intent(record)
+
+    def _note(self, digest: str, record: JsonObject) -> str | None:
+        ended = datetime.fromisoformat(str(record["time"]))
+        began = ended - timedelta(milliseconds=float(record.get("latency_ms") or 0.0))
+        before = self._asked.get(digest)
+        # Asks side by side are samples of one question, and one that failed had no answer to complain of.
+        is_again = before is not None and before[1] <= began <= before[1] + WITHIN
+        if (record.get("outcome") or {}).get("error") is None:
+            self._asked[digest] = (str(record["id"]), ended)
+            self._asked.move_to_end(digest)
+            while len(self._asked) > _MOST:
+                self._asked.popitem(last=False)
+        return before[0] if is_again and before is not None else None
