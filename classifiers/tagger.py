@@ -42,7 +42,10 @@ FAR: Final = (-4, -2, 0, 2, 4)  # the second layer sees these places of the firs
 ABOUT: Final = 24  # and the mean of the first over this many tokens to each side: what the text is about
 EDGE: Final = NEAR + max(FAR)
 _WALLS: Final = ("\n", "\x00", "\n") * (EDGE // 3)  # what stands around a string, as in a haystack
-_REMEMBERED: Final = 1 << 13  # words; then all but the usual are forgotten at once
+_REMEMBERED: Final = 1 << 15  # words; then all but the usual are forgotten at once
+_MOST_USUAL: Final = 1 << 14
+_STEPS: Final = 6000  # of a remembered number, to each side: five of them added stay within 16 bits
+_SHORT: Final = 96  # tokens; up to here means over neighbours are one product with a matrix kept for that length
 _ARRAYS: Final = (
     "looks",
     "scale",
@@ -84,7 +87,8 @@ class TaggerModel:
 class Tagger:
     """A model with its memory of words. Safe to share between threads.
 
-    What a word adds to each of its neighbours is worked out once a word; the rest of the first layer is addition.
+    What a word adds to each of its neighbours is worked out once a word, and kept as whole numbers of small steps; the
+    rest of the first layer is addition.
     """
 
     def __init__(self, model: TaggerModel) -> None:
@@ -92,58 +96,76 @@ class Tagger:
         self._lock = Lock()
         self._hidden, self._deep = model.near.shape[1], model.far.shape[1]
         self._near = _side_by_side(model.near, 2 * NEAR + 1)
+        self._bias = np.zeros(self._near.shape[1], dtype=np.float32)
+        self._bias[: self._hidden] = model.near_bias  # each sum has one number of the first block: the bias goes there
         self._far = _side_by_side(model.far, len(FAR) + 1)
+        usual = self._added(list(model.usual))
+        largest = 2 * float(np.abs(usual).max(initial=0.5))  # a word beyond what the usual ones say twice is cut there
+        self._step = np.float32(largest / _STEPS)
         self._rows: dict[str, int] = {}
-        self._table = np.zeros((_REMEMBERED, self._near.shape[1]), dtype=np.float32)
-        self._remember(list(model.usual))
+        self._table = np.zeros((_REMEMBERED, self._near.shape[1]), dtype=np.int16)
+        self._remember(list(model.usual), usual)
         self._usual = dict(self._rows)  # their rows come first in the table, and stay
 
     def logits(self, tokens: list[str]) -> Floats:
         """For each token and label a number that grows with its chance; tokens are those of `tokenize`."""
-        model, width, deep = self._model, self._hidden, self._deep
-        words, size = self._words(tokens), len(tokens)
-        inner = size + 2 * max(FAR)
-        hidden = words[:inner, :width] + model.near_bias
-        for place in range(1, 2 * NEAR + 1):
-            hidden += words[place : place + inner, place * width : (place + 1) * width]
+        model, deep, size = self._model, self._deep, len(tokens)
+        inner, reach = size + 2 * max(FAR), max(FAR)
+        sums = np.add.reduce(_stairs(self._words(tokens), inner, 2 * NEAR + 1, 1), axis=1, dtype=np.int16)
+        hidden = sums * self._step
         np.maximum(hidden, 0.0, out=hidden)
         sides = np.asarray(hidden @ self._far, dtype=np.float32)
-        reach = max(FAR)
         found = around(sides[reach : reach + size, len(FAR) * deep :])
-        for number, place in enumerate(FAR):
-            found += sides[reach + place : reach + place + size, number * deep : (number + 1) * deep]
+        found += np.add.reduce(_stairs(sides, size, len(FAR), FAR[1] - FAR[0]), axis=1)
         found += model.far_bias
         np.maximum(found, 0.0, out=found)
         result: Floats = found @ model.out
         result += model.out_bias
         return result
 
-    def _words(self, tokens: list[str]) -> Floats:
+    def _words(self, tokens: list[str]) -> npt.NDArray[np.int16]:
         """The rows of the tokens between walls; unseen ones are looked at and remembered."""
         padded = [*_WALLS, *tokens, *_WALLS]
         with self._lock:
             rows = list(map(self._rows.get, padded))
             if None in rows:
                 unseen = list({token for token, row in zip(padded, rows, strict=True) if row is None})
-                if len(unseen) > _REMEMBERED // 2:
-                    return self._model.look(padded) @ self._near
+                if len(unseen) > _REMEMBERED // 4:
+                    return self._stepped(self._added(padded))
                 if len(self._rows) + len(unseen) > _REMEMBERED:
                     self._forget()
                     unseen = [token for token in set(padded) if token not in self._rows]
-                self._remember(unseen)
+                self._remember(unseen, self._added(unseen))
                 rows = list(map(self._rows.get, padded))
-            found: Floats = self._table.take(np.array(rows, dtype=np.intp), axis=0)
+            found: npt.NDArray[np.int16] = self._table.take(np.array(rows, dtype=np.intp), axis=0)
         return found
+
+    def _added(self, tokens: list[str]) -> Floats:
+        """What each token adds to its neighbours, side by side."""
+        return self._model.look(tokens) @ self._near + self._bias
+
+    def _stepped(self, added: Floats) -> npt.NDArray[np.int16]:
+        steps = np.clip(np.rint(added / self._step), -_STEPS, _STEPS)
+        return np.asarray(steps, dtype=np.int16)
 
     def _forget(self) -> None:
         """All but the usual words, which nobody waits for a second time."""
         self._rows = dict(self._usual)
 
-    def _remember(self, tokens: list[str]) -> None:
-        if tokens:
-            first = len(self._rows)
-            self._table[first : first + len(tokens)] = self._model.look(tokens) @ self._near
-            self._rows.update(zip(tokens, range(first, first + len(tokens)), strict=True))
+    def _remember(self, tokens: list[str], added: Floats) -> None:
+        first = len(self._rows)
+        self._table[first : first + len(tokens)] = self._stepped(added)
+        self._rows.update(zip(tokens, range(first, first + len(tokens)), strict=True))
+
+
+def _stairs(rows: npt.NDArray[Any], count: int, blocks: int, step: int) -> npt.NDArray[Any]:
+    """A view: for each of `count` rows its first block, the second block of the row `step` further on, and so on.
+
+    Rows hold `blocks` blocks side by side (those of the second layer one more, which is not in the view).
+    """
+    down, along = rows.strides
+    width = rows.shape[1] // (blocks if step == 1 else blocks + 1)
+    return np.ndarray((count, blocks, width), rows.dtype, rows, 0, (down, step * down + width * along, along))
 
 
 def _side_by_side(layer: Floats, blocks: int) -> Floats:
@@ -156,6 +178,8 @@ def _side_by_side(layer: Floats, blocks: int) -> Floats:
 def around(rows: Floats) -> Floats:
     """For each row the mean of the rows at most `ABOUT` away."""
     size, width = rows.shape
+    if size <= _SHORT:
+        return _shares(size) @ rows
     low, high, share = _bounds(size)
     sums = np.zeros((size + 1, width), dtype=np.float32)
     np.cumsum(rows, axis=0, out=sums[1:])
@@ -171,6 +195,15 @@ def _bounds(size: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Floa
     places = np.arange(size)
     low, high = np.maximum(places - ABOUT, 0), np.minimum(places + ABOUT + 1, size)
     return low, high, (1.0 / (high - low)).astype(np.float32)[:, None]
+
+
+@lru_cache(maxsize=_SHORT + 1)
+def _shares(size: int) -> Floats:
+    """The same as a matrix: what each row of so many adds to the mean around each."""
+    low, high, share = _bounds(size)
+    places = np.arange(size)
+    near = (places >= low[:, None]) & (places < high[:, None])
+    return np.asarray(near * share, dtype=np.float32)
 
 
 def load(folder: Traversable | None = None) -> TaggerModel:
@@ -221,7 +254,7 @@ def _build(arrays: dict[str, npt.NDArray[Any]], digest: str) -> TaggerModel:
     if not np.isfinite(looks).all() or not all(np.isfinite(numbers[key]).all() for key in wanted):
         raise ArtifactError("artifact tagger.npz holds a value that is not finite")
     usual = tuple(arrays["usual"].tobytes().decode("utf-8").split("\n"))
-    if len(usual) > _REMEMBERED // 2:
+    if len(usual) > _MOST_USUAL:
         raise ArtifactError("artifact tagger.npz: too many usual words")
     layers = {key: numbers[key] for key in wanted}
     return TaggerModel(looks, **layers, listed=expand(arrays), usual=usual, digest=digest)

@@ -30,7 +30,8 @@ tokenize: Callable[[str], list[str]] = _TOKEN.findall  # the tokens joined are t
 
 def slot(word: str) -> int:
     """Where a word stands in the table of names: case, accents and compatibility forms do not matter."""
-    return crc32(plain(word).encode("utf-8", "replace")) & (LIST_SLOTS - 1)
+    low = word.lower() if word.isascii() else plain(word)
+    return crc32(low.encode("utf-8", "replace")) & (LIST_SLOTS - 1)
 
 
 def plain(word: str) -> str:
@@ -90,13 +91,24 @@ def _letters(word: str, spaced: bool, bits: int) -> list[int]:
         HASHED + 480 + (bits >> 6) * 8 + kind,
         HASHED + 520 + (bits & 7) * 32 + (bits >> 6) * 8 + kind,
     ]
-    if low.isascii():  # a part's bytes are a slice of the word's, and the checksum goes on from its kind's
-        raw = low.encode()
+    raw = low.encode("utf-8", "replace")
+    if len(raw) == len(low):  # a part's bytes are a slice of the word's, and the checksum goes on from its kind's
         found[0] = crc32(raw, _WORD) & _MASK
-        for length in range(1, min(size - 1, 4) + 1):
-            found.append(crc32(raw[-length:], _END) & _MASK)
-            if length > 1:
-                found.append(crc32(raw[:length], _BEGIN) & _MASK)
+        if size > 4:  # most words; written out, since this is what a word not met before costs
+            found += (
+                crc32(raw[-1:], _END) & _MASK,
+                crc32(raw[-2:], _END) & _MASK,
+                crc32(raw[:2], _BEGIN) & _MASK,
+                crc32(raw[-3:], _END) & _MASK,
+                crc32(raw[:3], _BEGIN) & _MASK,
+                crc32(raw[-4:], _END) & _MASK,
+                crc32(raw[:4], _BEGIN) & _MASK,
+            )
+        else:
+            for length in range(1, size):
+                found.append(crc32(raw[-length:], _END) & _MASK)
+                if length > 1:
+                    found.append(crc32(raw[:length], _BEGIN) & _MASK)
         if size > 6:
             found.append(crc32(raw[-6:], _END) & _MASK)
     else:

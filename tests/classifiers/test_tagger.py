@@ -19,7 +19,7 @@ from classifiers.detectors.names import NameDetector
 from classifiers.linear import ArtifactError
 from classifiers.pipeline import Pipeline
 from classifiers.registry import DETECTORS
-from classifiers.tagger import Tagger, TaggerModel, load
+from classifiers.tagger import ABOUT, FAR, NEAR, Tagger, TaggerModel, load
 from classifiers.tagger_features import BUCKETS, LIST_SLOTS, features, tokenize
 from classifiers.types import ScanRules
 
@@ -132,8 +132,8 @@ def test_a_text_is_read_alike_however_many_words_were_read_before() -> None:
     text = "Please call Priya Raghavan at Calder Heating."
     fresh = Tagger(load())
     first = fresh.logits(tokenize(text))
-    for number in range(40):
-        fresh.logits(tokenize(" ".join(f"w{chr(97 + number % 26)}{chr(97 + k % 26)}{k}" for k in range(900))))
+    for number in range(12):
+        fresh.logits([f" w{number}x{index}" for index in range(3_500)])
     assert abs(fresh.logits(tokenize(text)) - first).max() < 1e-3
 
 
@@ -150,11 +150,30 @@ def test_the_usual_words_are_looked_at_once_however_often_the_others_are_forgott
     counting = Counting(**{field.name: getattr(model, field.name) for field in dataclasses.fields(model)})
     tagger, fresh = Tagger(counting), Tagger(model)
     assert looked == [len(model.usual)]
-    for number in range(5):
-        tagger.logits([f"word{number}x{index}" for index in range(2_500)])
+    for number in range(12):  # more than are remembered
+        tagger.logits([f"word{number}x{index}" for index in range(3_500)])
     assert max(looked[1:]) < len(model.usual)
     tokens = tokenize("Please call Priya Raghavan at the office in Leeds.")
     assert np.allclose(tagger.logits(tokens), fresh.logits(tokens), atol=1e-5)
+
+
+@pytest.mark.parametrize("text", ["", "Priya Raghavan", "Please call Priya at the office in Leeds. " * 3, "x1, " * 90])
+def test_what_is_kept_in_small_steps_says_what_the_layers_say(text: str) -> None:
+    """The layers once more, written down plainly: neighbours side by side, and means over whole stretches."""
+    model, tokens = load(), tokenize("Hello " + text)
+    walls = ["\n", "\x00", "\n"] * 2
+    looks = model.look([*walls, *tokens, *walls])
+    reach = max(FAR)
+    places = range(NEAR, len(looks) - NEAR)
+    wide = np.stack([looks[place - NEAR : place + NEAR + 1].ravel() for place in places])
+    hidden = np.maximum(wide @ model.near + model.near_bias, 0)
+    inside = hidden[reach : reach + len(tokens)]
+    rows = []
+    for place in range(len(tokens)):
+        seen = [hidden[place + reach + far] for far in FAR]
+        rows.append(np.concatenate([*seen, inside[max(place - ABOUT, 0) : place + ABOUT + 1].mean(axis=0)]))
+    deep = np.maximum(np.stack(rows) @ model.far + model.far_bias, 0)
+    assert np.allclose(Tagger(model).logits(tokens), deep @ model.out + model.out_bias, atol=0.03)
 
 
 async def test_a_request_with_a_name_has_a_finding_where_the_name_stands() -> None:
