@@ -23,10 +23,12 @@ from sklearn.model_selection import LeaveOneGroupOut, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from classifiers.training.everyday import Question, is_right, load
 from classifiers.training.fitting import DATE, SEED, Floats, calibration_error
 from policies.types import Model
 from router.backends.local import LocalBackend
+from router.calibration.graders import is_right
+from router.calibration.questions import Question
+from router.calibration.questions import everyday as load
 from router.confidence import FEATURES, TokenTrace
 from router.settings import Settings
 from router.types import JsonObject, Outgoing
@@ -154,7 +156,7 @@ def card(model: str, answers: Sequence[Answered]) -> dict[str, Any]:
         "date": DATE,
         "what": "the chance that a greedy answer of this model is right, from its tokens' log-probabilities",
         "command": "python -m classifiers.training.confidence --socket PATH",
-        "data": "classifiers/training/everyday.jsonl (this project), graded by rule",
+        "data": "router/calibration/everyday.jsonl (this project), graded by rule",
         "languages": ["en"],
         "metric": figures(answers),
         "method": "logistic regression; of 12 sets of features none beat the sum of log-probabilities by more than the "
