@@ -60,6 +60,12 @@ class Evaluator:
         self._level = level
         self._words: dict[str, str] = {}
 
+    def number(self, signal: str) -> float | None:
+        """The value of a signal that is a number; None where it is unavailable."""
+        measured = self._values.get(signal)
+        value = measured.value if measured is not None and measured.error is None else None
+        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
     def holds(self, rule: Rule) -> bool | None:
         """True, False, or None where a signal is unavailable. Raises `ValueError` for a rule that is not `ready`."""
         if rule.test is None:

@@ -162,6 +162,7 @@ def _decision(case: Case, choice: Choice) -> Decision:
         escalation=escalation,
         threshold=policy.escalation.threshold if escalation is not None else 0.0,
         stream=policy.escalation.stream,
+        races=escalation is not None and _races(case),
         fallback=fallback,
         held=choice.held,
         cacheable=policy.cache.mode == "exact" and is_harmless and target is not None,
@@ -188,6 +189,16 @@ def _later(case: Case, choice: Choice) -> tuple[Grant | None, Grant | None]:
         _grant(policy, cloud, "escalation", "escalation") if escalates else None,
         _grant(policy, cloud, "fallback", "fallback") if falls_back else None,
     )
+
+
+def _races(case: Case) -> bool:
+    """Whether the escalation is asked for at once: a complexity that is not known sends nothing out."""
+    bound = case.policy.escalation.race_from
+    value = case.evaluator.number("complexity") if bound is not None else None
+    if bound is None or value is None or value < bound:
+        return False
+    case.note("race", True, f"complexity {value:.2f} is at least {bound:g}: the cloud is asked beside home")
+    return True
 
 
 def _grant(policy: Policy, target: Target, rule: str, purpose: Purpose) -> Grant:

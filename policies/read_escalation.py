@@ -10,7 +10,7 @@ from policies.notes import Notes
 from policies.shape import EscalationPart, TargetPart
 from policies.types import EscalationPolicy, EscalationTarget, Model, TargetKind
 
-_LATER = ("race", "second_look", "samples", "affinity")  # written down, and nothing does them yet
+_LATER = ("second_look", "samples", "affinity")  # written down, and nothing does them yet
 _HERE: Path = ("escalation",)
 
 
@@ -21,8 +21,6 @@ def read_escalation(part: EscalationPart, models: Mapping[str, Model], notes: No
     for key in _LATER:
         if key in part.model_fields_set and getattr(part, key) != type(part).model_fields[key].default:
             notes.problem((*_HERE, key), f"'{key}' is not available yet", at_key=True)
-    if part.stream == "commit":
-        notes.problem((*_HERE, "stream"), "'commit' is not available yet; 'stream' can be before, hold")
     policy = EscalationPolicy(
         threshold=float(part.threshold or 0.0),
         max_hops=part.max_hops,

@@ -19,7 +19,10 @@ from policies.types import EgressRule, Level, Model, Payload, Rule
 _PAYLOADS: tuple[Payload, ...] = ("none", "pseudonymized", "full")
 _LOCALITIES = ("local", "lan", "cloud")
 # What `x-gatehouse-reason` says when no rule decided.
-_RESERVED = ("default", "pinned", "sensitivity", "capability", "escalation", "fallback", "shadow", "local-only")
+_RESERVED = (
+    *("default", "pinned", "sensitivity", "capability", "escalation", "fallback", "shadow", "local-only"),
+    *("race", "affinity"),
+)
 
 
 def read_egress(part: EgressPart, models: Mapping[str, Model], notes: Notes) -> dict[Level, EgressRule]:

@@ -1,38 +1,40 @@
-"""Who answers: the local model, judged, or a model outside, by permit. The only exit opened here is `router.egress`."""
+"""Who answers: the local model, judged, or a model outside. Exits are `router.outside`'s alone."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
 
 import orjson
 
 from policies.types import Grant
 from router import fields
-from router.accounting import Accounts
+from router.ahead import Ahead
 from router.caching import ReplyCache
 from router.calling import Calls
-from router.chunks import replay
-from router.confidence import AnswerTrace, Confidence
-from router.egress import Egress
+from router.confidence import AnswerTrace
 from router.errors import Denied, GatehouseError, Unavailable, UpstreamError
 from router.exchange import Exchange
+from router.holding import hold
+from router.judging import Judging
+from router.outside import IntentNotDurable, Outside
 from router.partitions import Partitions
+from router.racing import Race
 from router.relay import Relay
-from router.restored import Restoring
+from router.replies import whole
 from router.telemetry import Telemetry
 from router.types import JsonObject, Outgoing, Reply
 
 log = logging.getLogger("gatehouse.answering")
 
 
-class IntentNotDurable(Unavailable):
-    """`audit: required`, and the intent could not be made durable: nothing may leave."""
-
-    code = "audit_unavailable"
+class BrokenOff(Unavailable):
+    """The local model had begun and broke off: never a second model, whatever the caller has seen of the first."""
 
     def __init__(self) -> None:
-        super().__init__("The audit log cannot take this request, so it may not leave. Retry, or ask for `local`.")
+        super().__init__("The local model broke off in the middle of the answer. Retry in a few seconds.")
 
 
 class Answering:
@@ -41,19 +43,17 @@ class Answering:
     def __init__(
         self,
         *,
-        egress: Egress,
+        outside: Outside,
         calls: Calls,
         cache: ReplyCache,
-        confidence: Confidence,
-        accounts: Accounts,
+        judging: Judging,
         telemetry: Telemetry,
         partitions: Partitions,
     ) -> None:
-        self._egress = egress
+        self._outside = outside
         self._calls = calls
         self._cache = cache
-        self._confidence = confidence
-        self._accounts = accounts
+        self._judging = judging
         self._telemetry = telemetry
         self._partitions = partitions
 
@@ -64,7 +64,7 @@ class Answering:
             return await self._at_home(exchange, decision.model or exchange.running.policy.default_local)
         grant = next(grant for grant in decision.grants if grant.purpose != "escalation")
         try:
-            return await self._outside(exchange, grant)
+            return await self._outside.answer(exchange, grant)
         except IntentNotDurable:
             if decision.reason == "pinned":
                 raise
@@ -77,103 +77,109 @@ class Answering:
         return await self._at_home(exchange, exchange.running.policy.default_local)
 
     async def _at_home(self, exchange: Exchange, name: str) -> Reply:
-        decision, request, outcome = exchange.planned, exchange.request, exchange.outcome
-        model = exchange.running.policy.models[name]
+        outcome = exchange.outcome
         outcome.route, outcome.model = "local", name
-        judged = decision.escalation is not None and (not request.stream or decision.stream == "hold")
-        streamed = request.stream and not judged
-        body, outcome.ignored = fields.local_body(
-            request.body, model, stream=streamed, want_logprobs=fields.gives_logprobs(model)
-        )
-        body |= self._partitions.fields(model, request.principal.tenant, decision.sensitivity)
-        outgoing = Outgoing(orjson.dumps(body), streamed, request_id=request.id)
+        async with self._racing(exchange) as race:
+            try:
+                return await self._local(exchange, name, race)
+            except BrokenOff:
+                raise
+            except Unavailable as error:
+                if race is not None:
+                    await race.cancel()
+                return await self._local_down(exchange, error)
+            except UpstreamError as error:
+                raise _broken_off(error) from None
+
+    @asynccontextmanager
+    async def _racing(self, exchange: Exchange) -> AsyncIterator[Race | None]:
+        """The cloud asked beside home, where the decision says so; whatever happens, it is over afterwards."""
+        grant = exchange.planned.escalation
+        if grant is None or not exchange.planned.races:
+            yield None
+            return
+        exchange.outcome.raced = True
+        race = Race(self._outside, exchange, grant)
         try:
-            if streamed:
-                return await self._stream_home(exchange, name, outgoing)
-            completion = await self._calls.complete(exchange, name, outgoing)
-        except Unavailable as error:
-            return await self._local_down(exchange, error)
-        except UpstreamError as error:
-            raise _broken_off(error) from None
-        self._judge(exchange, name, completion)
-        if judged and outcome.confidence is not None and outcome.confidence < decision.threshold:
-            escalated = await self._escalated(exchange, decision.escalation)
+            yield race
+        finally:
+            await race.cancel()
+
+    async def _local(self, exchange: Exchange, name: str, race: Race | None) -> Reply:
+        """The local answer, or the one from outside that takes its place."""
+        decision, request = exchange.planned, exchange.request
+        grant = decision.escalation
+        if request.stream and grant is not None and decision.stream == "commit":
+            return await self._committed(exchange, name, grant, race)
+        if request.stream and grant is None:
+            chunks = await self._calls.open_stream(exchange, name, self._outgoing(exchange, name, stream=True))
+            return self._streamed(exchange, name, chunks)
+        completion = await self._calls.complete(exchange, name, self._outgoing(exchange, name, stream=False))
+        trace = _trace(completion)
+        _hide_logprobs(exchange, completion)
+        if grant is None:
+            exchange.outcome.confidence = self._judging.measure(exchange, name, trace)
+        elif self._judging.of_answer(exchange, name, trace).verdict == "escalate":
+            escalated = await self._escalated(exchange, grant, race)
             if escalated is not None:
                 return escalated
         self._cache.keep(exchange, completion)
         return whole(exchange, completion)
 
-    async def _stream_home(self, exchange: Exchange, name: str, outgoing: Outgoing) -> Reply:
-        decision = exchange.planned
-        chunks = await self._calls.open_stream(exchange, name, outgoing)
-        keeps = decision.cacheable and decision.escalation is None
+    async def _committed(self, exchange: Exchange, name: str, grant: Grant, race: Race | None) -> Reply:
+        """A local stream that is judged by its beginning, and then is final or is dropped.
+
+        It is dropped once the answer from outside has begun: until then what is held is the only answer there is.
+        """
+        rule = exchange.running.policy.escalation
+        outgoing = self._outgoing(exchange, name, stream=True)
+        chunks = Ahead(await self._calls.open_stream(exchange, name, outgoing))
+        try:
+            choices = exchange.request.body.get("n") or 1
+            try:
+                held = await hold(chunks, choices=choices, tokens=rule.hold_tokens, seconds=rule.hold_ms / 1000)
+            except (UpstreamError, Unavailable) as error:
+                raise _broken_off(error) from None
+            judge = self._judging.of_answer if held.is_whole else self._judging.at_commit
+            if judge(exchange, name, held.trace).verdict == "escalate":
+                escalated = await self._escalated(exchange, grant, race)
+                if escalated is not None:
+                    await chunks.aclose()
+                    return escalated
+        except BaseException:
+            await chunks.aclose()
+            raise
+        return self._streamed(exchange, name, chunks)
+
+    def _outgoing(self, exchange: Exchange, name: str, *, stream: bool) -> Outgoing:
+        """The bytes for a local model."""
+        model, request = exchange.running.policy.models[name], exchange.request
+        body, exchange.outcome.ignored = fields.local_body(
+            request.body, model, stream=stream, want_logprobs=fields.gives_logprobs(model)
+        )
+        body |= self._partitions.fields(model, request.principal.tenant, exchange.planned.sensitivity)
+        return Outgoing(orjson.dumps(body), stream, request_id=request.id)
+
+    def _streamed(self, exchange: Exchange, name: str, chunks: AsyncIterator[JsonObject]) -> Reply:
+        """A local stream that is final."""
         relay = Relay(
             exchange,
             chunks,
-            keep=self._cache.keep if keeps else None,
+            keep=self._cache.keep if exchange.planned.cacheable else None,
             hide_logprobs=not exchange.request.body.get("logprobs"),
-            confidence=self._confidence,
-            model=exchange.running.policy.models[name].model,
+            measure=partial(self._judging.measure, exchange, name),
         )
         return Reply(exchange.outcome, chunks=relay)
 
-    def _judge(self, exchange: Exchange, name: str, completion: JsonObject) -> None:
-        """Measure the answer, where the model gave log-probabilities; what was not measured stays None."""
-        trace = AnswerTrace()
-        for choice in completion.get("choices", []):
-            trace.add_choice(choice)
-        model = exchange.running.policy.models[name].model
-        exchange.outcome.confidence = self._confidence.of_answer(trace, model)
-        if not exchange.request.body.get("logprobs"):
-            for choice in completion.get("choices", []):
-                choice["logprobs"] = None
-
-    async def _escalated(self, exchange: Exchange, grant: Grant | None) -> Reply | None:
+    async def _escalated(self, exchange: Exchange, grant: Grant, race: Race | None) -> Reply | None:
         """The cloud's answer in place of a doubtful local one; None when it cannot be had, and the local one stands."""
-        if grant is None:
-            return None
         try:
-            return await self._outside(exchange, grant, reason="escalation")
+            begun = await (self._outside.begin(exchange, grant) if race is None else race.result())
         except GatehouseError as error:
             log.info("an escalation to %s failed: %s", grant.model, error.code)
+            exchange.outcome.escalation_error = error.code
             return None
-
-    async def _outside(self, exchange: Exchange, grant: Grant, reason: str | None = None) -> Reply:
-        """The one way to a model that is not local: through egress, with a permit for these very bytes."""
-        outgoing = await self._permitted(exchange, grant)
-        outcome, decision = exchange.outcome, exchange.planned
-        outcome.bytes_left += len(outgoing.body)
-        self._telemetry.bytes_left(grant.model, len(outgoing.body))
-        is_kept = decision.cacheable and grant.payload == "full"
-        restoring = Restoring(exchange, outgoing, self._telemetry)
-        if exchange.request.stream:
-            chunks = restoring.stream(await self._calls.open_stream(exchange, grant.model, outgoing))
-            reply = Reply(outcome, chunks=Relay(exchange, chunks, keep=self._cache.keep if is_kept else None))
-        else:
-            completion = restoring.whole(await self._calls.complete(exchange, grant.model, outgoing))
-            reply = None
-        exchange.pseudonyms = outgoing.pseudonyms  # from here on the answer is the one from outside
-        outcome.route, outcome.model = exchange.running.policy.models[grant.model].locality, grant.model
-        outcome.reason, outcome.ignored = reason or outcome.reason, restoring.ignored
-        if reply is None:
-            if is_kept:
-                self._cache.keep(exchange, completion)
-            reply = whole(exchange, completion)
-        return reply
-
-    async def _permitted(self, exchange: Exchange, grant: Grant) -> Outgoing:
-        policy = exchange.running.policy
-        try:
-            outgoing = await self._egress.prepare(exchange.request, exchange.planned, policy, exchange.measured, grant)
-        except Denied as error:
-            self._telemetry.permit_refused(error.code)
-            raise
-        if outgoing.permit is None:
-            raise Denied("No permit was given.", code="policy_denied")
-        if policy.audit == "required" and not await self._accounts.intend(exchange, outgoing.permit):
-            raise IntentNotDurable
-        exchange.permits.append(outgoing.permit)
-        return outgoing
+        return self._outside.take(exchange, begun, reason="escalation")
 
     async def _local_down(self, exchange: Exchange, error: Unavailable) -> Reply:
         """The local model could not begin: the policy's fallback, with a permit of its own, or a 503 that says why."""
@@ -185,7 +191,7 @@ class Answering:
         models = exchange.running.policy.models
         if decision.fallback is not None:
             try:
-                return await self._outside(exchange, decision.fallback, reason="fallback")
+                return await self._outside.answer(exchange, decision.fallback, reason="fallback")
             except Denied:
                 if decision.fallback.payload != "pseudonymized":
                     raise  # what could not be replaced after all stays, and home is down
@@ -207,31 +213,21 @@ def _may_stay(exchange: Exchange, grant: Grant) -> bool:
     return exchange.planned.reason != "capability"
 
 
-def whole(exchange: Exchange, completion: JsonObject) -> Reply:
-    """A whole answer as the caller asked for it: one object, or a stream made from it."""
-    outcome = exchange.outcome
-    choices = completion.get("choices") or [{}]
-    outcome.finish_reason = choices[0].get("finish_reason")
-    if len(outcome.usage) > 1:  # an escalation used two models
-        completion["usage"] = exchange.total_usage()
-    if not exchange.request.stream:
-        return Reply(outcome, body=completion)
-    return Reply(outcome, chunks=_replayed(exchange, completion))
+def _trace(completion: JsonObject) -> AnswerTrace:
+    trace = AnswerTrace()
+    for choice in completion.get("choices", []):
+        trace.add_choice(choice)
+    return trace
 
 
-async def _replayed(exchange: Exchange, completion: JsonObject) -> AsyncIterator[JsonObject]:
-    failure: str | None = "client_closed"
-    status = 499
-    try:
-        async for chunk in replay(completion, exchange.request.include_usage):
-            yield chunk
-        failure, status = None, 200
-    finally:
-        exchange.finish(failure, status)
+def _hide_logprobs(exchange: Exchange, completion: JsonObject) -> None:
+    """Take out what only the gateway asked for."""
+    if not exchange.request.body.get("logprobs"):
+        for choice in completion.get("choices", []):
+            choice["logprobs"] = None
 
 
-def _broken_off(error: UpstreamError) -> GatehouseError:
-    """A local model that broke off: a clear 503, never a second model. What is the caller's fault stays a 4xx."""
-    if error.upstream_status is not None and 400 <= error.upstream_status < 500:
-        return error
-    return Unavailable("The local model broke off in the middle of the answer. Retry in a few seconds.")
+def _broken_off(error: UpstreamError | Unavailable) -> GatehouseError:
+    """What the caller is told of a local model that broke off. What is the caller's fault stays a 4xx."""
+    status = getattr(error, "upstream_status", None)
+    return error if status is not None and 400 <= status < 500 else BrokenOff()

@@ -50,9 +50,11 @@ from router.errors import GatehouseError
 from router.following import Following
 from router.gateway import Gateway
 from router.identity import Identity
+from router.judging import Judging, PolicyBars
 from router.keys import Keys, load_keys
 from router.logs import configure_logging
 from router.loop import loop_factory
+from router.outside import Outside
 from router.partitions import Partitions
 from router.planning import Planner
 from router.records import RecordSink
@@ -107,12 +109,14 @@ class Worker:
             sink=sink, keys=keys, telemetry=self.telemetry, artifacts={"classifiers": self.pipeline.digest}
         )
         replies = ReplyCache(self.cache, CacheKeys(keys), self.pipeline.digest, self.telemetry)
+        calls = Calls(self.telemetry)
         answering = Answering(
-            egress=Egress(self.pipeline),
-            calls=Calls(self.telemetry),
+            outside=Outside(
+                egress=Egress(self.pipeline), calls=calls, cache=replies, accounts=accounts, telemetry=self.telemetry
+            ),
+            calls=calls,
             cache=replies,
-            confidence=Confidence(),
-            accounts=accounts,
+            judging=Judging(Confidence(), PolicyBars()),
             telemetry=self.telemetry,
             partitions=Partitions(keys),
         )

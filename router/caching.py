@@ -74,4 +74,7 @@ def _sure_enough(exchange: Exchange) -> bool:
     decision, outcome = exchange.planned, exchange.outcome
     if outcome.route != "local" or decision.escalation is None:
         return True
-    return outcome.confidence is not None and outcome.confidence >= decision.threshold
+    judged = outcome.judgement
+    if judged is None or judged.verdict != "keep" or judged.threshold is None or outcome.confidence is None:
+        return False
+    return outcome.confidence >= judged.threshold  # of a committed stream, by now, that of the whole answer

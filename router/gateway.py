@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from policies.types import Refusal
 from router.accounting import Accounts
-from router.answering import Answering, whole
+from router.answering import Answering
 from router.caching import ReplyCache
 from router.errors import Denied, GatehouseError, InvalidRequest, NotFound, Unavailable
 from router.exchange import Exchange
 from router.following import Following
 from router.planning import Planner
+from router.replies import whole
 from router.running import RunningPolicy
 from router.types import ChatRequest, Reply
 

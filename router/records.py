@@ -7,6 +7,7 @@ model, a field) is not written down either. `prev`, the link of the chain, is ad
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -252,6 +253,9 @@ def _outcome(outcome: Outcome, policy: Policy | None) -> JsonObject:
         "dropped": outcome.dropped,
         "complexity": outcome.complexity,
         "confidence": outcome.confidence,
+        "judgement": asdict(outcome.judgement) if outcome.judgement is not None else None,
+        "raced": outcome.raced,
+        "escalation_error": outcome.escalation_error,
         "tokens": {
             name: {"input": usage.input_tokens, "output": usage.output_tokens} for name, usage in outcome.usage.items()
         },

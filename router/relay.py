@@ -8,12 +8,13 @@ from contextlib import aclosing
 from typing import Any, cast
 
 from router.chunks import Assembler
-from router.confidence import AnswerTrace, Confidence
+from router.confidence import AnswerTrace
 from router.errors import GatehouseError
 from router.exchange import Exchange
 from router.types import JsonObject
 
 Keep = Callable[[Exchange, JsonObject], None]
+Measure = Callable[[AnswerTrace], float | None]
 
 
 class Relay:
@@ -26,15 +27,13 @@ class Relay:
         *,
         keep: Keep | None = None,
         hide_logprobs: bool = False,
-        confidence: Confidence | None = None,
-        model: str = "",
+        measure: Measure | None = None,
     ) -> None:
         self._exchange = exchange
         self._chunks = chunks
         self._keep = keep
-        self._confidence = confidence
-        self._model = model
-        self._trace = AnswerTrace() if confidence is not None else None
+        self._measure = measure
+        self._trace = AnswerTrace() if measure is not None else None
         self._hide_logprobs = hide_logprobs
         self._assembler = Assembler() if keep is not None else None
         self._include_usage = exchange.request.include_usage
@@ -81,8 +80,8 @@ class Relay:
         return chunk
 
     def _remember(self) -> None:
-        if self._confidence is not None and self._trace is not None:
-            self._exchange.outcome.confidence = self._confidence.of_answer(self._trace, self._model)
+        if self._measure is not None and self._trace is not None:
+            self._exchange.outcome.confidence = self._measure(self._trace)
         if self._assembler is not None and self._keep is not None:
             completion = self._assembler.completion()
             if completion is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from classifiers.pseudonyms import Pseudonyms
 from policies.types import EgressPermit
@@ -58,6 +58,22 @@ class Usage:
     output_tokens: int = 0
 
 
+Verdict = Literal["keep", "escalate", "unmeasured"]  # unmeasured: nothing was told, and the answer stands
+Moment = Literal["whole", "commit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What was found of a local answer, or of its first tokens; `why` is one of our own sentences."""
+
+    verdict: Verdict
+    at: Moment
+    tokens: int  # that were looked at
+    confidence: float | None
+    threshold: float | None
+    why: str
+
+
 @dataclass(slots=True)
 class Outcome:
     """What became of a request; filled as it goes, read once for headers, record and metrics."""
@@ -71,6 +87,9 @@ class Outcome:
     dropped: int = 0  # messages of earlier turns that were taken out before it left
     complexity: float | None = None
     confidence: float | None = None
+    judgement: Judgement | None = None  # of the local answer, where there was something to judge it for
+    raced: bool = False  # the cloud was asked at once, beside the local model
+    escalation_error: str | None = None  # the code of what kept an escalation from being had
     ignored: tuple[str, ...] = ()
     usage: dict[str, Usage] = field(default_factory=dict)  # by the policy's model name: an escalation counts both
     cost_usd: float | None = 0.0  # of all calls; None: a price is not known

@@ -1,0 +1,112 @@
+"""The way to a model that is not local: egress, a permit for the very bytes, the call, and its answer taken or let go.
+
+The only exit of the straight line. Beginning is apart from taking, so that an answer may be asked for before it is
+known to be needed, and only one of two becomes the reply.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from policies.types import Grant
+from router.accounting import Accounts
+from router.ahead import Ahead
+from router.caching import ReplyCache
+from router.calling import Calls
+from router.egress import Egress
+from router.errors import Denied, Unavailable
+from router.exchange import Exchange
+from router.relay import Relay
+from router.replies import whole
+from router.restored import Restoring
+from router.telemetry import Telemetry
+from router.types import JsonObject, Outgoing, Reply
+
+
+class IntentNotDurable(Unavailable):
+    """`audit: required`, and the intent could not be made durable: nothing may leave."""
+
+    code = "audit_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__("The audit log cannot take this request, so it may not leave. Retry, or ask for `local`.")
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """An answer from outside that has begun: its first chunk is there, or all of it. Taken or closed, once."""
+
+    grant: Grant
+    outgoing: Outgoing
+    chunks: Ahead | None = None
+    completion: JsonObject | None = None
+
+    async def close(self) -> None:
+        """Let it go: the connection is closed at once. Idempotent."""
+        if self.chunks is not None:
+            await self.chunks.aclose()
+
+
+class Outside:
+    """Asks models outside. What it raises is a `GatehouseError`; `Denied` when no permit was given."""
+
+    def __init__(
+        self, *, egress: Egress, calls: Calls, cache: ReplyCache, accounts: Accounts, telemetry: Telemetry
+    ) -> None:
+        self._egress = egress
+        self._calls = calls
+        self._cache = cache
+        self._accounts = accounts
+        self._telemetry = telemetry
+
+    async def answer(self, exchange: Exchange, grant: Grant, reason: str | None = None) -> Reply:
+        """Ask, and make the answer the reply."""
+        return self.take(exchange, await self.begin(exchange, grant), reason)
+
+    async def begin(self, exchange: Exchange, grant: Grant) -> Begun:
+        """Let the bytes leave, with a permit for them, and wait for the first chunk, or for the whole answer."""
+        outgoing = await self._permitted(exchange, grant)
+        exchange.outcome.bytes_left += len(outgoing.body)
+        self._telemetry.bytes_left(grant.model, len(outgoing.body))
+        if not exchange.request.stream:
+            return Begun(grant, outgoing, completion=await self._calls.complete(exchange, grant.model, outgoing))
+        chunks = Ahead(await self._calls.open_stream(exchange, grant.model, outgoing))
+        try:
+            await chunks.look()  # it is there; from now on closing the stream closes the connection
+        except BaseException:
+            await chunks.aclose()
+            raise
+        return Begun(grant, outgoing, chunks)
+
+    def take(self, exchange: Exchange, begun: Begun, reason: str | None = None) -> Reply:
+        """Make an answer that has begun the reply; `reason` stands in the header in place of the decision's."""
+        outcome, decision, grant = exchange.outcome, exchange.planned, begun.grant
+        restoring = Restoring(exchange, begun.outgoing, self._telemetry)
+        is_kept = decision.cacheable and grant.payload == "full"
+        exchange.pseudonyms = begun.outgoing.pseudonyms  # from here on the answer is the one from outside
+        outcome.route, outcome.model = exchange.running.policy.models[grant.model].locality, grant.model
+        outcome.reason, outcome.ignored = reason or outcome.reason, restoring.ignored
+        if begun.chunks is not None:
+            chunks: AsyncIterator[Any] = restoring.stream(begun.chunks)
+            return Reply(outcome, chunks=Relay(exchange, chunks, keep=self._cache.keep if is_kept else None))
+        assert begun.completion is not None
+        completion = restoring.whole(begun.completion)
+        if is_kept:
+            self._cache.keep(exchange, completion)
+        return whole(exchange, completion)
+
+    async def _permitted(self, exchange: Exchange, grant: Grant) -> Outgoing:
+        policy = exchange.running.policy
+        try:
+            outgoing = await self._egress.prepare(exchange.request, exchange.planned, policy, exchange.measured, grant)
+        except Denied as error:
+            self._telemetry.permit_refused(error.code)
+            raise
+        if outgoing.permit is None:
+            raise Denied("No permit was given.", code="policy_denied")
+        if policy.audit == "required" and not await self._accounts.intend(exchange, outgoing.permit):
+            raise IntentNotDurable
+        exchange.permits.append(outgoing.permit)
+        return outgoing
