@@ -120,7 +120,7 @@ class Answering:
         if grant is None:
             exchange.outcome.confidence = self._judging.measure(exchange, name, trace)
         elif self._judging.of_answer(exchange, name, trace).verdict == "escalate":
-            escalated = await self._escalated(exchange, grant, race)
+            escalated = await self._escalated(exchange, name, grant, race)
             if escalated is not None:
                 return escalated
         self._cache.keep(exchange, completion)
@@ -142,7 +142,7 @@ class Answering:
                 raise _broken_off(error) from None
             judge = self._judging.of_answer if held.is_whole else self._judging.at_commit
             if judge(exchange, name, held.trace).verdict == "escalate":
-                escalated = await self._escalated(exchange, grant, race)
+                escalated = await self._escalated(exchange, name, grant, race)
                 if escalated is not None:
                     await chunks.aclose()
                     return escalated
@@ -171,7 +171,7 @@ class Answering:
         )
         return Reply(exchange.outcome, chunks=relay)
 
-    async def _escalated(self, exchange: Exchange, grant: Grant, race: Race | None) -> Reply | None:
+    async def _escalated(self, exchange: Exchange, name: str, grant: Grant, race: Race | None) -> Reply | None:
         """The cloud's answer in place of a doubtful local one; None when it cannot be had, and the local one stands."""
         try:
             begun = await (self._outside.begin(exchange, grant) if race is None else race.result())
@@ -179,6 +179,7 @@ class Answering:
             log.info("an escalation to %s failed: %s", grant.model, error.code)
             exchange.outcome.escalation_error = error.code
             return None
+        exchange.wasted(name)
         return self._outside.take(exchange, begun, reason="escalation")
 
     async def _local_down(self, exchange: Exchange, error: Unavailable) -> Reply:

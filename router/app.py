@@ -50,7 +50,7 @@ from router.errors import GatehouseError
 from router.following import Following
 from router.gateway import Gateway
 from router.identity import Identity
-from router.judging import Judging, PolicyBars
+from router.judging import Judging
 from router.keys import Keys, load_keys
 from router.logs import configure_logging
 from router.loop import loop_factory
@@ -116,7 +116,7 @@ class Worker:
             ),
             calls=calls,
             cache=replies,
-            judging=Judging(Confidence(), PolicyBars()),
+            judging=Judging(Confidence()),
             telemetry=self.telemetry,
             partitions=Partitions(keys),
         )

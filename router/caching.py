@@ -75,6 +75,6 @@ def _sure_enough(exchange: Exchange) -> bool:
     if outcome.route != "local" or decision.escalation is None:
         return True
     judged = outcome.judgement
-    if judged is None or judged.verdict != "keep" or judged.threshold is None or outcome.confidence is None:
+    if judged is None or judged.verdict != "keep" or outcome.confidence is None:
         return False
     return outcome.confidence >= judged.threshold  # of a committed stream, by now, that of the whole answer

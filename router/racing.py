@@ -17,6 +17,7 @@ class Race:
     """One call outside that may turn out not to be needed. Whoever starts it ends it with `result` or `cancel`."""
 
     def __init__(self, outside: Outside, exchange: Exchange, grant: Grant) -> None:
+        self._exchange, self._model = exchange, grant.model
         self._task: asyncio.Task[Begun] | None = asyncio.ensure_future(outside.begin(exchange, grant))
 
     async def result(self) -> Begun:
@@ -32,6 +33,7 @@ class Race:
         if task is None:
             return
         task.cancel()
+        self._exchange.wasted(self._model)
         await asyncio.wait({task})
         if not task.cancelled() and task.exception() is None:
             await task.result().close()

@@ -70,7 +70,7 @@ class Judgement:
     at: Moment
     tokens: int  # that were looked at
     confidence: float | None
-    threshold: float | None
+    threshold: float
     why: str
 
 

@@ -113,6 +113,11 @@ class ScriptedServer:
         return self._port
 
     @property
+    def in_flight(self) -> int:
+        """Answers that are being given now, those that wait or stall by their script included."""
+        return sum(protocol.is_busy for protocol in self._protocols)
+
+    @property
     def received(self) -> bytes:
         """Every byte that came in, over all connections."""
         return b"\n".join(bytes(buffer) for buffer in self._buffers)
@@ -190,6 +195,10 @@ class _Connection(asyncio.Protocol):
         self._buffer = bytearray()
         self._task: asyncio.Task[None] | None = None
         self.seen = bytearray()
+
+    @property
+    def is_busy(self) -> bool:
+        return self._task is not None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport: Any = transport
