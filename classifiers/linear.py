@@ -5,20 +5,17 @@ An artifact that is missing, altered or misshapen raises `ArtifactError`: it mus
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
 import math
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from classifiers.artifact import ArtifactError as ArtifactError  # where the others look for it
+from classifiers.artifact import read
 from classifiers.features import BUCKETS, SURFACE_NAMES, Features, extract
 
 _SHAPES: Final[Mapping[str, tuple[int, ...]]] = {
@@ -30,10 +27,6 @@ _SHAPES: Final[Mapping[str, tuple[int, ...]]] = {
 }
 _FAR: Final = 4.0  # standard deviations beyond which a surface value counts as this far: no one length decides alone
 DIGITS: Final = 4  # scores are rounded: the last bits of a float sum differ between processors
-
-
-class ArtifactError(Exception):
-    """An artifact or its card is missing, altered or misshapen; the message names it and what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,46 +67,13 @@ def load(name: str, folder: Traversable | None = None) -> LinearModel:
 
     Raises `ArtifactError`.
     """
-    where = files("classifiers.artifacts") if folder is None else folder
-    data = _read(where, f"{name}.npz")
-    card = _card(name, _read(where, f"{name}.json"))
-    digest = hashlib.sha256(data).hexdigest()
-    if card.get("sha256") != digest:
-        raise ArtifactError(f"artifact {name}.npz is not the one that its card describes (SHA-256 differs)")
-    if card.get("buckets") != BUCKETS or card.get("surface") != list(SURFACE_NAMES):
+    artifact = read(name, _SHAPES, folder)
+    if artifact.card.get("buckets") != BUCKETS or artifact.card.get("surface") != list(SURFACE_NAMES):
         raise ArtifactError(f"artifact {name}.npz was made for other features; train it again")
-    return _build(name, _arrays(name, data), digest)
-
-
-def _read(where: Traversable, filename: str) -> bytes:
-    try:
-        return where.joinpath(filename).read_bytes()
-    except OSError as error:
-        raise ArtifactError(f"artifact {filename} cannot be read ({type(error).__name__})") from error
-
-
-def _card(name: str, text: bytes) -> Mapping[str, Any]:
-    try:
-        card = json.loads(text)
-    except ValueError as error:
-        raise ArtifactError(f"card {name}.json is not JSON") from error
-    if not isinstance(card, dict):
-        raise ArtifactError(f"card {name}.json is not an object")
-    return card
-
-
-def _arrays(name: str, data: bytes) -> dict[str, npt.NDArray[Any]]:
-    try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in _SHAPES}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise ArtifactError(f"artifact {name}.npz is not a readable archive of arrays") from error
     for key, shape in _SHAPES.items():
-        if arrays[key].shape != shape:
+        if artifact.arrays[key].shape != shape:
             raise ArtifactError(f"artifact {name}.npz: {key} has the wrong shape")
-        if not np.isfinite(arrays[key]).all():
-            raise ArtifactError(f"artifact {name}.npz: {key} holds a value that is not finite")
-    return arrays
+    return _build(name, artifact.arrays, artifact.digest)
 
 
 def _build(name: str, arrays: Mapping[str, npt.NDArray[Any]], digest: str) -> LinearModel:

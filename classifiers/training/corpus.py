@@ -8,11 +8,13 @@ from __future__ import annotations
 import gzip
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from classifiers.training.authored import authored
 from classifiers.training.everyday import load as load_everyday
@@ -25,6 +27,7 @@ _SMALL_ROUTERBENCH = ("mistralai/mistral-7b-chat", "WizardLM/WizardLM-13B-V1.2")
 # MATH has levels, not grades; assumed from the usual range of such models, level 1 to 5.
 _LEVEL_FAILS = {"Level 1": 0.25, "Level 2": 0.4, "Level 3": 0.55, "Level 4": 0.7, "Level 5": 0.82}
 _BENCHMARKS = ("mmlu_2000", "gsm8k_200")
+_HELD = (*_BENCHMARKS, "arena_bench_scores")
 _REQUESTS = ("clinc150", "banking77")
 _EASY = 0.06  # assumed of everyday requests
 _DEFECTIVE = frozenset({"trivia_qa", "natural_qa"})  # right answers graded wrong: some truths are page titles
@@ -100,9 +103,41 @@ def complexity_rows(folder: Path) -> list[Row]:
     return distinct(chain(_graded_pairs(folder), _graded_by_many(folder), _maths(folder), _assumed(folder)))
 
 
+def unlabelled(folder: Path) -> list[str]:
+    """Texts of many kinds without labels, for the embedding; none of the benchmarks that routing is measured on."""
+    held = {key(row["prompt"]) for name in _HELD for row in read(folder, f"routing/{name}")}
+    rows = distinct(Row(text, 0.0, 1.0, "unlabelled") for text in _texts(folder))
+    return [row.text for row in rows if key(row.text) not in held]
+
+
 def injection_rows(folder: Path) -> list[Row]:
     """The mix for injection: 1 for injections and jailbreaks, 0 for benign text; each source's own labels, kept."""
     return distinct(chain(_attacks(folder), _benign_short(folder), _benign_long(folder), _benign_questions(folder)))
+
+
+def _texts(folder: Path) -> Iterator[str]:
+    for row in read(folder, "routing/llmrouter_train"):
+        if row["domain"] not in ("mmlu", "gsm8k", "math"):
+            yield row["prompt"]
+    for row in read(folder, "routing/routerbench_subset"):
+        yield row["question"] or row["prompt"]
+    maths = [row["prompt"] for row in read(folder, "routing/big_math_solve_rate") if row["source"] != "gsm8k"]
+    yield from _some(maths, 2500)
+    yield from _some([row["prompt"] for row in read(folder, "routing/math_levels")], 1200)
+    for name in _REQUESTS:
+        for row in read(folder, f"traffic/{name}"):
+            yield row["text"]
+    for row in read(folder, "traffic/awesome_prompts"):
+        yield row["prompt"]
+    for row in read(folder, "traffic/self_instruct"):
+        for instance in row["instances"][:1]:
+            yield f"{row['instruction']}\n{instance['input']}".strip()
+    yield from _some([row["question"] for row in read(folder, "sensitivity/medical_public_questions")], 2000)
+
+
+def _some(texts: Sequence[str], count: int) -> list[str]:
+    """A seeded draw without repetition."""
+    return [texts[place] for place in np.random.default_rng(1).permutation(len(texts))[:count]]
 
 
 def _graded_pairs(folder: Path) -> Iterator[Row]:

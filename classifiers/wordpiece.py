@@ -1,0 +1,67 @@
+"""Text to rows of a vocabulary, as BERT's uncased tokeniser does it, but cheaply: a usual word is one look-up.
+
+Unknown words are cut greedily into the longest known pieces; nothing that was read is kept.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+_WORDS: Final = re.compile(r"[^\W_]+|[^\w\s]|_")
+_WIDE: Final = re.compile(r"([\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f])")
+_MOST: Final = 100  # characters: a longer word is no word
+_LATER: Final = "##"  # marks a piece that continues a word
+
+
+class WordPiece:
+    """Rows for the words of a text; a word that cannot be put together from known pieces has none."""
+
+    def __init__(self, vocabulary: Iterable[str]) -> None:
+        """`vocabulary`: one piece a row, in order; pieces that continue a word begin with `##`."""
+        rows = {piece: row for row, piece in enumerate(vocabulary)}
+        self._first: Mapping[str, int] = {piece: row for piece, row in rows.items() if not piece.startswith(_LATER)}
+        self._later: Mapping[str, int] = {
+            piece[len(_LATER) :]: row for piece, row in rows.items() if piece.startswith(_LATER)
+        }
+        self._longest = max(map(len, rows), default=0)
+
+    def rows(self, text: str) -> list[int]:
+        """The row of each piece, in order. Linear in the text."""
+        words = _WORDS.findall(text.lower() if text.isascii() else plain(text))
+        found = list(map(self._first.get, words))
+        if None not in found:
+            return found  # type: ignore[return-value]  # just checked; a copy would cost more than all else here
+        rows: list[int] = []
+        for word, row in zip(words, found, strict=True):
+            if row is not None:
+                rows.append(row)
+            elif len(word) <= _MOST:
+                rows.extend(self._pieces(word))
+        return rows
+
+    def _pieces(self, word: str) -> list[int]:
+        rows: list[int] = []
+        table, start = self._first, 0
+        while start < len(word):
+            for end in range(min(len(word), start + self._longest), start, -1):
+                row = table.get(word[start:end])
+                if row is not None:
+                    break
+            else:
+                return []
+            rows.append(row)
+            table, start = self._later, end
+        return rows
+
+
+def plain(text: str) -> str:
+    """Lower case without accents and control characters; each Chinese character is a word of its own."""
+    letters = []
+    for letter in unicodedata.normalize("NFD", text.lower()):
+        kind = unicodedata.category(letter)
+        if kind != "Mn" and (kind[0] != "C" or letter in "\t\n\r"):
+            letters.append(letter)
+    return _WIDE.sub(r" \1 ", "".join(letters))
