@@ -95,6 +95,7 @@ def _assemble(
         on_pinned_denied=file.on_pinned_denied,
         fallback_local_unavailable=file.fallback.local_unavailable,
         headers_after_seconds=float(file.headers_after),
+        price_per_kwh=file.energy.price_per_kwh if file.energy is not None else None,
         history=file.history,
         loosenings=loosenings(file, calendar),
         next_expiry=calendar.next_expiry,

@@ -339,6 +339,12 @@ class FallbackPart(Part):
     )
 
 
+class EnergyPart(Part):
+    """What the energy of local answers costs."""
+
+    price_per_kwh: float = Field(ge=0, le=1000, allow_inf_nan=False, description="USD; savings are net of it.")
+
+
 class PolicyFile(Part):
     """A Gatehouse policy: who may go where."""
 
@@ -365,6 +371,7 @@ class PolicyFile(Part):
         default=EscalationPart(max_hops=0), description="When a doubtful answer is handed on."
     )
     cache: CachePart = Field(default=CachePart(mode="off"), description="Whether answers are kept.")
+    energy: EnergyPart | None = Field(default=None, description="For the accounts; absent means energy has no price.")
     fallback: FallbackPart = Field(default=FallbackPart(), description="What happens when something is not there.")
     audit: Literal["best_effort", "required"] = Field(
         default="best_effort", description="required: nothing leaves before its record is durable."

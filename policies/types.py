@@ -197,6 +197,7 @@ class Policy:
     on_pinned_denied: Literal["refuse", "local"] = "refuse"
     fallback_local_unavailable: Literal["refuse", "cloud"] = "refuse"
     headers_after_seconds: float = 10.0
+    price_per_kwh: float | None = None  # USD; None: energy is not priced
     history: History = "keep_local"  # when only earlier turns are sensitive
     warnings: tuple[str, ...] = ()
     loosenings: tuple[Loosening, ...] = ()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from policies.types import EgressPermit
 from router.calibration.drift import promise_in_record
 from router.costs import Costs, account
+from router.energy import Burn
 from router.exchange import Exchange
 from router.keys import Keys
 from router.reasks import ask_digest
@@ -29,7 +30,17 @@ class Accounts:
     middle of others' requests. They wait in the order in which they ended; `close` settles what still waits.
     """
 
-    def __init__(self, *, sink: RecordSink, keys: Keys, telemetry: Telemetry, artifacts: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        *,
+        sink: RecordSink,
+        keys: Keys,
+        telemetry: Telemetry,
+        artifacts: Mapping[str, str],
+        burn: Callable[[], Burn | None] = lambda: None,
+    ) -> None:
+        """`burn` says what a local token takes, as last measured."""
+        self._burn = burn
         self._sink = sink
         self._keys = keys
         self._telemetry = telemetry
@@ -86,8 +97,10 @@ class Accounts:
             policy,
             plan.decision if plan is not None else None,
             exchange.calls,
+            answered_by=exchange.outcome.model,
             input_estimate=plan.facts.input_tokens if plan is not None else 0,
             stored=exchange.stored,
+            burn=self._burn(),
         )
         exchange.outcome.cost_usd = None if costs.usd is None else float(costs.usd)
         return costs

@@ -45,6 +45,7 @@ from router.calling import Calls
 from router.confidence import Confidence
 from router.control import ControlClient
 from router.egress import Egress
+from router.energy import Burn, read_burn
 from router.engine_models import read_message, with_engine_models
 from router.errors import GatehouseError
 from router.following import Following
@@ -105,8 +106,13 @@ class Worker:
         self._tell_uncalibrated()
         self.cache, self._cache_state = _make_cache(settings, keys)
         self.ledger = _make_ledger(settings, keys, self.telemetry)
+        self._burn: Burn | None = None
         self._accounts = accounts = Accounts(
-            sink=sink, keys=keys, telemetry=self.telemetry, artifacts={"classifiers": self.pipeline.digest}
+            sink=sink,
+            keys=keys,
+            telemetry=self.telemetry,
+            artifacts={"classifiers": self.pipeline.digest},
+            burn=lambda: self._burn,
         )
         replies = ReplyCache(self.cache, CacheKeys(keys), self.pipeline.digest, self.telemetry)
         calls = Calls(self.telemetry)
@@ -142,6 +148,8 @@ class Worker:
         elif message["t"] == "calibration":
             await asyncio.to_thread(self.promises.reload)
             self._tell_uncalibrated()
+        elif message["t"] == "burn":
+            self._burn = read_burn(message)
         elif message["t"] == "status":
             self.status.policy, self.status.engine = message["policy"], message["engine"]
             self.status.records_failing = message["records_failing"]

@@ -6,13 +6,14 @@ it comes from (`Method`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
 from policies.types import Decision, Model, Policy, Price
-from router.energy import Energy
+from router.energy import Burn, Energy
+from router.energy import total as energy_of
 from router.types import JsonObject, Usage
 
 # reported: the upstream said so. estimated: counted from texts, for it said nothing. at_least: the same of a call that
@@ -54,6 +55,7 @@ class CallCost:
     method: Method
     use: Use
     usd: Decimal | None
+    energy: Energy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,40 +109,51 @@ def account(
     decision: Decision | None,
     calls: Sequence[CallUse],
     *,
+    answered_by: str = "",
     input_estimate: int = 0,
     stored: tuple[str, Usage] | None = None,
-    energy: Energy | None = None,
-    price_per_kwh: float | None = None,
+    burn: Burn | None = None,
 ) -> Costs:
-    """The money of a request that has ended. `stored`: model and tokens of an answer that came from the cache.
+    """The money of a request that has ended. `answered_by`: the model whose answer the caller got.
 
-    `energy` is that of all its local calls together.
+    `stored`: model and tokens of an answer that came from the cache. `burn`: what a local token takes, if measured.
     """
-    done = tuple(_cost(call, policy.models, input_estimate) for call in calls)
+    answer = _answer_of(calls, answered_by)
+    done = tuple(_cost(call, call is answer, policy.models[call.model], input_estimate, burn) for call in calls)
     total = _sum(call.usd for call in done)
     wasted = _sum(call.usd for call in done if call.use != "answer")
     baseline = _baseline(policy, decision, done, stored)
+    at_home = [call for call in done if policy.models[call.model].locality == "local" and call.method != "none"]
+    energy = energy_of(call.energy for call in at_home)
     energy_usd = None
-    if energy is not None and price_per_kwh is not None:
-        energy_usd = _rounded(Decimal(repr(energy.joules)) * Decimal(repr(price_per_kwh)) / _JOULES_PER_KWH)
+    if energy is not None and policy.price_per_kwh is not None:
+        price = Decimal(repr(policy.price_per_kwh))
+        energy_usd = (Decimal(repr(energy.joules)) * price / _JOULES_PER_KWH).quantize(_FINEST)
     saved = None
     if baseline.usd is not None and total is not None:
         saved = baseline.usd - total - (energy_usd or Decimal(0))
     return Costs(done, total, wasted, baseline, energy, energy_usd, saved)
 
 
-def _cost(call: CallUse, models: Mapping[str, Model], input_estimate: int) -> CallCost:
+def _answer_of(calls: Sequence[CallUse], answered_by: str) -> CallUse | None:
+    """The call that gave the answer: the model's first that did not fail, for later ones only judge it."""
+    for call in calls:
+        if call.model == answered_by and not call.is_wasted and call.end not in ("failed", "refused"):
+            return call
+    return None
+
+
+def _cost(call: CallUse, is_answer: bool, model: Model, input_estimate: int, burn: Burn | None) -> CallCost:
     usage, method = used(call, input_estimate)
-    price = price_of(models[call.model])
+    price = price_of(model)
     usd = Decimal(0) if method == "none" else None if price is None else price_tokens(usage, price)
-    use: Use = "answer"
-    if call.end == "refused":
-        use = "refused"
-    elif call.is_wasted:
-        use = "wasted"
-    elif call.end == "failed":
-        use = "failed"
-    return CallCost(call.model, usage, method, use, usd)
+    use: Use = "answer" if is_answer else "wasted"
+    if call.end in ("failed", "refused") and not call.is_wasted:
+        use = "failed" if call.end == "failed" else "refused"
+    energy = None
+    if burn is not None and model.backend == "engine":
+        energy = burn.of(model.model, max(usage.input_tokens - call.cached_tokens, 0), usage.output_tokens)
+    return CallCost(call.model, usage, method, use, usd, energy)
 
 
 def _baseline(
@@ -151,15 +164,12 @@ def _baseline(
         return Baseline()
     seen = () if decision is None else decision.candidates
     is_lawful = any(each.model == name and each.lawful and each.able for each in seen)
-    answer = (
-        stored
-        if stored is not None
-        else next(((call.model, call.usage) for call in reversed(calls) if call.use == "answer"), None)
-    )
-    if answer is None:  # nothing was answered, so nothing is compared
+    given = [(call.model, call.usage, call.method) for call in calls if call.use == "answer"]
+    if stored is not None:
+        given = [(*stored, "reported")]
+    if not given:  # nothing was answered, so nothing is compared
         return Baseline(name, usd=Decimal(0), is_lawful=is_lawful)
-    model, usage = answer
-    method: Method = next((call.method for call in reversed(calls) if call.use == "answer"), "reported")
+    model, usage, method = given[0]
     if method == "reported" and model != name:
         method = "other_tokenizer"
     price = price_of(policy.models[name])
@@ -173,10 +183,6 @@ def _sum(amounts: Iterable[Decimal | None]) -> Decimal | None:
             return None
         total += amount
     return total
-
-
-def _rounded(amount: Decimal) -> Decimal:
-    return amount.quantize(_FINEST)
 
 
 def to_json(costs: Costs) -> JsonObject:
@@ -194,6 +200,7 @@ def to_json(costs: Costs) -> JsonObject:
                 "method": call.method,
                 "use": call.use,
                 "usd": _number(call.usd),
+                "joules": None if call.energy is None else call.energy.joules,
             }
             for call in costs.calls
         ],

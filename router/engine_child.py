@@ -72,11 +72,21 @@ def what_to_serve(models: Sequence[JsonObject], path: Path) -> tuple[str, ...]:
 class EngineChild:
     """Nothing until a policy names a model of the engine's; then `serve` starts it, and tells it of each change."""
 
-    def __init__(self, settings: Settings, telemetry: Telemetry, on_change: Callable[[], None]) -> None:
-        """`on_change` is called when what `report` says may have changed."""
+    def __init__(
+        self,
+        settings: Settings,
+        telemetry: Telemetry,
+        on_change: Callable[[], None],
+        on_stats: Callable[[JsonObject], None] = lambda stats: None,
+    ) -> None:
+        """`on_change` is called when what `report` says may have changed, `on_stats` with what the engine says.
+
+        That is once a second, and empty while it does not answer.
+        """
         self._settings = settings
         self._telemetry = telemetry
         self._on_change = on_change
+        self._on_stats = on_stats
         self._metrics = EngineMetrics(telemetry.store)
         self._engine: Supervisor | Neighbour | None = None
         self._looking: asyncio.Task[None] | None = None
@@ -149,6 +159,7 @@ class EngineChild:
                 self._metrics.gone()
             else:
                 self._metrics.take(stats)
+            self._on_stats(stats or {})
 
 
 def _reason(engine: Supervisor) -> str:

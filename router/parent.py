@@ -19,6 +19,7 @@ from typing import Any
 from policies.store import PolicyStore
 from policies.types import Policy
 from router.approvals import strange
+from router.burning import Meter
 from router.calibration.watching import CardWatch, PromiseWatch
 from router.control import ControlServer
 from router.engine_child import EngineChild
@@ -74,7 +75,13 @@ class Parent:
         metrics = prepare_metrics_folder(settings.runtime_dir)
         self._telemetry = Telemetry.from_settings(settings, exports_metrics=True)
         self._telemetry.start()
-        self._engine = EngineChild(settings, self._telemetry, lambda: self._spawn(self._publish_status()))
+        self._meter = Meter(settings.local_watts)
+        self._engine = EngineChild(
+            settings,
+            self._telemetry,
+            on_change=lambda: self._spawn(self._publish_status()),
+            on_stats=self._take_stats,
+        )
         store = SqliteStore(settings.state_dir / RECORDS_FILE, settings.records_max_bytes)
         if store.damage:
             log.error("records: %s", store.damage)
@@ -207,6 +214,11 @@ class Parent:
     def _take(self, event: JsonObject) -> None:
         if event["t"] == "ready":
             self._ready.set()
+
+    def _take_stats(self, stats: JsonObject) -> None:
+        burn = self._meter.take(stats)
+        if burn is not None:
+            self._spawn(self._control.publish({"t": "burn", **burn.message()}))
 
     def _feedback_taken(self, request_id: str, verdict: Verdict) -> None:
         self._telemetry.feedback_taken(verdict, "feedback")

@@ -182,6 +182,8 @@ class Recorder:
 
     def _record_costs(self, costs: Costs, rule: str) -> None:
         for call in costs.calls:
+            if call.energy is not None:
+                self._count("gatehouse.energy", call.model, amount=call.energy.joules)
             if call.usd is None:
                 self._count("gatehouse.unpriced", call.model)
             elif call.usd:

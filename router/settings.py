@@ -62,6 +62,7 @@ class Settings(BaseModel):
     cache_max_bytes: int = Field(64 * 1024 * 1024, ge=0)
     taint_ttl_s: float = Field(86_400.0, gt=0, le=366 * 86_400)  # how long answers to sensitive requests are followed
     taint_max_bytes: int = Field(32 * 1024 * 1024, ge=64 * 1024)  # of the table of their marks, when it is created
+    local_watts: float = Field(0.0, ge=0, le=1000)  # of one busy core; 0: the processor's counter, else an assumption
     records_queue: int = Field(10_000, ge=1)
     records_max_bytes: int = Field(1 << 30, ge=1)
     grace_s: float = Field(30.0, ge=0)

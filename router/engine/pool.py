@@ -218,6 +218,7 @@ class Pool:
             "memory_mb": used / _MEGABYTE,
             "budget_mb": budget / _MEGABYTE,
             "loading": self._waiting,
+            "cpu_seconds": time.process_time(),
         }
 
     # Between the two.

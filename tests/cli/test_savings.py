@@ -15,7 +15,7 @@ from router.backends.scripted_replies import Script
 from router.cli.savings import parse_since, tally
 from router.store import RECORDS_FILE, RecordReader, StoreError
 from tests.cli.test_commands import gatehouse
-from tests.support.gateway import POLICY, Gateway, local_server, until
+from tests.support.gateway import ENGINE, POLICY, Gateway, local_server, until
 from tests.support.recorder import RecorderThread
 
 ESCALATES = "escalation: {threshold: 0.5, max_hops: 1, stream: hold}\n"
@@ -44,7 +44,7 @@ def decisions(folder: Path, count: int) -> list[dict[str, Any]]:
 
 def ask(house: Gateway, **fields: object) -> httpx.Response:
     body = {"messages": [{"role": "user", "content": "Say hello."}], **fields}
-    return httpx.post(f"{house.url}/chat/completions", json=body, trust_env=False)
+    return httpx.post(f"{house.url}/chat/completions", json=body, trust_env=False, timeout=60)
 
 
 def leave(house: Gateway, after: int) -> None:
@@ -78,9 +78,8 @@ def test_every_way_of_spending_is_counted_streams_and_those_who_leave_included(t
     assert local["usd"] == 0
     assert local["saved_usd"] == pytest.approx(cloud_price, abs=0)
     for costs in (whole, streamed):
-        assert costs["calls"] == [
-            {"model": "cloud", "input": 10, "output": 2, "method": "reported", "use": "answer", "usd": cloud_price}
-        ]
+        paid = {"model": "cloud", "input": 10, "output": 2, "method": "reported", "use": "answer", "usd": cloud_price}
+        assert costs["calls"] == [{**paid, "joules": None}]
         assert costs["saved_usd"] == 0
     (call,) = left["calls"]
     assert (call["method"], call["use"]) == ("at_least", "answer")
@@ -131,6 +130,28 @@ def test_metrics_have_the_money_by_rule_and_model(tmp_path: Path) -> None:
         assert 'gatehouse_saved_usd_total{rule="default"} 0.003' in page
         assert 'gatehouse_baseline_usd_total{rule="pinned"} 0.003' in page
         assert "gatehouse_overspent_usd_total{" not in page
+
+
+def test_energy_of_the_real_engine_is_measured_and_priced(tmp_path: Path) -> None:
+    """The first answers may come before the first measurement: theirs is unknown."""
+    policy = POLICY.format(home=ENGINE, cloud="http://127.0.0.1:9") + "energy: {price_per_kwh: 1000}\n"
+    seen: list[dict[str, Any]] = []
+    with Gateway(tmp_path, policy, environment={"GATEHOUSE_LOCAL_WATTS": "10"}) as house:
+
+        def is_measured() -> bool:
+            ask(house, model="local", max_tokens=12)
+            seen[:] = decisions(tmp_path, 1)
+            return seen[-1]["costs"]["energy"] is not None
+
+        until(is_measured, 60)
+    energy, (call,) = seen[-1]["costs"]["energy"], seen[-1]["costs"]["calls"]
+    assert energy["method"] == "stated_watts"
+    assert 0 < energy["joules"] == call["joules"] < 1000
+    assert energy["usd"] == pytest.approx(energy["joules"] * 1000 / 3.6e6)
+    assert call["usd"] == 0
+    total = json.loads(gatehouse("savings", "--json", folder=tmp_path).stdout)["total"]
+    assert total["energy_joules"] > 0
+    assert total["energy_unknown"] < total["at_home"]
 
 
 def line(saved: float | None, cost: float | None = 0.5, **changed: Any) -> dict[str, Any]:
