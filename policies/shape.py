@@ -350,8 +350,7 @@ class PolicyFile(Part):
 
     version: int = Field(ge=1, le=1_000_000_000, description="Your own number for this policy; shown in headers.")
     mode: Literal["enforce", "shadow"] = Field(
-        default="enforce",
-        description="shadow: answer auto at home and note what would have been; egress is enforced alike.",
+        default="enforce", description="shadow: answer auto at home, note what would have been; egress is enforced."
     )
     models: dict[ModelName, ModelPart] = Field(min_length=1, description="The models, by your names for them.")
     defaults: DefaultsPart = Field(description="Which model answers by default.")
@@ -377,19 +376,14 @@ class PolicyFile(Part):
         default="best_effort", description="required: nothing leaves before its record is durable."
     )
     on_pinned_denied: Literal["refuse", "local"] = Field(
-        default="refuse",
-        description="When a model is asked for by name and may not be used: refuse, or answer at home.",
+        default="refuse", description="For a model that is asked for and may not be used: refuse, or answer at home."
     )
     history: Literal["keep_local", "drop_turns"] = Field(
         default="keep_local",
         description="When only earlier turns are sensitive: keep the request, or drop those turns from what leaves.",
     )
     headers_after: float = Field(
-        default=10.0,
-        gt=0,
-        le=300,
-        allow_inf_nan=False,
-        description="Seconds that the headers of a held stream may wait.",
+        default=10.0, gt=0, le=300, allow_inf_nan=False, description="Seconds that a held stream's headers may wait."
     )
 
 
