@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from typing import get_args
 
 from rich.console import Console
 from rich.table import Table
@@ -18,6 +20,22 @@ USUAL: tuple[tuple[Kind, float], ...] = (
     ("max_bad_local", 0.2),
     ("max_cloud_share", 0.2),
 )
+
+
+def parse_target(text: str | None) -> tuple[Kind, float] | None:
+    """`max_bad_local=0.05` and the like. Raises `ValueError`."""
+    if text is None:
+        return None
+    name, _, value = text.partition("=")
+    found = {kind: kind for kind in get_args(Kind)}.get(name.strip())
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if found is None or not (0 < number < (math.inf if name == "max_usd_per_month" else 1)):
+        kinds = ", ".join(get_args(Kind))
+        raise ValueError(f"a target is one of {kinds}, = and a share between 0 and 1 (or USD): max_bad_local=0.05")
+    return found, number
 
 
 def show_tasks(console: Console, by_task: Mapping[str, Sequence[Graded]]) -> None:

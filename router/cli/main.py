@@ -21,6 +21,7 @@ COMMANDS = {
     "doctor": "router.cli.doctor",
     "engine": "router.cli.engine",
     "eval": "router.cli.eval",
+    "calibrate": "router.cli.calibrate",
 }
 _ABOUT = (
     "A gateway in front of language models. It answers at home with a small local model by default, and lets a request "
