@@ -175,7 +175,7 @@ class _Measured(dict[bytes, Signals]):
 
 async def _measured(policy: Policy, questions: Sequence[Question]) -> _Measured:
     """What the gateway would know of each question before it is answered."""
-    pipeline, found = Pipeline(budget_ms=_BUDGET_MS), _Measured()
+    pipeline, found = Pipeline(budget_ms=_BUDGET_MS, detectors={}), _Measured()
     try:
         await pipeline.start()
         for question in questions:
