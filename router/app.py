@@ -14,6 +14,7 @@ import os
 import socket
 from collections.abc import Callable
 from datetime import date
+from importlib.resources import files
 from pathlib import Path
 from typing import cast
 
@@ -40,9 +41,10 @@ from router.cache.key import CacheKeys
 from router.cache.memory import MemoryBytes
 from router.cache.sealed import SealedCache, Sealer
 from router.caching import ReplyCache
+from router.calibration.standing import FOLDER as CARDS
 from router.calibration.standing import Promises
 from router.calling import Calls
-from router.confidence import Confidence
+from router.confidence import CalibrationError, Confidence
 from router.control import ControlClient
 from router.egress import Egress
 from router.energy import Burn, read_burn
@@ -102,7 +104,7 @@ class Worker:
             detectors=detectors_with(settings.extra_detectors),
             approval_key=keys.subkey("approvals"),
         )
-        self.promises = Promises.of(settings)
+        self.promises, self.confidence = Promises.of(settings), _make_confidence(settings)
         self._tell_uncalibrated()
         self.cache, self._cache_state = _make_cache(settings, keys)
         self.ledger = _make_ledger(settings, keys, self.telemetry)
@@ -122,7 +124,7 @@ class Worker:
             ),
             calls=calls,
             cache=replies,
-            judging=Judging(Confidence()),
+            judging=Judging(self.confidence),
             telemetry=self.telemetry,
             partitions=Partitions(keys),
         )
@@ -146,7 +148,7 @@ class Worker:
             self.telemetry.policy_in_force(self.running.current.policy.label)
             self._tell_uncalibrated()
         elif message["t"] == "calibration":
-            await asyncio.to_thread(self.promises.reload)
+            await asyncio.to_thread(self._take_cards)
             self._tell_uncalibrated()
         elif message["t"] == "burn":
             self._burn = read_burn(message)
@@ -154,6 +156,14 @@ class Worker:
             self.status.policy, self.status.engine = message["policy"], message["engine"]
             self.status.records_failing = message["records_failing"]
             self.status.promises_broken = list(message["promises_broken"])
+
+    def _take_cards(self) -> None:
+        """Read the calibration cards anew; with one that cannot be read, confidence goes on by those before."""
+        try:
+            self.confidence.reload()
+        except CalibrationError as error:
+            log.warning("%s", error)
+        self.promises.reload()
 
     def _tell_uncalibrated(self) -> None:
         """What the policy in force targets and no card can promise: in `/readyz`, and once in the log."""
@@ -212,6 +222,16 @@ def _make_cache(settings: Settings, keys: Keys) -> tuple[Cache, Callable[[], str
 
     redis = RedisBytes(settings.redis_url, settings.redis_timeout_ms)
     return SealedCache(Sealer(keys), redis), lambda: redis.state
+
+
+def _make_confidence(settings: Settings) -> Confidence:
+    """By the cards shipped and those made here; an altered one of these is told, and none of them counts."""
+    shipped = files("router") / "artifacts"
+    try:
+        return Confidence(shipped, settings.state_dir / CARDS)
+    except CalibrationError as error:
+        log.warning("%s; confidence goes by the cards that are shipped", error)
+        return Confidence(shipped)
 
 
 def _make_ledger(settings: Settings, keys: Keys, telemetry: Telemetry) -> TaintLedger:

@@ -7,25 +7,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, Final
-from urllib.parse import unquote
 
 from router.asked import Asked
-
-log = logging.getLogger("gatehouse.calibration")
 
 HEAD: Final = 16  # tokens after which an answer may be judged before it is whole
 FEATURES: Final = ("log_of_sum",)
 _LEAST_LOGPROB: Final = -20.0  # servers send -inf or -9999 for a token that their sampler had cut off
 _GRAM: Final = 4  # tokens in a row that count as repeated
 _LOOP: Final = 0.5  # a share of repeated runs above this is a loop
-_CARD_PREFIX, _CARD_SUFFIX = "confidence-", ".json"
+_CARD_PREFIX: Final = "confidence-"
 _UNKNOWN: Final = Asked()
 
 
@@ -139,25 +135,19 @@ class Calibration:
 class Confidence:
     """Scores answers by the calibration of the model that gave them, or by a conservative default."""
 
-    def __init__(self, folder: Traversable | None = None, made: Traversable | None = None) -> None:
-        """Read every calibration in `folder` (default: those shipped). Raises `CalibrationError` for an altered one.
+    def __init__(self, *folders: Traversable) -> None:
+        """Read every card in `folders` (default: those shipped); a later folder's takes an earlier one's place.
 
-        Those in `made` (what `gatehouse calibrate` wrote here) take their place; an altered one of these is none.
+        Raises `CalibrationError` for an altered one.
         """
-        self._shipped = files("router") / "artifacts" if folder is None else folder
-        self._made = made
+        self._folders = folders or (files("router") / "artifacts",)
         self.reload()
 
     def reload(self) -> None:
-        """Read all of them anew. Raises `CalibrationError` as the constructor does."""
-        found = _read_all(self._shipped)
-        for entry in _cards(self._made) if self._made is not None else ():
-            found.pop(unquote(entry.name.removeprefix(_CARD_PREFIX).removesuffix(_CARD_SUFFIX)), None)
-            try:
-                model, calibration = _parse(entry.name, entry.read_bytes())
-                found[model] = calibration
-            except CalibrationError as error:
-                log.warning("%s; the model is not calibrated", error)
+        """Read them anew. Raises `CalibrationError`, and then those in force stay."""
+        found: dict[str, Calibration] = {}
+        for folder in self._folders:
+            found |= _read_all(folder)
         self._calibrations = found
 
     def calibration(self, model: str) -> Calibration | None:
@@ -197,15 +187,11 @@ class Confidence:
 
 def _read_all(folder: Traversable) -> dict[str, Calibration]:
     found = {}
-    for entry in _cards(folder):
-        model, calibration = _parse(entry.name, entry.read_bytes())
-        found[model] = calibration
+    for entry in folder.iterdir() if folder.is_dir() else ():
+        if entry.name.startswith(_CARD_PREFIX) and entry.name.endswith(".json"):
+            model, calibration = _parse(entry.name, entry.read_bytes())
+            found[model] = calibration
     return found
-
-
-def _cards(folder: Traversable) -> list[Traversable]:
-    entries = folder.iterdir() if folder.is_dir() else ()
-    return [each for each in entries if each.name.startswith(_CARD_PREFIX) and each.name.endswith(_CARD_SUFFIX)]
 
 
 def _parse(name: str, data: bytes) -> tuple[str, Calibration]:

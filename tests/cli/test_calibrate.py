@@ -100,7 +100,7 @@ def test_a_run_grades_fits_reports_and_leaves_a_card_without_a_text(
     assert stat.S_IMODE(card.stat().st_mode) == 0o600
     assert "plus nothing" not in card.read_text()
     settings = Settings(state_dir=tmp_path / "state")
-    assert Confidence(made=settings.state_dir / FOLDER).is_calibrated("scripted")
+    assert Confidence(settings.state_dir / FOLDER).is_calibrated("scripted")
     assert Promises.of(settings)
 
 

@@ -15,15 +15,17 @@ from router.calibration.standing import FOLDER, card_name
 from router.calibration.targets import write_graded
 from router.calibration.thresholds import Graded
 from router.keys import ensure_private_folder, replace_whole
+from router.store import RECORDS_FILE, RecordReader
 from tests.support.gateway import POLICY, Gateway, local_server
 from tests.support.recorder import Recorder, RecorderThread
 
 MODEL = "scripted-local"
+SURE = Script(answer="Home answers.", confidence=0.9)
 
 
 @pytest.fixture(scope="module")
 def home() -> Iterator[Recorder]:
-    with RecorderThread(Script(answer="Home answers.", confidence=0.9)) as recorder:
+    with RecorderThread(SURE) as recorder:
         yield recorder
 
 
@@ -72,14 +74,31 @@ def test_a_promise_about_quality_escalates_what_cannot_be_judged_until_a_card_sa
         calibrate(house, good_from=0.95)
         house.wait_for("/readyz", '"uncalibrated":["')  # 20 good ones carry no promise
         assert ask(house).headers["x-gatehouse-route"] == "cloud"
+        home.script = Script(answer="Home answers, unmeasured.")
+        assert ask(house).headers["x-gatehouse-route"] == "cloud"
+        home.script = SURE
+    with RecordReader(tmp_path / "state" / RECORDS_FILE) as reader:
+        records = [each for each in reversed(reader.list_records()) if "promise" in each]
+    assert [each["outcome"]["judgement"]["verdict"] for each in records] == ["escalate", "keep", "escalate", "escalate"]
+    assert [each["promise"]["threshold"] is None for each in records] == [True, False, True, True]
+    assert records[0]["promise"]["card"] is None
+    assert len({each["promise"]["card"] for each in records[1:3]}) == 2
+    assert "France" not in json.dumps(records)
 
 
 def test_a_promise_about_the_cloud_keeps_at_home_what_cannot_be_judged(
     tmp_path: Path, home: Recorder, cloud: Recorder
 ) -> None:
-    with gateway(tmp_path, home, cloud, "max_cloud_share: 0.95") as house:
+    with gateway(tmp_path, home, cloud, "max_cloud_share: 0.5") as house:
         assert "uncalibrated" in httpx.get(f"{house.root}/readyz", trust_env=False).json()["degraded"]
         assert ask(house).headers["x-gatehouse-route"] == "local"
         calibrate(house, good_from=0.5)
         house.wait_for("/readyz", '"degraded":[]')
+        home.script = Script(answer="Home answers.", confidence=0.4)
         assert ask(house).headers["x-gatehouse-route"] == "cloud"
+        for _ in range(30):  # every one of them is below the threshold, more than were promised: 31 of 31
+            ask(house)
+        page = house.wait_for("/metrics", 'gatehouse_promise_answers{kind="max_cloud_share",model="home"} 31.0')
+        assert 'gatehouse_promise_observed{kind="max_cloud_share",model="home"} 1.0' in page
+        assert 'gatehouse_promise_promised{kind="max_cloud_share",model="home"} 0.5' in page
+        house.wait_for("/readyz", '"degraded":["promise_broken_home_max_cloud_share"]')
