@@ -81,7 +81,8 @@ def build_record(
     if facts is not None:
         record["facts"] = _facts(facts, policy)
     if signals is not None:
-        _add_signals(record, signals)
+        hides = policy is not None and policy.has_pseudonyms and facts is not None
+        _add_signals(record, signals, facts.replaceable if hides and facts is not None else None)
     if decision is not None:
         record["decision"] = _decision(decision, policy, facts.unknown_fields if facts is not None else frozenset())
         if policy is not None and signals is not None and _is_held(decision, outcome):
@@ -120,9 +121,9 @@ def _permit(permit: EgressPermit, keys: Keys) -> JsonObject:
     }
 
 
-def _add_signals(record: JsonObject, signals: Signals) -> None:
+def _add_signals(record: JsonObject, signals: Signals, replaceable: frozenset[int] | None) -> None:
     record["signals"] = {name: _signal(signal) for name, signal in signals.values.items()}
-    record["findings"] = _count_findings(signals.scan.findings)
+    record["findings"] = _count_findings(signals.scan.findings, replaceable)
     record["unknowns"] = _count_unknowns(signals.scan.unknowns)
     record["scan_ms"] = _milliseconds(signals.elapsed_ms)
 
@@ -140,6 +141,7 @@ def _facts(facts: Facts, policy: Policy | None) -> JsonObject:
         "unavailable": dict(facts.unavailable) if facts.unavailable else {},
         "no_store": facts.no_store,
         "taint": facts.taint.word,
+        "taint_kept": facts.taint_kept.word,
         "taint_source": facts.taint_source or None,
     }
 
@@ -161,16 +163,21 @@ def _signal(signal: Signal) -> JsonObject:
     return {"value": value} if signal.band is None else {"value": value, "band": signal.band}
 
 
-def _count_findings(findings: Sequence[Finding]) -> JsonObject:
-    """By entity type: how many, and the highest score (what `min_score` is compared with)."""
+def _count_findings(findings: Sequence[Finding], replaceable: frozenset[int] | None) -> JsonObject:
+    """By entity type: how many, and the highest score (what `min_score` is compared with).
+
+    `kept` is the highest score of those that no placeholder can stand for, None when one can for each; it is there only
+    where that was asked, because something may leave with placeholders.
+    """
     counted: JsonObject = {}
-    for finding in findings:
-        entry = counted.get(finding.entity_type)
-        if entry is None:
-            counted[finding.entity_type] = {"count": 1, "score": finding.score}
-        else:
-            entry["count"] += 1
-            entry["score"] = max(entry["score"], finding.score)
+    for index, finding in enumerate(findings):
+        entry = counted.setdefault(finding.entity_type, {"count": 0, "score": finding.score})
+        entry["count"] += 1
+        entry["score"] = max(entry["score"], finding.score)
+        if replaceable is not None:
+            kept = entry.setdefault("kept", None)
+            if index not in replaceable:
+                entry["kept"] = finding.score if kept is None else max(kept, finding.score)
     return counted
 
 

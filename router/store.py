@@ -264,6 +264,12 @@ class RecordReader:
             for row in self._db.execute(query, (time,)):
                 yield _shown(row)
 
+    def count_decisions(self, time: str) -> int:
+        """How many decisions `decisions_since` would give."""
+        with _translated(self._path):
+            query = "SELECT COUNT(*) FROM records WHERE kind = 'decision' AND time >= ?"
+            return int(self._db.execute(query, (time,)).fetchone()[0])
+
     def rows_since(self, time: str, kinds: Sequence[str]) -> Iterator[JsonObject]:
         """Every record of these kinds from that moment (ISO 8601, UTC) on, in the order of writing."""
         marks = ", ".join("?" * len(kinds))

@@ -1,0 +1,145 @@
+"""A decision record read back: the facts and signals that `decide` saw, and what came of them. Pure, no content.
+
+What a record does not say is taken as it may be at worst for leaving: nothing is made up that could keep a request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from classifiers.types import Finding, Scan, Signal, Signals, Unknown
+from classifiers.vocabulary import MEANINGS
+from policies.types import Facts, Level, Payload, Route, TaintSource
+
+_EXITS = ("lan", "cloud")
+
+
+class NotReplayable(Exception):
+    """A record that holds no decision (a request refused before it was parsed), or one of another form."""
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What the record says came of the request. Costs in USD, times in milliseconds; None: not known."""
+
+    route: Route
+    model: str | None  # that the decision named
+    rule: str
+    payload: Payload
+    granted: frozenset[str]  # models that a later exit (escalation, fallback) was granted for
+    left: bool  # bytes did leave
+    confidence: float | None
+    answered_by: str | None
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+    latency_ms: float | None
+
+    @property
+    def goes_out(self) -> bool:
+        """Whether it left at once, or did so afterwards."""
+        return self.route in _EXITS or self.left
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """One request as `decide` can see it again."""
+
+    id: str
+    facts: Facts
+    signals: Signals
+    before: Before
+
+
+def replay(record: Mapping[str, Any]) -> Replayed:
+    """The request of one decision record. Raises `NotReplayable`."""
+    try:
+        facts, decision, outcome = record["facts"], record["decision"], record["outcome"]
+        scan, replaceable = _scan(record)
+        return Replayed(
+            str(record["id"]),
+            _facts(facts, record, replaceable),
+            Signals({name: _signal(name, value) for name, value in record["signals"].items()}, scan),
+            _before(decision, outcome, record),
+        )
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise NotReplayable(type(error).__name__) from None
+
+
+def _facts(facts: Mapping[str, Any], record: Mapping[str, Any], replaceable: frozenset[int]) -> Facts:
+    return Facts(
+        tenant=str(record["principal"]["tenant"]),
+        requested=_requested(facts["requested"]),
+        local_only=bool(facts["local_only"]),
+        stream=bool(facts["stream"]),
+        needs=frozenset(facts["needs"]),
+        hints=frozenset(facts["hints"]),
+        unknown_fields=frozenset(f"field {index}" for index in range(int(facts["unknown_fields"]))),
+        input_tokens=int(facts["input_tokens"]),
+        output_tokens=int(facts["output_tokens"]),
+        unavailable=dict(facts["unavailable"]),
+        no_store=bool(facts["no_store"]),
+        replaceable=replaceable,
+        taint=Level[str(facts["taint"]).upper()],
+        taint_kept=Level[str(facts.get("taint_kept", facts["taint"])).upper()],
+        taint_source=cast(TaintSource, facts["taint_source"] or ""),
+    )
+
+
+def _requested(name: object) -> str:
+    """The name that was asked for; of an alias, one that it fits; a name that nobody knew stays unknown."""
+    if isinstance(name, Mapping):
+        return str(name.get("alias", "\x00unknown")).removesuffix("*")
+    return str(name)
+
+
+def _signal(name: str, recorded: Mapping[str, Any]) -> Signal:
+    if "error" in recorded:
+        return Signal(name, error=str(recorded["error"]))
+    value = recorded["value"]
+    return Signal(name, frozenset(value) if isinstance(value, list) else value)
+
+
+def _scan(record: Mapping[str, Any]) -> tuple[Scan, frozenset[int]]:
+    """One finding a type, with its highest score, and a second one where not all could be replaced.
+
+    Where a record does not tell, because nothing could leave with placeholders then, all could be but a meaning.
+    """
+    findings: list[Finding] = []
+    replaceable: set[int] = set()
+    for entity, entry in record["findings"].items():
+        kept = entry.get("kept", entry["score"] if entity in MEANINGS else None)
+        if kept is None or kept < entry["score"]:
+            replaceable.add(len(findings))
+            findings.append(_finding(entity, entry["score"]))
+        if kept is not None:
+            findings.append(_finding(entity, kept))
+    unknowns = tuple(Unknown(kind, "") for kind, count in record["unknowns"].items() if count)
+    return Scan(tuple(findings), unknowns), frozenset(replaceable)
+
+
+def _finding(entity: str, score: float) -> Finding:
+    return Finding(entity, "", "value", 0, 0, float(score), "record", 0)
+
+
+def _before(decision: Mapping[str, Any], outcome: Mapping[str, Any], record: Mapping[str, Any]) -> Before:
+    tokens = outcome["tokens"]
+    answered_by = outcome["model"]
+    used = tokens.get(answered_by) or next(iter(tokens.values()), {"input": 0, "output": 0})
+    target = decision["target"]
+    return Before(
+        route=decision["route"],
+        model=target["model"] if target else None,
+        rule=str(decision["rule"] or decision["reason"]),
+        payload=decision["payload"],
+        granted=frozenset(grant["model"] for grant in decision["grants"] if grant["purpose"] != "answer"),
+        left=outcome["bytes_left"] > 0,
+        confidence=outcome["confidence"],
+        answered_by=answered_by,
+        input_tokens=int(used["input"]),
+        output_tokens=int(used["output"]),
+        cost_usd=outcome["cost_usd"],
+        latency_ms=record.get("latency_ms"),
+    )

@@ -1,0 +1,152 @@
+"""`gatehouse policy diff` and `simulate`: what a change of policy would do, before it is switched on. Never content."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from policies.compare import Difference, compare
+from policies.schema import PolicyError, load_policy
+from policies.simulate import LEAVING, Radius, simulate, usual_latencies
+from policies.types import Policy
+from router.settings import from_environment
+from router.store import RECORDS_FILE, RecordReader, StoreError
+from router.types import JsonObject
+
+_COLOURS = {"loosens": "red", "sends out": "yellow", "tightens": "green", "changes": ""}
+_SHOWN_IDS = 5
+
+
+def diff(
+    old: Annotated[str, typer.Argument(help="A policy file or a recipe: what is in force.")],
+    new: Annotated[str, typer.Argument(help="A policy file or a recipe: what would be.")],
+    fail_on: Annotated[
+        str | None, typer.Option("--fail-on", metavar="loosening", help="Exit 1 when anything is loosened: for CI.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """What NEW allows, holds or sends otherwise than OLD, in words, from the files alone.
+
+    `loosens`: something may leave, or passes unchecked, that did not; `sends out`: more is sent of what may leave
+    already; `tightens`: the opposite of either. What is doubtful counts as loosening.
+    """
+    if fail_on not in (None, "loosening"):
+        raise typer.BadParameter("there is only: --fail-on loosening")
+    found = compare(_load(old), _load(new))
+    if as_json:
+        rows = [{"path": each.path, "direction": each.direction, "what": each.what} for each in found]
+        typer.echo(orjson.dumps({"differences": rows}, option=orjson.OPT_INDENT_2).decode())
+    elif not found:
+        typer.echo("The two policies say the same.")
+    else:
+        Console(width=max(Console().width, 120)).print(_differences(found))
+    if fail_on is not None and any(each.direction == "loosens" for each in found):
+        raise typer.Exit(1)
+
+
+def _differences(found: tuple[Difference, ...]) -> Table:
+    table = Table("", "where", "what", box=None)
+    for each in found:
+        table.add_row(each.direction, each.path, each.what, style=_COLOURS[each.direction])
+    return table
+
+
+def simulate_command(
+    file: Annotated[str, typer.Argument(help="The candidate: a policy file or a recipe.")],
+    days: Annotated[int, typer.Option(min=1, max=3650, help="How far back the decisions go that are replayed.")] = 30,
+    fail_on: Annotated[
+        str | None, typer.Option("--fail-on", metavar="leaving", help="Exit 1 when anything would newly leave.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, with up to 1,000 ids a change.")] = False,
+    state_dir: Annotated[
+        Path | None,
+        typer.Option("--state-dir", help="The gateway's state folder (GATEHOUSE_STATE_DIR).", show_default=False),
+    ] = None,
+) -> None:
+    """Replay recorded decisions through FILE: what would newly leave, newly stay, go to another model, and cost.
+
+    Records hold no text. So what the candidate's dictionaries, patterns, exceptions and approved texts would find or
+    let pass is not seen here, and turns that `history: drop_turns` took out do not come back.
+    """
+    if fail_on not in (None, "leaving"):
+        raise typer.BadParameter("there is only: --fail-on leaving")
+    policy = _load(file)
+    since = (datetime.now(UTC) - timedelta(days=days)).isoformat(timespec="milliseconds")
+    folder = from_environment(state_dir=state_dir).state_dir
+    try:
+        with RecordReader(folder / RECORDS_FILE) as reader:
+            latencies = usual_latencies(reader.decisions_since(since))
+            radius = simulate(policy, _tracked(reader, since), latencies)
+    except StoreError as error:
+        typer.echo(f"No records can be read: {error}. Has `gatehouse serve` answered a request?", err=True)
+        raise typer.Exit(1) from None
+    if as_json:
+        typer.echo(orjson.dumps(_as_json(radius), option=orjson.OPT_INDENT_2).decode())
+    else:
+        _show(radius, policy)
+    if fail_on is not None and radius.leaving:
+        raise typer.Exit(1)
+
+
+def _tracked(reader: RecordReader, since: str) -> Iterator[JsonObject]:
+    total = reader.count_decisions(since)
+    console = Console(stderr=True)
+    yield from track(reader.decisions_since(since), "replaying", total=total, console=console, transient=True)
+
+
+def _load(file: str) -> Policy:
+    try:
+        return load_policy(file)
+    except PolicyError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+
+
+def _show(radius: Radius, policy: Policy) -> None:
+    skipped = f" ({radius.not_replayable:,} hold no decision)" if radius.not_replayable else ""
+    typer.echo(f"{radius.requests:,} requests replayed{skipped} through {policy.label}")
+    counts: Counter[str] = Counter(radius.changes)
+    for change, count in counts.most_common():
+        typer.echo(f"  {count:>9,}  {change}")
+    if radius.groups:
+        table = Table("requests", "change", "rule", "tenant", "sensitivity", "was", "becomes", box=None)
+        for (change, rule, tenant, level, was, becomes), count in radius.groups.most_common(40):
+            style = "red" if change in LEAVING else ""
+            table.add_row(f"{count:,}", change, rule, tenant, level, was, becomes, style=style)
+        Console(width=max(Console().width, 132)).print(table)
+    for change, ids in radius.ids.items():
+        more = " …" if len(ids) > _SHOWN_IDS else ""
+        typer.echo(f"{change}: {', '.join(ids[:_SHOWN_IDS])}{more}")
+    unknown = f" ({radius.cost_unknown:,} without a known price)" if radius.cost_unknown else ""
+    typer.echo(f"cost: {radius.cost_delta_usd:+,.4f} USD{unknown}")
+    if radius.latency_deltas_ms:
+        deltas = sorted(radius.latency_deltas_ms)
+        typer.echo(f"latency of what changes: {deltas[len(deltas) // 2]:+,.0f} ms (median of {len(deltas):,})")
+    verdict = "nothing would newly leave" if not radius.leaving else f"{radius.leaving:,} requests would newly leave"
+    typer.secho(verdict, fg="red" if radius.leaving else "green")
+
+
+def _as_json(radius: Radius) -> JsonObject:
+    names = ("change", "rule", "tenant", "sensitivity", "was", "becomes")
+    return {
+        "requests": radius.requests,
+        "not_replayable": radius.not_replayable,
+        "changes": dict(radius.changes),
+        "leaving": radius.leaving,
+        "groups": [{**dict(zip(names, key, strict=True)), "requests": n} for key, n in radius.groups.most_common()],
+        "ids": dict(radius.ids),
+        "cost_delta_usd": round(radius.cost_delta_usd, 6),
+        "cost_unknown": radius.cost_unknown,
+        "latency_delta_ms_median": (
+            sorted(radius.latency_deltas_ms)[len(radius.latency_deltas_ms) // 2] if radius.latency_deltas_ms else None
+        ),
+    }
