@@ -152,6 +152,8 @@ class Worker:
             self._tell_uncalibrated()
         elif message["t"] == "burn":
             self._burn = read_burn(message)
+        elif message["t"] == "budget":
+            self.promises.is_budget_used_up = message["used_up"]
         elif message["t"] == "status":
             self.status.policy, self.status.engine = message["policy"], message["engine"]
             self.status.records_failing = message["records_failing"]

@@ -20,6 +20,7 @@ from policies.store import PolicyStore
 from policies.types import Policy
 from router.approvals import strange
 from router.burning import Meter
+from router.calibration.budget import BudgetWatch
 from router.calibration.watching import CardWatch, PromiseWatch
 from router.control import ControlServer
 from router.engine_child import EngineChild
@@ -230,11 +231,14 @@ class Parent:
 
     async def _watch_calibration(self) -> None:
         """Tell the workers of new cards, and look whether traffic keeps what they promise."""
-        cards = CardWatch(self.settings.state_dir)
+        cards, budget = CardWatch(self.settings.state_dir), BudgetWatch(self.settings.state_dir / RECORDS_FILE)
         while True:
             if await asyncio.to_thread(cards.has_changed):
                 log.info("calibration cards in force: %s", cards.digest[:12])
                 await self._control.publish({"t": "calibration", "digest": cards.digest})
+            if await asyncio.to_thread(budget.has_changed, self.policy):
+                log.info("the month's budget of escalations is %s", "used up" if budget.is_used_up else "open")
+                await self._control.publish({"t": "budget", "used_up": budget.is_used_up})
             self._promises.show()
             await asyncio.sleep(_HOUSEKEEPING_SECONDS)
 

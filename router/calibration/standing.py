@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote
 from classifiers.types import Signal
 from policies.types import Policy, Reason, TargetKind
 from router.calibration.targets import (
+    ALL,
     GradedAnswers,
     Standard,
     Standards,
@@ -25,6 +26,7 @@ from router.calibration.targets import (
     standard_for,
     standards,
 )
+from router.calibration.thresholds import Promise
 from router.settings import Settings
 
 log = logging.getLogger("gatehouse.calibration")
@@ -59,11 +61,20 @@ def reason_for(standard: Standard) -> Reason:
     return Reason("escalation", None if standard.promise.threshold is None else True, explain(standard))
 
 
+def _no_price(policy: Policy) -> str:
+    """Why a budget cannot be kept, where the cloud model that escalations go to has no price; else empty."""
+    cloud = policy.models.get(policy.default_cloud or "")
+    if cloud is None or cloud.price is not None:
+        return ""
+    return f"model {cloud.name} has no price, so what escalations cost is not known and none is made"
+
+
 class Promises:
     """What each model's graded answers promise. A later folder's card takes the place of an earlier one's."""
 
     def __init__(self, folders: Sequence[Traversable]) -> None:
         self._folders = tuple(folders)
+        self.is_budget_used_up = False  # as the parent says
         self._graded: dict[str, GradedAnswers] = {}
         self._made: dict[tuple[TargetKind, float, str], Standards] = {}
         self.reload()
@@ -96,6 +107,10 @@ class Promises:
         target = policy.escalation.target
         if target is None:
             return None
+        if target.kind == "max_usd_per_month":
+            closed = _no_price(policy) or ("this month's budget is used up" if self.is_budget_used_up else "")
+            if closed:
+                return Standard(Promise(target.kind, target.value, None, 0, why=closed), ALL, "")
         task = signals.get("task")
         told = task.value if task is not None and isinstance(task.value, str) else None
         return standard_for(self._standards(target.kind, target.value, policy.models[name].model), told)
@@ -105,6 +120,8 @@ class Promises:
         target = policy.escalation.target
         if target is None or not policy.escalation.may_escalate:
             return []
+        if target.kind == "max_usd_per_month" and _no_price(policy):
+            return [_no_price(policy)]
         models = dict.fromkeys(model.model for model in policy.models.values() if model.locality == "local")
         return [
             f"{model}: {line}"
