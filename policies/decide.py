@@ -12,6 +12,7 @@ from policies.choosing import Case, Choice, Held, Purpose, go_home, keep, pinned
 from policies.conditions import Evaluator, unmatched
 from policies.lawful import lawful_payload
 from policies.levels import kept_level, request_level, scan_level
+from policies.staying import stay
 from policies.types import Decision, EgressPermit, Facts, Grant, Level, Payload, Policy, Reason, Refusal, Rule
 
 DIGEST_BYTES = 32  # BLAKE2b-256
@@ -109,7 +110,9 @@ def _routed(case: Case) -> Choice:
             return keep(choice, held) if target.is_home else choice
         if holds and held is None and targets and not any(each.is_lawful for each in targets):
             held = Held(rule.name, targets[0].barred)
-    choice = go_home(case, closed=_SHADOW if case.policy.mode == "shadow" else "")
+    staying, kept = stay(case)
+    held = held or kept
+    choice = staying or go_home(case, closed=_SHADOW if case.policy.mode == "shadow" else "")
     return keep(choice, held) if choice.target is not None and choice.target.is_home else choice
 
 

@@ -10,7 +10,7 @@ from policies.notes import Notes
 from policies.shape import EscalationPart, TargetPart
 from policies.types import EscalationPolicy, EscalationTarget, Model, TargetKind
 
-_LATER = ("second_look", "samples", "affinity")  # written down, and nothing does them yet
+_LATER = ("second_look", "samples")  # written down, and nothing does them yet
 _HERE: Path = ("escalation",)
 
 

@@ -242,6 +242,7 @@ class Facts:
     taint_kept: Level = Level.PUBLIC  # that part of it which no placeholder can stand for
     taint_source: TaintSource = ""
     taint_at: tuple[str, ...] = ()  # pointers to the parts that brought it in
+    answered_by: tuple[str, ...] = ()  # models that have answered this conversation lately, the farthest first
 
 
 @dataclass(frozen=True, slots=True)

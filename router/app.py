@@ -29,6 +29,7 @@ from classifiers.registry import detectors_with
 from policies.schema import compile_policy
 from policies.types import Model, Policy
 from router.accounting import Accounts
+from router.affinity import TABLE_BYTES, TABLE_FILE, Affinity
 from router.answering import Answering
 from router.api.chat import ChatEndpoint
 from router.api.feedback import FeedbackEndpoint, FeedbackSending
@@ -109,6 +110,7 @@ class Worker:
         self.cache, self._cache_state = _make_cache(settings, keys)
         self.ledger = _make_ledger(settings, keys, self.telemetry)
         self._burn: Burn | None = None
+        self.affinity = _make_affinity(settings, keys)
         self._accounts = accounts = Accounts(
             sink=sink,
             keys=keys,
@@ -130,10 +132,11 @@ class Worker:
         )
         gateway = Gateway(
             running=self.running,
-            planner=Planner(self.pipeline, self.ledger, self.promises),
+            planner=Planner(self.pipeline, self.ledger, self.promises, self.affinity),
             answering=answering,
             cache=replies,
             following=Following(self.ledger),
+            affinity=self.affinity,
             accounts=accounts,
         )
         self.app = _application(self, gateway, Identity(settings), desk)
@@ -205,6 +208,7 @@ class Worker:
         await self.running.close()
         await self.cache.close()
         await self.ledger.close()
+        await self.affinity.close()
         await self.pipeline.close()
         self.telemetry.close()
 
@@ -244,6 +248,15 @@ def _make_ledger(settings: Settings, keys: Keys, telemetry: Telemetry) -> TaintL
 
         shared = RedisMarks(settings.redis_url, settings.redis_timeout_ms, table.name, settings.taint_ttl_s)
     return TaintLedger(keys, table, ttl=settings.taint_ttl_s, telemetry=telemetry, shared=shared)
+
+
+def _make_affinity(settings: Settings, keys: Keys) -> Affinity:
+    table = MarkTable(settings.state_dir / TABLE_FILE, TABLE_BYTES)
+    if settings.redis_url is None:
+        return Affinity(keys, table)
+    from router.cache.redis import RedisAffinity
+
+    return Affinity(keys, table, RedisAffinity(settings.redis_url, settings.redis_timeout_ms, table.name, 86_400.0))
 
 
 def _application(worker: Worker, gateway: Gateway, identity: Identity, desk: FeedbackSending) -> ASGIApp:

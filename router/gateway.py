@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from policies.types import Refusal
 from router.accounting import Accounts
+from router.affinity import Affinity
 from router.answering import Answering
 from router.caching import ReplyCache
 from router.errors import Denied, GatehouseError, InvalidRequest, NotFound, Unavailable
@@ -31,6 +32,7 @@ class Gateway:
         answering: Answering,
         cache: ReplyCache,
         following: Following,
+        affinity: Affinity,
         accounts: Accounts,
     ) -> None:
         self._running = running
@@ -38,6 +40,7 @@ class Gateway:
         self._answering = answering
         self._cache = cache
         self._following = following
+        self._affinity = affinity
         self._accounts = accounts
 
     def begin(self, request: ChatRequest) -> Exchange:
@@ -59,6 +62,7 @@ class Gateway:
             stored = await self._cache.find(exchange)
             reply = whole(exchange, stored) if stored is not None else await self._answering.answer(exchange)
             reply = await self._following.follow(exchange, reply)
+            await self._remember(exchange)
             failure, status = None, 200
         except GatehouseError as error:
             failure, status = error.code, error.status
@@ -69,6 +73,16 @@ class Gateway:
         if reply.chunks is None:
             exchange.finish(None, 200)
         return reply
+
+    async def _remember(self, exchange: Exchange) -> None:
+        """Who has answered this conversation: not for a model that its caller named, nor one that stood in for home."""
+        conversation = exchange.plan.conversation if exchange.plan is not None else None
+        outcome = exchange.outcome
+        if conversation is None or outcome.route == "cache" or exchange.planned.reason == "pinned":
+            return
+        if outcome.reason != "fallback":
+            policy = exchange.running.policy
+            await self._affinity.note(exchange.request.principal, conversation, outcome.model, policy)
 
 
 def _refuse(refusal: Refusal | None) -> None:

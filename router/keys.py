@@ -18,7 +18,18 @@ from typing import Literal
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-KeyName = Literal["approvals", "cache", "digests", "dictionaries", "partitions", "reasks", "subjects", "state", "taint"]
+KeyName = Literal[
+    "affinity",
+    "approvals",
+    "cache",
+    "digests",
+    "dictionaries",
+    "partitions",
+    "reasks",
+    "subjects",
+    "state",
+    "taint",
+]
 
 _ROOT_FILE = "root.key"
 _LOCK_FILE = ".lock"

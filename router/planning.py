@@ -11,6 +11,7 @@ from policies.decide import decide
 from policies.history import RULE, Blame, blame
 from policies.types import Decision, Facts, Level, Policy, Reason
 from router import fields
+from router.affinity import Affinity, Conversation
 from router.calibration.standing import Promises, reason_for
 from router.calibration.targets import Standard, threshold_of
 from router.hiding import places_of
@@ -29,21 +30,30 @@ class Plan:
     decision: Decision
     taint: Taint = CLEAN
     dropped: int = 0  # messages of earlier turns that were taken out
+    conversation: Conversation | None = None  # where the policy asks for affinity
     standard: Standard | None = None  # what the local answer is held against, where the policy has a target
 
 
 class Planner:
     """Plans requests. Without a ledger (`gatehouse explain`) nothing is inherited."""
 
-    def __init__(self, pipeline: Pipeline, ledger: TaintLedger | None = None, promises: Promises | None = None) -> None:
-        """Without `promises` the threshold that a target comes to is not told."""
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        ledger: TaintLedger | None = None,
+        promises: Promises | None = None,
+        affinity: Affinity | None = None,
+    ) -> None:
+        """Without `promises` the threshold that a target comes to is not told; without `affinity` nothing stays."""
         self._pipeline = pipeline
         self._ledger = ledger
         self._promises = promises
+        self._affinity = affinity
 
     async def plan(self, request: ChatRequest, policy: Policy, unavailable: Mapping[str, str]) -> Plan:
         """Decide about a request. Raises `InvalidRequest` for fields that no model could take."""
-        plan = await self._plan(request, policy, unavailable)
+        own = await self._affinity.look(request.principal, request.body, policy) if self._affinity is not None else None
+        plan = await self._plan(request, policy, unavailable, own)
         if plan.decision.escalation is not None:
             return self._held_against(plan, policy)
         if plan.decision.sensitivity is Level.PUBLIC or plan.decision.grants:
@@ -52,10 +62,12 @@ class Planner:
         held = blame(policy, plan.facts, plan.signals, plan.decision, earlier=earlier, tainted=plan.taint.at)
         if held is None:
             return plan
-        cut = await self._cut(request, policy, unavailable, held) if policy.history == "drop_turns" else None
+        cut = await self._cut(plan, policy, unavailable, held) if policy.history == "drop_turns" else None
         return cut or _because(plan, held.reason)
 
-    async def _plan(self, request: ChatRequest, policy: Policy, unavailable: Mapping[str, str]) -> Plan:
+    async def _plan(
+        self, request: ChatRequest, policy: Policy, unavailable: Mapping[str, str], own: Conversation | None
+    ) -> Plan:
         needs, hints, unknown = fields.read_fields(request.body)
         tenant = request.principal.tenant
         signals = await self._pipeline.run(request.body, policy.scan_rules, tenant)
@@ -78,18 +90,18 @@ class Planner:
             taint_kept=taint.kept,
             taint_source=taint.source,
             taint_at=taint.pointers,
+            answered_by=own.answered_by if own is not None else (),
         )
-        return Plan(request, signals, facts, decide(policy, facts, signals), taint)
+        return Plan(request, signals, facts, decide(policy, facts, signals), taint, conversation=own)
 
-    async def _cut(
-        self, request: ChatRequest, policy: Policy, unavailable: Mapping[str, str], held: Blame
-    ) -> Plan | None:
+    async def _cut(self, whole: Plan, policy: Policy, unavailable: Mapping[str, str], held: Blame) -> Plan | None:
         """The plan without the turns that hold the request back, if it then goes out; else it stays whole."""
+        request = whole.request
         left = without_turns(request.body, held.messages) if held.leaves else None
         if left is None:
             return None
         body, dropped = left
-        plan = await self._plan(replace(request, body=body), policy, unavailable)
+        plan = await self._plan(replace(request, body=body), policy, unavailable, whole.conversation)
         if plan.decision.route in ("local", "refused"):
             return None
         reason = Reason(RULE, True, f"dropped {dropped} messages of earlier turns: {held.reason.why}")

@@ -140,6 +140,7 @@ def _facts(facts: Facts, policy: Policy | None) -> JsonObject:
         "output_tokens": facts.output_tokens,
         "unavailable": dict(facts.unavailable) if facts.unavailable else {},
         "no_store": facts.no_store,
+        "answered_by": list(facts.answered_by),
         "taint": facts.taint.word,
         "taint_kept": facts.taint_kept.word,
         "taint_source": facts.taint_source or None,

@@ -22,7 +22,6 @@ from redis.exceptions import RedisError, ResponseError
 from router.cache.breaker import Breaker
 
 _PREFIX = b"gatehouse:cache:"
-_MARK_PREFIX = b"gatehouse:taint:"
 _MARKS_AT_ONCE = 512
 _RETRY_SECONDS = 0.5
 _MAX_WAITING = 2000  # calls' worth of marks that wait while Redis takes none
@@ -172,6 +171,7 @@ class RedisMarks(_Link):
 
     _part = "taint"
     _meanwhile = "while other hosts share it, conversations stay at home"
+    _prefix = b"gatehouse:taint:"
 
     def __init__(self, url: str, timeout_ms: int, host: str, ttl: float, settle_seconds: float = 6.0) -> None:
         """`host` names whoever shares one table of marks, `ttl` is how long a mark lives.
@@ -208,7 +208,7 @@ class RedisMarks(_Link):
         """The level of each mark, 0 where there is none; None when Redis does not say, or has been away just now."""
         if not await self._flush():
             return None
-        names = [_MARK_PREFIX + digest.hex().encode() for digest in digests]
+        names = [self._prefix + digest.hex().encode() for digest in digests]
         found: list[int] = []
         for start in range(0, len(names), _MARKS_AT_ONCE):
             part = names[start : start + _MARKS_AT_ONCE]
@@ -245,7 +245,7 @@ class RedisMarks(_Link):
         milliseconds = int((batch.until - time.monotonic()) * 1000)
         if milliseconds <= 0:
             return True
-        keys = [_MARK_PREFIX + digest.hex().encode() for digest in batch.digests]
+        keys = [self._prefix + digest.hex().encode() for digest in batch.digests]
         arguments = (*keys, str(batch.level).encode(), str(milliseconds).encode())
         if await self._ask(lambda: self._client.eval(_RAISE, len(keys), *arguments)) is None:
             return False
@@ -273,6 +273,14 @@ class RedisMarks(_Link):
             self._retrying.cancel()
             await asyncio.wait({self._retrying})
         await super().close()
+
+
+class RedisAffinity(RedisMarks):
+    """`router.affinity.SharedNotes` in Redis. While it is away a conversation is where this host has seen it."""
+
+    _part = "affinity"
+    _meanwhile = "a conversation may change its model between hosts"
+    _prefix = b"gatehouse:affinity:"
 
 
 class _Waiting(NamedTuple):

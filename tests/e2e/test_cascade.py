@@ -300,6 +300,39 @@ def test_headers_wait_for_the_verdict_and_then_the_last_chunk_tells_the_route(tm
     assert (told["route"], told["model"], told["reason"]) == ("cloud", "cloud", "escalation")
 
 
+def test_a_conversation_goes_on_where_it_was_answered_until_it_may_not(tmp_path: Path) -> None:
+    rule = "escalation: {threshold: 0.5, stream: commit, affinity: {minutes: 30}}\n"
+    with RecorderThread(SURE) as home, RecorderThread(ANSWERS) as cloud:
+        policy = POLICY.format(home=local_server(home.url), cloud=cloud.url) + rule
+        with Gateway(tmp_path, policy, "--workers", "2") as gateway:
+            house = House("commit", gateway, home, cloud)
+
+            def turn(*said: str) -> Answer:
+                roles = [{"role": "assistant" if at % 2 else "user", "content": text} for at, text in enumerate(said)]
+                body = {"messages": roles, "stream": True}
+                with httpx.Client(trust_env=False) as fresh:  # a connection of its own: either worker may answer
+                    raw = fresh.post(f"{gateway.url}/chat/completions", json=body)
+                named = {key.removeprefix("x-gatehouse-"): value for key, value in raw.headers.items()}
+                return Answer(raw.status_code, named)
+
+            house.set(DOUBTFUL)
+            assert turn(PUBLIC).headers["reason"] == "escalation"
+            house.set(SURE)
+            assert turn(PUBLIC).headers["route"] == "local", "a question by itself is decided by itself"
+            for _ in range(4):
+                went = turn(PUBLIC, CLOUD, "And in French?")
+                assert (went.headers["route"], went.headers["reason"]) == ("cloud", "affinity")
+            record = house.record(went.id)
+            assert record["facts"]["answered_by"][0] == "cloud"
+            assert [permit["rule"] for permit in record["permits"]] == ["affinity"]
+            before = len(cloud.exchanges)
+            kept = turn(PUBLIC, CLOUD, SENSITIVE)
+            assert (kept.headers["route"], kept.headers["reason"]) == ("local", "sensitivity")
+            assert kept.headers["held"] == "affinity"
+            assert turn("Another beginning.", CLOUD, "And in French?").headers["route"] == "local"
+            assert len(cloud.exchanges) == before
+
+
 TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
 
 

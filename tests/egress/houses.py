@@ -53,6 +53,8 @@ decisions:
 """
     + LATER_WAYS
 )
+COMMITTING = "escalation: {threshold: 1.0, stream: commit, hold_tokens: 1}\nfallback: {local_unavailable: cloud}\n"
+RACING = "escalation: {threshold: 1.0, stream: commit, race: 0.0}\nfallback: {local_unavailable: cloud}\n"
 SHADOW = BY_RULE + "mode: shadow\non_pinned_denied: local\n"
 # Proxies of the environment are to be ignored: whatever went to this one would be lost.
 NO_PROXY_WORKS = dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"), "http://127.0.0.1:9")
@@ -99,6 +101,8 @@ MORE_FAULTS = {
     for fault in (
         Fault("detectors slow", detectors="slow", held=None, public_leaves=False),
         Fault("cloud failing", cloud_fails=True),
+        Fault("committing", COMMITTING, held=None, reason="escalation"),
+        Fault("racing", RACING, held=None, reason="escalation"),
         Fault("cache warm", is_warm=True),
         Fault("policy reloading", reloads=True),
     )
