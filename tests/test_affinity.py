@@ -1,4 +1,4 @@
-"""Who has answered a conversation is remembered by its beginning, by tenant and caller, for a while, without content."""
+"""Who has answered a conversation is remembered by its beginning, by tenant and caller, for a while, contentless."""
 
 from __future__ import annotations
 
