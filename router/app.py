@@ -14,7 +14,6 @@ import os
 import socket
 from collections.abc import Callable
 from datetime import date
-from importlib.resources import files
 from pathlib import Path
 from typing import cast
 
@@ -105,7 +104,7 @@ class Worker:
             detectors=detectors_with(settings.extra_detectors),
             approval_key=keys.subkey("approvals"),
         )
-        self.promises, self.confidence = Promises.of(settings), _make_confidence(settings)
+        self.promises, self.confidence = Promises.of(settings), Confidence(made=settings.state_dir / CARDS)
         self._tell_uncalibrated()
         self.cache, self._cache_state = _make_cache(settings, keys)
         self.ledger = _make_ledger(settings, keys, self.telemetry)
@@ -228,16 +227,6 @@ def _make_cache(settings: Settings, keys: Keys) -> tuple[Cache, Callable[[], str
 
     redis = RedisBytes(settings.redis_url, settings.redis_timeout_ms)
     return SealedCache(Sealer(keys), redis), lambda: redis.state
-
-
-def _make_confidence(settings: Settings) -> Confidence:
-    """By the cards shipped and those made here; an altered one of these is told, and none of them counts."""
-    shipped = files("router") / "artifacts"
-    try:
-        return Confidence(shipped, settings.state_dir / CARDS)
-    except CalibrationError as error:
-        log.warning("%s; confidence goes by the cards that are shipped", error)
-        return Confidence(shipped)
 
 
 def _make_ledger(settings: Settings, keys: Keys, telemetry: Telemetry) -> TaintLedger:

@@ -15,7 +15,11 @@ from classifiers.bodies import last_text, text_size
 from classifiers.types import Signals
 
 _READ: Final = 8000  # characters at the end of the question that are looked at
-_JSON = re.compile(r"\bjson\b", re.IGNORECASE)
+_JSON = re.compile(
+    r"\b(?:as|in|into|return|output|valid|only|give|write|(?:answer|respond|reply) with)\b[^.?\n]{0,40}\bjson\b"
+    r"|\bjson (?:object|array|list)\b",
+    re.IGNORECASE,
+)
 _BRIEF = re.compile(
     r"\b(?:only|nothing else|(?:one|a single) (?:word|letter|number)|no explanation|without explanation|yes or no)\b",
     re.IGNORECASE,
@@ -53,14 +57,15 @@ def asked_of(body: Mapping[str, Any], signals: Signals | None = None) -> Asked:
     by_format = isinstance(form, Mapping) and form.get("type") in ("json_object", "json_schema")
     most = body.get("max_completion_tokens") or body.get("max_tokens")
     complexity = _value(signals, "complexity")
+    wants_json = by_format or _JSON.search(text) is not None
     return Asked(
         complexity=float(complexity) if isinstance(complexity, int | float) else None,
         characters=text_size(body),
         task=_label(signals, "task"),
         domain=_label(signals, "domain"),
-        wants_json=by_format or _JSON.search(text) is not None,
+        wants_json=wants_json,
         wants_number=_NUMBER.search(text) is not None,
-        wants_brief=_BRIEF.search(text) is not None,
+        wants_brief=not wants_json and _BRIEF.search(text) is not None,
         most_tokens=most if isinstance(most, int) and not isinstance(most, bool) else 0,
         text=text,
     )

@@ -20,8 +20,9 @@ class Judging:
 
     def measure(self, exchange: Exchange, name: str, trace: AnswerTrace) -> float | None:
         """The confidence of a whole answer of the model of that name (the policy's); None where it was not measured."""
-        model = exchange.running.policy.models[name].model
-        return self._confidence.of_answer(trace, model, asked_of(exchange.request.body, exchange.measured))
+        asked = asked_of(exchange.request.body, exchange.measured)
+        exchange.outcome.answer_features = trace.features(asked)
+        return self._confidence.of_answer(trace, exchange.running.policy.models[name].model, asked)
 
     def of_answer(self, exchange: Exchange, name: str, trace: AnswerTrace) -> Judgement:
         """The judgement of a whole answer; also noted on the outcome."""

@@ -261,6 +261,7 @@ def _outcome(outcome: Outcome, policy: Policy | None) -> JsonObject:
         "dropped": outcome.dropped,
         "complexity": outcome.complexity,
         "confidence": outcome.confidence,
+        "answer_features": list(outcome.answer_features) or None,
         "judgement": asdict(outcome.judgement) if outcome.judgement is not None else None,
         "raced": outcome.raced,
         "escalation_error": outcome.escalation_error,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from router.confidence import FEATURES, AnswerTrace, CalibrationError, Confidence, TokenTrace
+from router.confidence import FEATURES, HEAD, AnswerTrace, CalibrationError, Confidence, TokenTrace
 
 SLM = "smollm2-135m-instruct"
 ROOT = Path(__file__).parents[1]
@@ -192,3 +192,58 @@ def test_an_answer_with_one_unmeasured_choice_is_not_measured_and_one_without_ch
     half.add_choice({"index": 1, "message": {"content": None, "tool_calls": [{"id": "c"}]}, "logprobs": None})
     assert confidence.of_answer(half) is None
     assert confidence.of_answer(AnswerTrace()) == 0.0
+
+
+def card(model: str, bias: float, **more: Any) -> str:
+    return json.dumps({"model": model, "features": ["log_of_sum"], "weights": [-1.0], "bias": bias, **more})
+
+
+def test_a_card_that_was_made_here_takes_the_place_of_the_shipped_one(tmp_path: Path) -> None:
+    name = f"confidence-{SLM}.json"
+    (tmp_path / name).write_text(card(SLM, -9.0))
+    assert Confidence(made=tmp_path).score(trace_of(-0.1), SLM) == pytest.approx(0.0001, abs=1e-4)
+    confidence = Confidence(made=tmp_path)
+    (tmp_path / name).write_text(card(SLM, 9.0))
+    confidence.reload()
+    assert confidence.score(trace_of(-0.1), SLM) == pytest.approx(0.9999, abs=1e-3)
+
+
+@pytest.mark.parametrize("text", ["{", card("another", 0.0)[:-9], "[]"])
+def test_a_card_made_here_that_cannot_be_read_leaves_its_model_uncalibrated(tmp_path: Path, text: str) -> None:
+    """Never the shipped card in its place: somebody measured this machine's model and found something else."""
+    (tmp_path / f"confidence-{SLM}.json").write_text(text)
+    assert not Confidence(made=tmp_path).is_calibrated(SLM)
+
+
+def test_the_first_tokens_are_scored_by_their_own_fit_and_know_nothing_of_the_rest(tmp_path: Path) -> None:
+    commit = {"features": ["log_of_sum"], "weights": [-1.0], "bias": 2.0}
+    (tmp_path / "confidence-m.json").write_text(card("m", -2.0, commit=commit))
+    confidence = Confidence(tmp_path)
+    begun, doubtful = trace_of(*(-0.1,) * HEAD, reason=None), trace_of(*(-0.1,) * HEAD, *(-9.0,) * 50)
+    assert confidence.score_head(begun, "m") == confidence.score_head(doubtful, "m") == pytest.approx(0.7398, abs=1e-3)
+    whole = confidence.score(doubtful, "m")
+    assert whole is not None
+    assert whole < 0.01
+
+
+def test_a_card_of_whole_answers_alone_leaves_the_first_tokens_to_the_default(tmp_path: Path) -> None:
+    (tmp_path / "confidence-m.json").write_text(card("m", 9.0))
+    trace = trace_of(*(-0.5,) * 30)
+    confidence = Confidence(tmp_path)
+    assert confidence.score_head(trace, "m") == confidence.score_head(trace, "unknown")
+
+
+def test_of_several_choices_the_least_sure_head_counts() -> None:
+    confidence, both = Confidence(), AnswerTrace()
+    for index, logprob in ((0, -0.01), (1, -2.0)):
+        both.add_choice({"index": index, "message": {"content": "a"}, "logprobs": {"content": entries(logprob)}})
+    assert confidence.at_commit(both, SLM) == confidence.score_head(trace_of(-2.0, reason=None), SLM)
+    assert confidence.at_commit(AnswerTrace(), SLM) == 0.0
+
+
+def test_what_a_record_keeps_of_an_answer_is_numbers_in_a_fixed_order() -> None:
+    trace = AnswerTrace()
+    trace.add_choice({"index": 0, "message": {"content": "ab"}, "logprobs": {"content": entries(-0.1, -0.2)}})
+    assert len(trace.features()) == len(trace.head_features()) == len(FEATURES)
+    assert all(isinstance(value, float) for value in trace.features())
+    assert AnswerTrace().features() == ()

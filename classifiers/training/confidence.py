@@ -1,192 +1,176 @@
-"""Fits the calibration of one local model's confidence on its own answers to the everyday questions, graded by rule.
+"""Fits the shipped calibration of one local model's confidence on its own answers, graded by rule.
 
-`python -m classifiers.training.confidence --socket PATH` (or `--url URL`) asks a running server that gives
-log-probabilities over the OpenAI wire, greedily, and writes the card that `router.confidence` reads. With `--answers
-FILE` the answers are kept there, and are read from there, not asked for again, when the file exists.
+`python -m classifiers.training.confidence --socket PATH --answers FILE --data FOLDER` asks a running engine, greedily,
+eight questions at once; what FILE holds already is not asked again, and without a server only that is used. It writes
+the card that `router.confidence` reads, and with `--table FILE.npz` the numbers behind it, which
+`tests/bench/routing_after.py` reads. `--from FILE.npz` fits those anew, without any answer.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import LeaveOneGroupOut, StratifiedKFold
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from classifiers.training.fitting import DATE, SEED, Floats, calibration_error
+from classifiers.complexity import ComplexitySignal
+from classifiers.training.benchmark_questions import benchmark_questions
+from classifiers.types import Scan, Signals
 from policies.types import Model
+from router.answer_features import NAMES
 from router.backends.local import LocalBackend
-from router.calibration.graders import is_right
-from router.calibration.questions import Question
-from router.calibration.questions import everyday as load
-from router.confidence import FEATURES, TokenTrace
+from router.calibration.asking import Answered, body_for, graded
+from router.calibration.card import Table, card_text, sections, table_of
+from router.calibration.collect import collect
+from router.calibration.fit import Floats
+from router.calibration.kept import KeptAnswers, digest_of
+from router.calibration.questions import Question, everyday
+from router.calibration.standing import card_name
 from router.settings import Settings
-from router.types import JsonObject, Outgoing
+from router.types import JsonObject
 
-MAX_TOKENS = 96
-STRENGTH = 1.0
-_FOLDS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """One graded answer: what its trace says, and whether it was right."""
-
-    task: str
-    features: tuple[float, ...]
-    total: float  # of log-probabilities: the baselines
-    mean: float
-    good: bool
+DATE = "2026-11-28"
+TOP = 5  # alternatives of each token: asked for to be measured, and not used
+STRONG = 1.0  # of everyday questions: a strong model is assumed to answer them all
+_PATIENCE_SECONDS = 1800.0
 
 
-def grade(question: Question, choice: JsonObject) -> Answered:
-    """One entry of `choices`, graded by the question's rule. One that did not end within 96 tokens is not good."""
-    trace = TokenTrace()
-    trace.add_choice(choice)
-    if not trace.complete:
-        raise SystemExit("this server gives no log-probabilities: nothing to calibrate on")
-    good = choice["finish_reason"] == "stop" and is_right(question, choice["message"]["content"] or "")
-    return Answered(question.task, trace.features(), trace.total, trace.mean, good)
+class Numbers(NamedTuple):
+    """A table with what a strong model would have made of each question, in [0, 1]."""
+
+    table: Table
+    strong: Floats
 
 
-async def ask(backend: LocalBackend, question: Question) -> JsonObject:
-    """The first entry of `choices` of a greedy answer."""
-    body = {
-        "model": backend.model.model,
-        "messages": [{"role": "user", "content": question.prompt}],
-        "temperature": 0,
-        "max_tokens": MAX_TOKENS,
-        "logprobs": True,
-    }
-    completion = await backend.complete(Outgoing(json.dumps(body).encode(), stream=False))
-    choice: JsonObject = completion["choices"][0]
-    return choice
+def ask(questions: Sequence[Question], backend: LocalBackend, kept: KeptAnswers) -> None:
+    """Ask what was not answered yet, with the count on the terminal."""
+    answered = 0
+
+    def show(more: int) -> None:
+        nonlocal answered
+        answered += more
+        if answered % 50 == 0:
+            print(f"{answered} of {len(questions)} answered")  # noqa: T201  # a command's progress
+
+    async def run() -> None:
+        try:
+            bodies = [body_for(question, backend.model.model, top=TOP) for question in questions]
+            await collect(backend, bodies, kept, on_answer=show)
+        finally:
+            await backend.close()
+
+    asyncio.run(run())
 
 
-async def ask_all(backend: LocalBackend, questions: Sequence[Question]) -> list[JsonObject]:
-    """One after the other, with the count on the terminal."""
-    choices = []
-    try:
-        for number, question in enumerate(questions, 1):
-            choices.append(await ask(backend, question))
-            if number % 50 == 0:
-                print(f"{number} of {len(questions)} answered")  # noqa: T201  # a command's progress
-    finally:
-        await backend.close()
-    return choices
+def numbers(asked: Sequence[tuple[Question, float]], model: str, kept: KeptAnswers) -> Numbers:
+    """The graded answers among those kept; `asked` are questions with a strong model's grade."""
+    found = [
+        (question, kept.choices[of], strong)
+        for question, strong in asked
+        if (of := digest_of(model, body_for(question, model, top=TOP))) in kept.choices
+    ]
+    signal = ComplexitySignal()
+
+    def measure(body: JsonObject) -> Signals:
+        return Signals({"complexity": signal.measure(body)}, Scan())
+
+    answers: list[Answered] = graded([each[0] for each in found], [each[1] for each in found], measure)
+    strong = [grade for _, choice, grade in found if "refused" not in choice]
+    return Numbers(table_of(answers), np.array(strong))
 
 
-def answers_to(questions: Sequence[Question], backend: LocalBackend, kept: Path | None) -> list[Answered]:
-    """Each question's graded answer, from `kept` where that file exists."""
-    if kept is not None and kept.exists():
-        choices = [json.loads(line) for line in kept.read_text("utf-8").splitlines()]
-    else:
-        choices = asyncio.run(ask_all(backend, questions))
-        if kept is not None:
-            kept.write_text("".join(json.dumps(choice) + "\n" for choice in choices), "utf-8")
-    return [grade(question, choice) for question, choice in zip(questions, choices, strict=True)]
+def save(made: Numbers, path: Path) -> None:
+    """The numbers as an npz: no text but the tasks' names."""
+    table = made.table
+    np.savez_compressed(
+        path,
+        names=np.array(NAMES),
+        tasks=np.array(table.tasks),
+        told=np.array(table.told),
+        whole=table.whole.astype(np.float32),
+        head=table.head.astype(np.float32),
+        good=table.good.astype(np.uint8),
+        strong=made.strong.astype(np.float32),
+    )
 
 
-def _model() -> Any:
-    return make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH, max_iter=1000))
+def load(path: Path) -> Numbers:
+    """What `save` wrote. Raises `ValueError` for one of other features."""
+    with np.load(path, allow_pickle=False) as stored:
+        if tuple(stored["names"]) != NAMES:
+            raise ValueError(f"{path.name} was made for other features: make it anew")
+        table = Table(
+            tasks=tuple(map(str, stored["tasks"])),
+            told=tuple(map(str, stored["told"])),
+            whole=stored["whole"].astype(np.float64),
+            head=stored["head"].astype(np.float64),
+            good=stored["good"].astype(np.float64),
+        )
+        return Numbers(table, stored["strong"].astype(np.float64))
 
 
-def _out_of_fold(inputs: Floats, good: Floats, splits: Iterator[Any]) -> Floats:
-    chance = np.zeros(len(good))
-    for train, test in splits:
-        chance[test] = _model().fit(inputs[train], good[train]).predict_proba(inputs[test])[:, 1]
-    return chance
-
-
-def _interval(score: Floats, good: Floats) -> list[float]:
-    draw = np.random.default_rng(SEED)
-    values = []
-    for _ in range(1000):
-        index = draw.integers(0, len(good), len(good))
-        if 0 < good[index].sum() < len(index):
-            values.append(roc_auc_score(good[index], score[index]))
-    return [round(float(value), 3) for value in np.percentile(values, (2.5, 97.5))]
-
-
-def figures(answers: Sequence[Answered]) -> dict[str, Any]:
-    """Cross-validated by question, and with each task left out in turn; the sum of log-probabilities beside them."""
-    inputs = np.array([answer.features for answer in answers])
-    good = np.array([float(answer.good) for answer in answers])
-    tasks = np.array([answer.task for answer in answers])
-    by_question = StratifiedKFold(_FOLDS, shuffle=True, random_state=SEED).split(inputs, good)
-    columns = {
-        "trained_by_question": _out_of_fold(inputs, good, by_question),
-        "trained_task_left_out": _out_of_fold(inputs, good, LeaveOneGroupOut().split(inputs, good, tasks)),
-    }
-    rows: dict[str, Any] = {
-        name: {
-            "auroc": round(float(roc_auc_score(good, chance)), 3),
-            "interval_95": _interval(chance, good),
-            "calibration_error_10_bins": round(calibration_error(chance, good), 3),
-        }
-        for name, chance in columns.items()
-    }
-    baselines = {"sum_logprob": [each.total for each in answers], "mean_logprob": [each.mean for each in answers]}
-    for name, column in baselines.items():
-        score = np.array(column)
-        rows[name] = {"auroc": round(float(roc_auc_score(good, score)), 3), "interval_95": _interval(score, good)}
-    rows["right_by_task"] = {task: round(float(good[tasks == task].mean()), 3) for task in sorted(set(tasks.tolist()))}
-    rows["answers"] = len(answers)
-    return rows
-
-
-def card(model: str, answers: Sequence[Answered]) -> dict[str, Any]:
-    """The calibration: weights on raw features (the scaling folded in), and what was measured."""
-    inputs = np.array([answer.features for answer in answers])
-    scaler, regression = _model().fit(inputs, [answer.good for answer in answers])
-    weights = regression.coef_[0] / scaler.scale_
-    bias = float(regression.intercept_[0] - weights @ scaler.mean_)
+def card(model: str, made: Numbers) -> dict[str, Any]:
+    """The shipped card: what was fitted, and on what."""
+    found, _ = sections(made.table)
     return {
         "model": model,
         "date": DATE,
-        "what": "the chance that a greedy answer of this model is right, from its tokens' log-probabilities",
-        "command": "python -m classifiers.training.confidence --socket PATH",
-        "data": "router/calibration/everyday.jsonl (this project), graded by rule",
+        "what": "the chance that an answer of this model is good, from its tokens' log-probabilities",
+        "command": "python -m classifiers.training.confidence --socket PATH --answers FILE --data FOLDER",
+        "data": {
+            "router/calibration/everyday.jsonl, graded by rule": "this project",
+            "LLMRouter (ulab): natural_qa, trivia_qa, gsm8k, math; graded by rule": "MIT",
+        },
         "languages": ["en"],
-        "metric": figures(answers),
-        "method": "logistic regression; of 12 sets of features none beat the sum of log-probabilities by more than the "
-        "interval, so the calibrated sum it is",
-        "limits": "short everyday questions; on a task unlike them, promised and observed chance can differ much",
-        "features": list(FEATURES),
-        "weights": [round(float(weight), 6) for weight in weights],
-        "bias": round(bias, 6),
+        "method": "ridge logistic regression; all features only where they beat the sum of log-probabilities on tasks "
+        "left out, by more than the interval",
+        "limits": "short questions, greedy answers of at most 96 tokens; on a task unlike these, promised and observed "
+        "chance can differ much",
+        **found,
     }
+
+
+def _made(arguments: argparse.Namespace) -> Numbers:
+    if arguments.source is not None:
+        return load(arguments.source)
+    asked = [(question, STRONG) for question in everyday()]
+    if arguments.data is not None:
+        asked += [(each.question, each.strong) for each in benchmark_questions(arguments.data)]
+    with KeptAnswers(arguments.answers) as kept:
+        if arguments.socket or arguments.url:
+            ask([question for question, _ in asked], _backend(arguments), kept)
+        return numbers(asked, arguments.model, kept)
 
 
 def _backend(arguments: argparse.Namespace) -> LocalBackend:
     address = f"unix://{arguments.socket.resolve()}" if arguments.socket else arguments.url
-    model = Model("home", "local", "openai", arguments.model, base_url=address)
-    return LocalBackend(model, Settings())
+    model = Model("home", "local", "openai", arguments.model, base_url=address, timeout_seconds=_PATIENCE_SECONDS)
+    patience = ("local_timeout_s", "first_chunk_timeout_s", "idle_chunk_timeout_s")
+    return LocalBackend(model, Settings(**dict.fromkeys(patience, _PATIENCE_SECONDS)))
 
 
 def main() -> None:
     """The command."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    where = parser.add_mutually_exclusive_group(required=True)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    where = parser.add_mutually_exclusive_group()
     where.add_argument("--socket", type=Path, help="the unix socket of a running engine")
     where.add_argument("--url", help="the base URL of an OpenAI-compatible server on this host")
     parser.add_argument("--model", default="smollm2-135m-instruct")
-    parser.add_argument("--answers", type=Path, help="keep the answers in this file, or read them from it")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--answers", type=Path, help="the answers' file (content), in a folder of your own")
+    source.add_argument("--from", dest="source", type=Path, help="a table that was kept, in place of answers")
+    parser.add_argument("--data", type=Path, help="the folder with routing/, for questions of benchmarks too")
+    parser.add_argument("--table", type=Path, help="keep the numbers in this .npz")
     parser.add_argument("--out", type=Path, default=Path(str(files("router") / "artifacts")))
     arguments = parser.parse_args()
-    answers = answers_to(load(), _backend(arguments), arguments.answers)
-    text = json.dumps(card(arguments.model, answers), indent=2) + "\n"
-    (arguments.out / f"confidence-{arguments.model}.json").write_text(text, "utf-8")
+    made = _made(arguments)
+    if arguments.table is not None:
+        save(made, arguments.table)
+    (arguments.out / card_name(arguments.model)).write_bytes(card_text(card(arguments.model, made)))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from classifiers.types import Signals
 from router.asked import Asked, asked_of
@@ -12,8 +11,6 @@ from router.calibration.graders import is_good
 from router.calibration.questions import Question
 from router.confidence import AnswerTrace
 from router.types import JsonObject
-
-TOP: Final = 5  # alternatives of each token, where the server gives them
 
 Measure = Callable[[JsonObject], Signals | None]
 
@@ -32,8 +29,11 @@ class Answered:
     good: bool
 
 
-def body_for(question: Question, model: str, *, top: int = TOP) -> JsonObject:
-    """The chat-completions body for `model` (the backend's name): greedy, with log-probabilities."""
+def body_for(question: Question, model: str, *, top: int = 0) -> JsonObject:
+    """The chat-completions body for `model` (the backend's name): greedy, with log-probabilities.
+
+    `top`: alternatives of each token that are asked for too, which no shipped feature needs.
+    """
     system = [{"role": "system", "content": question.system}] if question.system else []
     body: JsonObject = {
         "model": model,

@@ -16,17 +16,17 @@ _SEED = 20261127
 def auroc(graded: Sequence[Graded]) -> float | None:
     """The chance that a good answer has a higher score than a bad one, ties counting half; None of one kind alone."""
     score, good = _columns(graded)
-    return _auroc(score, good)
+    return area(score, good)
 
 
 def auroc_interval(graded: Sequence[Graded]) -> tuple[float, float] | None:
     """Its bootstrap 95 % interval, seeded; None where there is no AUROC."""
     score, good = _columns(graded)
-    if _auroc(score, good) is None:
+    if area(score, good) is None:
         return None
     draw = np.random.default_rng(_SEED)
     samples = (draw.integers(0, len(good), len(good)) for _ in range(_RESAMPLES))
-    values = [value for index in samples if (value := _auroc(score[index], good[index])) is not None]
+    values = [value for index in samples if (value := area(score[index], good[index])) is not None]
     low, high = np.percentile(values, (2.5, 97.5))
     return float(low), float(high)
 
@@ -47,7 +47,22 @@ def _columns(graded: Sequence[Graded]) -> tuple[npt.NDArray[np.float64], npt.NDA
     return np.array([each.score for each in graded]), np.array([each.good for each in graded], dtype=np.bool_)
 
 
-def _auroc(score: npt.NDArray[np.float64], good: npt.NDArray[np.bool_]) -> float | None:
+def gain_interval(
+    score: npt.NDArray[np.float64], other: npt.NDArray[np.float64], good: npt.NDArray[np.bool_]
+) -> tuple[float, float]:
+    """The bootstrap 95 % interval, paired and seeded, of what `score` has more of AUROC than `other`."""
+    draw = np.random.default_rng(_SEED)
+    gains = []
+    for index in (draw.integers(0, len(good), len(good)) for _ in range(_RESAMPLES)):
+        one, two = area(score[index], good[index]), area(other[index], good[index])
+        if one is not None and two is not None:
+            gains.append(one - two)
+    low, high = np.percentile(gains, (2.5, 97.5)) if gains else (0.0, 0.0)
+    return float(low), float(high)
+
+
+def area(score: npt.NDArray[np.float64], good: npt.NDArray[np.bool_]) -> float | None:
+    """AUROC of columns; None of one kind alone."""
     count = int(good.sum())
     if count in (0, len(good)):
         return None

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
-import numpy as np
-
 from policies.types import Model, Policy
 from router.calibration.asking import Answered
-from router.calibration.regression import fit_line, out_of_fold
-from router.calibration.targets import ALL, GradedAnswers, Volume, read_graded, write_graded
+from router.calibration.card import card_text, sections, table_of
+from router.calibration.targets import GradedAnswers, Volume, read_graded
 from router.calibration.thresholds import Graded
 from router.calibration.volume import MONTH_DAYS, measure
-from router.confidence import FEATURES
 from router.settings import Settings
 from router.store import RECORDS_FILE, RecordReader, StoreError
 from router.types import JsonObject
-
-LOOP = 0.5  # as in `router.confidence`
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,27 +32,17 @@ def make(model: str, answers: Sequence[Answered], volume: Volume | None) -> Made
 
     Raises `ValueError` where there is nothing to fit.
     """
-    good = np.array([float(each.good) for each in answers])
-    if len(answers) < 2 or not 0 < good.sum() < len(answers):
-        raise ValueError("there is nothing to fit: of the answers that came, all are good or all are bad")
-    inputs = np.array([each.trace.features(each.asked) for each in answers])
-    bias, weights = fit_line(inputs, good)
-    scores = [_looped(float(chance), each) for chance, each in zip(out_of_fold(inputs, good), answers, strict=True)]
-    rows = [Graded(round(score, 4), each.good) for score, each in zip(scores, answers, strict=True)]
+    found, rows = sections(table_of(answers))
     card: JsonObject = {
         "model": model,
         "date": datetime.now(UTC).date().isoformat(),
         "what": "the chance that an answer of this model is good, from its tokens' log-probabilities",
         "command": "gatehouse calibrate",
-        "metric": {"answers": len(rows), "good": round(float(good.mean()), 4)},
-        "features": list(FEATURES),
-        "weights": [round(float(weight), 6) for weight in weights],
-        "bias": round(bias, 6),
-        "graded": write_graded((each.asked.task or ALL, row) for each, row in zip(answers, rows, strict=True)),
+        **found,
     }
     if volume is not None:
         card["volume"] = asdict(volume)
-    text = json.dumps(card, indent=1).encode() + b"\n"
+    text = card_text(card)
     digest = hashlib.sha256(text).hexdigest()
     graded = read_graded(model, digest, card["graded"], card.get("volume"))
     by_question: dict[str, list[Graded]] = {}
@@ -83,8 +67,3 @@ def month(
     if seen is None:
         return None
     return Volume(requests if requests is not None else seen.requests, usd_each or seen.usd_each, seen.source)
-
-
-def _looped(chance: float, answer: Answered) -> float:
-    """As `Confidence.score` has it: half for an answer that goes round in circles."""
-    return chance / 2 if any(trace.repetition > LOOP for trace in answer.trace.choices.values()) else chance
