@@ -179,7 +179,7 @@ class Pipeline:
         for name, spec in self._specs.items():
             if spec.built and spec.where is not None:
                 values[name] = await self._measure(name, body, job)
-            elif spec.built:
+            elif spec.built and not spec.is_given:
                 values[name] = Signal(name, _FACTS[name](body, job.walk))
             else:
                 values[name] = Signal(name, error="not_available")

@@ -44,6 +44,7 @@ class SignalSpec:
     kind: Literal["number", "flag", "label", "labels"]
     built: bool
     where: str | None = None
+    is_given: bool = False  # whoever serves knows it and adds it; nothing of the text says it
 
 
 SIGNALS: Mapping[str, SignalSpec] = MappingProxyType(
@@ -56,7 +57,7 @@ SIGNALS: Mapping[str, SignalSpec] = MappingProxyType(
         "language": SignalSpec("label", False),
         "domain": SignalSpec("label", False),
         "task": SignalSpec("label", False),
-        "local_wait_ms": SignalSpec("number", False),
+        "local_wait_ms": SignalSpec("number", True, is_given=True),
     }
 )
 

@@ -88,6 +88,37 @@ def go_home(case: Case, *, closed: str = "") -> Choice:
     return Choice(reason="capability", refusal=refusal)
 
 
+def is_judged(case: Case) -> bool:
+    """Whether an answer at home may be followed by one from outside, where that is lawful."""
+    escalation = case.policy.escalation
+    # With `before` a stream is decided from the signals alone.
+    return escalation.may_escalate and not (case.facts.stream and escalation.stream == "before")
+
+
+def straight_out(case: Case, choice: Choice) -> Choice:
+    """Out at once, where home could not give its answer in time to be judged, and the cloud may have the request."""
+    home, waits = choice.target, case.facts.waits or {}
+    if home is None or not choice.may_leave_later or home.model.name not in waits or not is_judged(case):
+        return choice
+    wait, limit = waits[home.model.name], _deadline_ms(case, home)
+    cloud = first_ready(case.targets.at("cloud"))
+    if cloud is None or wait <= limit:
+        return choice
+    case.note("escalation", True, f"{home.model.name} would take {wait:.0f} ms, more than {limit:.0f} ms to be judged")
+    return Choice(cloud, reason="escalation")
+
+
+def _deadline_ms(case: Case, home: Target) -> float:
+    """How long the answer of a local model may take whose caller may be answered from outside instead."""
+    limits, escalation = [home.model.timeout_seconds], case.policy.escalation
+    is_by_first_tokens = case.facts.stream and escalation.stream == "commit"
+    if escalation.deadline_seconds is not None and not is_by_first_tokens:
+        limits.append(escalation.deadline_seconds)
+    if case.facts.stream and escalation.stream == "hold":
+        limits.append(case.policy.headers_after_seconds)
+    return min(limits) * 1000
+
+
 def _without_home(case: Case, homes: list[Target], closed: str) -> Choice:
     """A local model is able but not there: the cloud where the policy says so, else a refusal."""
     if case.policy.fallback_local_unavailable == "cloud" and not closed:

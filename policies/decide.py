@@ -8,7 +8,7 @@ from __future__ import annotations
 from classifiers.types import Scan, Signals
 from policies import refusals
 from policies.candidates import AUTO, SENSITIVITY, Target, Targets, first_ready, resolve
-from policies.choosing import Case, Choice, Held, Purpose, go_home, keep, pinned
+from policies.choosing import Case, Choice, Held, Purpose, go_home, is_judged, keep, pinned, straight_out
 from policies.conditions import Evaluator, unmatched
 from policies.lawful import lawful_payload
 from policies.levels import kept_level, request_level, scan_level
@@ -30,7 +30,7 @@ def decide(policy: Policy, facts: Facts, signals: Signals) -> Decision:
         return _decision(case, Choice(reason="pinned", refusal=refusals.model_not_found(policy)))
     if asked != AUTO:
         return _decision(case, pinned(case, asked))
-    choice = _routed(case)
+    choice = straight_out(case, _routed(case))
     return _decision(case, _shadowed(case, choice) if policy.mode == "shadow" else choice)
 
 
@@ -184,12 +184,9 @@ def _later(case: Case, choice: Choice) -> tuple[Grant | None, Grant | None]:
     if cloud is None:
         return None, None
     policy = case.policy
-    escalates = policy.escalation.may_escalate
-    if case.facts.stream and policy.escalation.stream == "before":
-        escalates = False  # a stream is decided from the signals alone
     falls_back = policy.fallback_local_unavailable == "cloud"
     return (
-        _grant(policy, cloud, "escalation", "escalation") if escalates else None,
+        _grant(policy, cloud, "escalation", "escalation") if is_judged(case) else None,
         _grant(policy, cloud, "fallback", "fallback") if falls_back else None,
     )
 

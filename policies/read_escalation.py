@@ -31,6 +31,7 @@ def read_escalation(part: EscalationPart, models: Mapping[str, Model], notes: No
         race_from=part.race,
         second_look=part.second_look,
         samples=part.samples,
+        deadline_seconds=None if part.deadline_ms is None else part.deadline_ms / 1000,
         affinity_seconds=None if part.affinity is None else part.affinity.minutes * 60,
     )
     _warn_of_idle(part, policy, models, notes)
@@ -51,7 +52,17 @@ def _warn_of_idle(part: EscalationPart, policy: EscalationPolicy, models: Mappin
     written = part.model_fields_set
     if not policy.may_escalate:
         why = "max_hops is 0" if policy.max_hops == 0 else "there is neither a threshold above 0 nor a target"
-        for key in ("threshold", "target", "stream", "hold_tokens", "hold_ms", "race", "second_look", "samples"):
+        for key in (
+            "threshold",
+            "target",
+            "stream",
+            "hold_tokens",
+            "hold_ms",
+            "deadline_ms",
+            "race",
+            "second_look",
+            "samples",
+        ):
             is_said = key in written and getattr(part, key) != type(part).model_fields[key].default
             if is_said and not (key == "threshold" and not policy.threshold):
                 notes.warn((*_HERE, key), f"nothing escalates ({why}), so '{key}' changes nothing", at_key=True)

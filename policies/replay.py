@@ -81,6 +81,7 @@ def _facts(facts: Mapping[str, Any], record: Mapping[str, Any], replaceable: fro
         output_tokens=int(facts["output_tokens"]),
         unavailable=dict(facts["unavailable"]),
         no_store=bool(facts["no_store"]),
+        waits=dict(facts.get("waits", {})),
         replaceable=replaceable,
         taint=Level[str(facts["taint"]).upper()],
         taint_kept=Level[str(facts.get("taint_kept", facts["taint"])).upper()],

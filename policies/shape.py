@@ -304,6 +304,7 @@ class EscalationPart(Part):
     )
     hold_tokens: int = Field(default=16, ge=1, le=512, description="commit: how many tokens are held back at most.")
     hold_ms: int = Field(default=1500, ge=10, le=60_000, description="commit: how many milliseconds at most.")
+    deadline_ms: int | None = Field(None, ge=100, le=3_600_000, description="Slower at home than this: out at once.")
     race: Annotated[
         Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None,
         BeforeValidator(_race_bound),

@@ -156,6 +156,7 @@ class EscalationPolicy:
     race_from: float | None = None  # complexity from which the cloud is asked at once; None: never
     second_look: SecondLook = "none"
     samples: int = 4  # second_look: agreement
+    deadline_seconds: float | None = None  # an answer at home that would take longer is not begun to be judged
     affinity_seconds: float | None = None  # how long a conversation stays where it was answered; None: not at all
 
     @property
@@ -243,6 +244,7 @@ class Facts:
     taint_source: TaintSource = ""
     taint_at: tuple[str, ...] = ()  # pointers to the parts that brought it in
     answered_by: tuple[str, ...] = ()  # models that have answered this conversation lately, the farthest first
+    waits: Mapping[str, float] | None = None  # local model's name -> ms until its whole answer would be there, if known
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,7 @@ from router.taint.ledger import SharedMarks, TaintLedger
 from router.taint.marks import MARKS_FILE, MarkTable
 from router.telemetry import Telemetry
 from router.types import JsonObject
+from router.waiting.waits import Waits
 
 log = logging.getLogger("gatehouse.worker")
 
@@ -107,6 +108,8 @@ class Worker:
         self.promises, self.confidence = Promises.of(settings), Confidence(made=settings.state_dir / CARDS)
         self._tell_uncalibrated()
         self.cache, self._cache_state = _make_cache(settings, keys)
+        is_lone = settings.workers == 1 and settings.engine_socket_path is None
+        self.waits = Waits(shares_engine=not is_lone)
         self.ledger = _make_ledger(settings, keys, self.telemetry)
         self._burn: Burn | None = None
         self.affinity = _make_affinity(settings, keys)
@@ -118,7 +121,7 @@ class Worker:
             burn=lambda: self._burn,
         )
         replies = ReplyCache(self.cache, CacheKeys(keys), self.pipeline.digest, self.telemetry)
-        calls = Calls(self.telemetry)
+        calls = Calls(self.telemetry, self.waits)
         answering = Answering(
             outside=Outside(
                 egress=Egress(self.pipeline), calls=calls, cache=replies, accounts=accounts, telemetry=self.telemetry
@@ -131,7 +134,7 @@ class Worker:
         )
         gateway = Gateway(
             running=self.running,
-            planner=Planner(self.pipeline, self.ledger, self.promises, self.affinity),
+            planner=Planner(self.pipeline, self.ledger, self.promises, self.affinity, self.waits),
             answering=answering,
             cache=replies,
             following=Following(self.ledger),
@@ -156,6 +159,8 @@ class Worker:
             self._burn = read_burn(message)
         elif message["t"] == "budget":
             self.promises.is_budget_used_up = message["used_up"]
+        elif message["t"] == "load":
+            self.waits.tell(message["models"])
         elif message["t"] == "status":
             self.status.policy, self.status.engine = message["policy"], message["engine"]
             self.status.records_failing = message["records_failing"]

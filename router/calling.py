@@ -16,17 +16,19 @@ from router.recorder import ChunkClock
 from router.spans import NoSpan, Span
 from router.telemetry import Telemetry
 from router.types import JsonObject, Outgoing, Usage
+from router.waiting.waits import Waits, ask_of
 
 
 class Calls:
     """Calls the backends of an exchange's policy version, and accounts for each call."""
 
-    def __init__(self, telemetry: Telemetry) -> None:
+    def __init__(self, telemetry: Telemetry, waits: Waits) -> None:
         self._telemetry = telemetry
+        self._waits = waits
 
     async def complete(self, exchange: Exchange, name: str, outgoing: Outgoing) -> JsonObject:
         """The whole answer; what the backend raises."""
-        call = _Call(self._telemetry, exchange, name, stream=False)
+        call = _Call(self._telemetry, self._waits, exchange, name, stream=False)
         try:
             completion = await exchange.running.backends[name].complete(outgoing)
         except BaseException as error:
@@ -38,7 +40,7 @@ class Calls:
 
     async def open_stream(self, exchange: Exchange, name: str, outgoing: Outgoing) -> AsyncIterator[JsonObject]:
         """The chunks, the first of which is there; what the backend raises before it."""
-        call = _Call(self._telemetry, exchange, name, stream=True)
+        call = _Call(self._telemetry, self._waits, exchange, name, stream=True)
         try:
             chunks = await exchange.running.backends[name].open_stream(outgoing)
         except BaseException as error:
@@ -48,7 +50,7 @@ class Calls:
 
 
 class _Call:
-    def __init__(self, telemetry: Telemetry, exchange: Exchange, name: str, *, stream: bool) -> None:
+    def __init__(self, telemetry: Telemetry, waits: Waits, exchange: Exchange, name: str, *, stream: bool) -> None:
         self._telemetry = telemetry
         self._exchange = exchange
         self._name = name
@@ -58,8 +60,11 @@ class _Call:
         self._span: Span | NoSpan = telemetry.span_upstream(exchange.span, self._model, stream=stream)
         self._usage: Usage | None = None
         self._use = exchange.called(name)
+        self._counted: object = None  # the usage in the model's own words
         self._answered_by: str | None = None
         self._finish_reasons: list[object] = []
+        facts = exchange.known
+        self._local = waits.begin(self._model, ask_of(exchange.request, facts.input_tokens, facts.output_tokens))
 
     async def follow(self, chunks: AsyncIterator[JsonObject]) -> AsyncIterator[JsonObject]:
         failure: str | None = "client_closed"
@@ -83,6 +88,7 @@ class _Call:
         usage = answer.get("usage")
         if usage:
             self._usage = self._exchange.reported(self._use, usage)
+            self._counted = usage
         if self._answered_by is None and isinstance(answer.get("model"), str):
             self._answered_by = answer["model"]
         for choice in answer.get("choices") or ():
@@ -98,6 +104,8 @@ class _Call:
         self._use.end = _how(cause, self._use)
         seconds = time.perf_counter() - self._started
         self._exchange.waited += seconds
+        if self._local is not None:
+            self._local.end(self._counted, was_cut="length" in self._finish_reasons, is_whole=error_type is None)
         self._telemetry.upstream_call(
             self._model,
             seconds=seconds,

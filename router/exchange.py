@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from classifiers.pseudonyms import Pseudonyms
 from classifiers.types import Signals
-from policies.types import Decision, EgressPermit
+from policies.types import Decision, EgressPermit, Facts
 from router.costs import CallUse
 from router.planning import Plan
 from router.running import Running
@@ -48,6 +48,12 @@ class Exchange:
         """The signals; there are some from `note` on."""
         assert self.plan is not None
         return self.plan.signals
+
+    @property
+    def known(self) -> Facts:
+        """What was known when it was decided; there is something from `note` on."""
+        assert self.plan is not None
+        return self.plan.facts
 
     def note(self, plan: Plan) -> None:
         """Keep what was measured and decided, and start the outcome from it."""

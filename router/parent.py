@@ -37,6 +37,7 @@ from router.store import RECORDS_FILE, SqliteStore
 from router.supervisor import State, Supervisor
 from router.telemetry import Telemetry
 from router.types import JsonObject
+from router.waiting.waits import load_of
 
 log = logging.getLogger("gatehouse.parent")
 
@@ -217,6 +218,7 @@ class Parent:
             self._ready.set()
 
     def _take_stats(self, stats: JsonObject) -> None:
+        self._spawn(self._control.publish({"t": "load", "models": load_of(stats)}))
         burn = self._meter.take(stats)
         if burn is not None:
             self._spawn(self._control.publish({"t": "burn", **burn.message()}))

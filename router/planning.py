@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from classifiers.pipeline import Pipeline
-from classifiers.types import Signals
+from classifiers.types import Signal, Signals
 from policies.decide import decide
 from policies.history import RULE, Blame, blame
 from policies.types import Decision, Facts, Level, Policy, Reason
@@ -18,6 +18,7 @@ from router.hiding import places_of
 from router.history import earlier_turns, without_turns
 from router.taint.ledger import CLEAN, Taint, TaintLedger
 from router.types import ChatRequest
+from router.waiting.waits import Waits, ask_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Plan:
 
 
 class Planner:
-    """Plans requests. Without a ledger (`gatehouse explain`) nothing is inherited."""
+    """Plans requests. Without a ledger nothing is inherited, without waits none is known (`gatehouse explain`)."""
 
     def __init__(
         self,
@@ -43,12 +44,14 @@ class Planner:
         ledger: TaintLedger | None = None,
         promises: Promises | None = None,
         affinity: Affinity | None = None,
+        waits: Waits | None = None,
     ) -> None:
         """Without `promises` the threshold that a target comes to is not told; without `affinity` nothing stays."""
         self._pipeline = pipeline
         self._ledger = ledger
         self._promises = promises
         self._affinity = affinity
+        self._waits = waits
 
     async def plan(self, request: ChatRequest, policy: Policy, unavailable: Mapping[str, str]) -> Plan:
         """Decide about a request. Raises `InvalidRequest` for fields that no model could take."""
@@ -73,6 +76,10 @@ class Planner:
         signals = await self._pipeline.run(request.body, policy.scan_rules, tenant)
         taint = await self._ledger.look(tenant, request.body) if self._ledger is not None else CLEAN
         context_length = signals.values["context_length"].value
+        input_tokens = context_length if isinstance(context_length, int) else 0
+        output_tokens = fields.max_output_tokens(request.body)
+        waits = self._before(request, policy, input_tokens, output_tokens)
+        signals = _with_wait(signals, waits.get(policy.default_local))
         facts = Facts(
             tenant=tenant,
             requested=request.model,
@@ -81,8 +88,8 @@ class Planner:
             needs=needs,
             hints=hints,
             unknown_fields=unknown,
-            input_tokens=context_length if isinstance(context_length, int) else 0,
-            output_tokens=fields.max_output_tokens(request.body),
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
             unavailable=unavailable,
             no_store=request.no_store,
             replaceable=await places_of(request.body, signals.scan, policy),
@@ -91,8 +98,12 @@ class Planner:
             taint_source=taint.source,
             taint_at=taint.pointers,
             answered_by=own.answered_by if own is not None else (),
+            waits=waits,
         )
         return Plan(request, signals, facts, decide(policy, facts, signals), taint, conversation=own)
+
+    def _before(self, request: ChatRequest, policy: Policy, prompt: int, answer: int) -> Mapping[str, float]:
+        return self._waits.before(policy, ask_of(request, prompt, answer)) if self._waits is not None else {}
 
     async def _cut(self, whole: Plan, policy: Policy, unavailable: Mapping[str, str], held: Blame) -> Plan | None:
         """The plan without the turns that hold the request back, if it then goes out; else it stays whole."""
@@ -118,6 +129,12 @@ class Planner:
         reasons = (*decision.reasons, reason_for(standard))
         decision = replace(decision, threshold=threshold_of(standard.promise), reasons=reasons)
         return replace(plan, decision=decision, standard=standard)
+
+
+def _with_wait(signals: Signals, wait: float | None) -> Signals:
+    """The signals with `local_wait_ms`: that of the default local model, `not_available` where it is not known."""
+    error = "not_available" if wait is None else None
+    return replace(signals, values={**signals.values, "local_wait_ms": Signal("local_wait_ms", wait, error)})
 
 
 def _because(plan: Plan, reason: Reason) -> Plan:

@@ -141,6 +141,7 @@ def _facts(facts: Facts, policy: Policy | None) -> JsonObject:
         "unavailable": dict(facts.unavailable) if facts.unavailable else {},
         "no_store": facts.no_store,
         "answered_by": list(facts.answered_by),
+        "waits": dict(facts.waits) if facts.waits else {},
         "taint": facts.taint.word,
         "taint_kept": facts.taint_kept.word,
         "taint_source": facts.taint_source or None,

@@ -30,3 +30,7 @@ class LaneFigures:
     speculated_total: int = 0
     accepted_total: int = 0
     sampling_seconds_total: float = 0.0
+    # What a step costs now, as learned: of a pass, and of each token in it; 0 until something was decoded.
+    pass_seconds: float = 0.0
+    answer_token_seconds: float = 0.0
+    prompt_token_seconds: float = 0.0

@@ -9,6 +9,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 
+from router.engine.figures import LaneFigures
+
 TARGET_S = 0.09  # of one step; a cancellation or a newcomer waits for at most one
 LONG_S = 1.0  # of a step that is given up as soon as somebody comes or goes
 SPARE_S = 0.06  # what giving up may cost one prompt in all; from then on it is read in short steps
@@ -32,6 +34,14 @@ class Pace:
         """What a step with so many tokens of answers and of prompts will take."""
         a_pass, an_answer, a_prompt = self._costs
         return a_pass * passes + (an_answer * said + a_prompt * read) / _UNIT
+
+    def shown_in(self, figures: LaneFigures) -> LaneFigures:
+        """The figures, with what has been learned by now if anything was."""
+        if figures.steps_total:
+            a_pass, an_answer, a_prompt = self._costs
+            figures.pass_seconds = a_pass
+            figures.answer_token_seconds, figures.prompt_token_seconds = an_answer / _UNIT, a_prompt / _UNIT
+        return figures
 
     def learn(self, passes: int, said: int, read: int, seconds: float) -> None:
         """One step took so long. A step that was held up from outside counts as twice what was expected at most."""

@@ -79,7 +79,7 @@ class Lane:
         """The figures now; the same object each time."""
         self._figures.waiting, self._figures.running = self.depth
         self._figures.queue_tokens = self._queue.tokens
-        return self._figures
+        return self._pace.shown_in(self._figures)
 
     def submit(self, sequence: Sequence) -> None:
         """Put `sequence` in line. Raises QueueFullError."""
