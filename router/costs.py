@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Literal
 
 from policies.types import Decision, Model, Policy, Price
@@ -89,8 +90,13 @@ def price_of(model: Model) -> Price | None:
 
 def price_tokens(usage: Usage, price: Price) -> Decimal:
     """USD, exact: a price is the decimal that the policy writes, not the binary fraction nearest to it."""
-    charged = usage.input_tokens * Decimal(repr(price.input_per_1m))
-    return (charged + usage.output_tokens * Decimal(repr(price.output_per_1m))) / _MILLION
+    charged = usage.input_tokens * _exact(price.input_per_1m)
+    return (charged + usage.output_tokens * _exact(price.output_per_1m)) / _MILLION
+
+
+@lru_cache(maxsize=256)
+def _exact(price: float) -> Decimal:
+    return Decimal(repr(price))
 
 
 def used(call: CallUse, input_estimate: int) -> tuple[Usage, Method]:
@@ -127,8 +133,8 @@ def account(
     energy = energy_of(call.energy for call in at_home)
     energy_usd = None
     if energy is not None and policy.price_per_kwh is not None:
-        price = Decimal(repr(policy.price_per_kwh))
-        energy_usd = (Decimal(repr(energy.joules)) * price / _JOULES_PER_KWH).quantize(_FINEST)
+        spent = Decimal(repr(energy.joules)) * _exact(policy.price_per_kwh)
+        energy_usd = (spent / _JOULES_PER_KWH).quantize(_FINEST)
     saved = None
     if baseline.usd is not None and total is not None:
         saved = baseline.usd - total - (energy_usd or Decimal(0))
