@@ -1,6 +1,7 @@
 """How well `local_wait_ms`, said before a request is sent to the model at home, foretells when its answer is complete.
 
-    nice -n 19 python -m tests.bench.routing_wait [--seconds 240] [--callers 1 2 4 8 16] [--seed 1] [--json FILE]
+    nice -n 19 python -m tests.bench.routing_wait [--seconds 240] [--callers 1 2 4 8 16] [--threads 0] [--seed 1]
+        [--json FILE]
 
 A real gateway with the embedded engine, and callers who ask anew as soon as they are answered: short and long prompts,
 limits of 16 to 256 tokens, streams and whole answers, conversations that are sent again with one more turn. What was
@@ -15,6 +16,7 @@ import asyncio
 import json
 import os
 import random
+import signal
 import statistics
 import tempfile
 import time
@@ -180,18 +182,25 @@ async def _measure(url: str, crowds: list[int], seconds: float, dice: random.Ran
     return seen
 
 
+def _stop(_number: int, _frame: object) -> None:
+    raise SystemExit("stopped")
+
+
 def main() -> None:
     """Measure and print."""
+    signal.signal(signal.SIGTERM, _stop)  # the gateway that was started is ended then
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=240.0)
     parser.add_argument("--callers", type=int, nargs="+", default=[1, 2, 4, 8, 16])
+    parser.add_argument("--threads", type=int, default=0, help="of the engine; 0: what it may use")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     load = os.getloadavg()[0]
+    own = {"GATEHOUSE_ENGINE_THREADS": str(arguments.threads)}
     with tempfile.TemporaryDirectory(prefix="gh-wait-") as folder:
         os.environ.setdefault("GATEHOUSE_TEST_GUARD_FILE", str(Path(folder) / "guard"))
-        with Gateway(Path(folder), _POLICY, start_seconds=_START_SECONDS) as gateway:
+        with Gateway(Path(folder), _POLICY, environment=own, start_seconds=_START_SECONDS) as gateway:
             seen = asyncio.run(
                 _measure(gateway.url, arguments.callers, arguments.seconds, random.Random(arguments.seed))
             )
