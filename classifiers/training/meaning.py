@@ -28,9 +28,11 @@ from classifiers.training.meaning_network import fit
 
 SEED = 20261127
 FOLDS = 3
-DATE = "2026-11-27"
+DATE = "2026-11-28"
 _HARD = 0.15  # share of our own hard negatives that the shipped threshold may flag
 _TRAFFIC = 0.02  # share of any set of harmless traffic that it may flag
+# What pii_spans hold is found by others anyway; odd rows of our own would set a threshold that only they need.
+_UNASKED = corpus.EASY | {"pii_spans"}
 # What a keyword list would say: the baseline that stands in every table.
 _KEYWORDS = re.compile(
     r"(?i)\b(confidential|proprietary|internal|trade secret|nda|do not (share|distribute|forward)|password|"
@@ -74,8 +76,8 @@ def threshold(rows: Sequence[corpus.Row], odds: _Floats) -> float:
     """The lowest odds at which no set of harmless traffic, and few of our hard negatives, are flagged too often."""
     by_source: dict[str, list[float]] = defaultdict(list)
     for row, value in zip(rows, odds, strict=True):
-        if row.label == corpus.BENIGN and row.source != "pii_spans":  # what those hold is found by others anyway
-            by_source["own" if row.is_own else row.source].append(float(value))
+        if row.label == corpus.BENIGN and row.source not in _UNASKED:
+            by_source["own" if row.is_judged else row.source].append(float(value))
     return max(
         float(np.quantile(values, 1 - (_HARD if source == "own" else _TRAFFIC)))
         for source, values in by_source.items()
@@ -99,7 +101,7 @@ def measure(rows: Sequence[corpus.Row], values: _Floats, cut: float) -> dict[str
     flagged = odds >= cut
     keyword = np.array([bool(_KEYWORDS.search(row.text)) for row in rows])
     positive = np.array([row.label != corpus.BENIGN for row in rows])
-    own = np.array([row.is_own or row.source.startswith("free") for row in rows])
+    own = np.array([row.is_judged for row in rows])
     by_source: dict[str, list[bool]] = defaultdict(list)
     for row, hit in zip(rows, flagged, strict=True):
         by_source[f"{row.label}: {row.source}" if row.label != corpus.BENIGN else row.source].append(bool(hit))

@@ -16,7 +16,7 @@ from classifiers.training.authored import authored
 from classifiers.training.corpus import key, read
 from classifiers.training.everyday import load as load_everyday
 from classifiers.training.meaning_grammar import Grammar, expand
-from classifiers.training.meaning_odd import odd_texts
+from classifiers.training.meaning_odd import VARIED, odd_texts
 
 BENIGN = "benign"
 OBJECTS = {
@@ -44,7 +44,9 @@ _FILES = (
     "more",
     "people",
     "languages",
+    "home",
 )
+EASY = frozenset({"home", "short"})  # our own harmless rows that nothing should ever hold
 _LONG = 1600  # characters of a dialogue or a story that one row holds
 _DIGITS = re.compile(r"\d+")
 # What a PrivacyLens story is about, where that is one of our meanings; the others are left out.
@@ -80,7 +82,13 @@ class Row:
             "people",
             "languages",
             "odd",
+            *EASY,
         )
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether recall and false alarms are told from this row: easy ones of our own would only flatter them."""
+        return self.source.startswith("free") or (self.is_own and self.source not in EASY)
 
 
 def grammar() -> Grammar:
@@ -121,7 +129,7 @@ def _templates(seed: int) -> Iterator[Row]:
 
 def _odd(seed: int) -> Iterator[Row]:
     for family, text in odd_texts(seed):
-        yield Row(text, BENIGN, 0.6, "odd", f"odd/{family}")
+        yield Row(text, BENIGN, 0.6, "short" if family in VARIED else "odd", f"odd/{family}")
 
 
 def _windows(text: str, most: int) -> Iterator[str]:

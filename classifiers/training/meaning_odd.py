@@ -6,11 +6,23 @@ Without them a network takes whatever it has never seen for whatever it has seen
 from __future__ import annotations
 
 import base64
+import json
 import random
+import re
 import uuid
 from collections.abc import Callable, Iterator
+from importlib.resources import files
 
 _EACH = 40
+_MANY = 300  # of the families below: no two of their texts are alike
+VARIED = frozenset({"json", "fields", "call", "short", "named_numbers"})
+_MEMBERS = """
+    to from id user name email url title tags type status mode lang size count date city note text body query path key
+    value color role label subject cc phone limit offset page sort format version locale address contact message state
+""".split()  # noqa: SIM905  # a list of words reads better as words
+_HOLE = re.compile(r"\{(9|f)(\d+)\}")
+_SECRET = re.compile(r"\b(?:ssn|password|token|card|iban|secret|key|pin)\b")
+_VERBS = ("get", "send", "set", "find", "delete", "list", "update", "open")
 _LOREM = """
     lorem ipsum dolor sit amet consectetur adipiscing elit sed do eiusmod tempor incididunt ut labore et dolore magna
     aliqua ut enim ad minim veniam quis nostrud exercitation ullamco laboris nisi ut aliquip ex ea commodo consequat
@@ -34,7 +46,7 @@ def odd_texts(seed: int) -> Iterator[tuple[str, str]]:
     """(family, text), in order; the same seed gives the same texts."""
     for family, make in _MAKERS.items():
         draw = random.Random(f"{seed}/{family}")  # noqa: S311  # reproducible texts, not a secret
-        for _ in range(_EACH):
+        for _ in range(_MANY if family in VARIED else _EACH):
             yield family, make(draw)
 
 
@@ -121,6 +133,71 @@ def _table(draw: random.Random) -> str:
     return head + "\n" + "\n".join(rows)
 
 
+def _value(draw: random.Random) -> str:
+    word = draw.choice(_PLAIN)
+    forms = (
+        word,
+        f"{word} {draw.choice(_PLAIN)}",
+        f"{word}{draw.randint(1, 99)}@example.{draw.choice(('com', 'org', 'net'))}",
+        f"{word[0]}@{draw.choice(_PLAIN)[0]}.{draw.choice(('com', 'org', 'de', 'io'))}",
+        f"https://example.org/{word}",
+        f"+{draw.randint(1, 49)}{draw.randrange(10**9)}",
+        str(uuid.UUID(int=draw.getrandbits(128))),
+        f"20{draw.randint(10, 29)}-{draw.randint(1, 12):02}-{draw.randint(1, 28):02}",
+        f"{draw.getrandbits(64):016x}",
+    )
+    return draw.choice(forms)
+
+
+def _field(draw: random.Random) -> object:
+    number = draw.random()
+    if number < 0.15:
+        return draw.randrange(10 ** draw.randint(1, 7))
+    if number < 0.22:
+        return draw.choice((True, False, None))
+    return [_value(draw) for _ in range(draw.randint(1, 3))] if number < 0.3 else _value(draw)
+
+
+def _json(draw: random.Random) -> str:
+    names = draw.sample(_MEMBERS, draw.choice((1, 1, 1, 2, 2, 3, 5)))
+    made: object = {name: _field(draw) for name in names}
+    if draw.random() < 0.25:
+        made = {draw.choice(_MEMBERS): made}
+    if draw.random() < 0.1:
+        made = [made]
+    return json.dumps(made, separators=draw.choice(((", ", ": "), (",", ":"))))
+
+
+def _fields(draw: random.Random) -> str:
+    sign = draw.choice((": ", "=", " = ", " -> ", "\t"))
+    glue = draw.choice(("\n", "; ", ", ", "&", " | "))
+    return glue.join(name + sign + _value(draw) for name in draw.sample(_MEMBERS, draw.choice((2, 3, 5))))
+
+
+def _call(draw: random.Random) -> str:
+    names = draw.sample(_MEMBERS, draw.choice((1, 2, 3)))
+    inner = ", ".join(f"{name}={_value(draw)!r}" for name in names)
+    return f"{draw.choice(_VERBS)}_{draw.choice(_MEMBERS)}({inner})"
+
+
+def _short(draw: random.Random) -> str:
+    words = draw.choices(_PLAIN, k=draw.randint(4, 9))
+    start = draw.choice(
+        ("", "", "Note: ", "PS ", "Re: ", "Our ", "We ", "My ", "ok ", "Hello, ", "test: ", "Dear all, ")
+    )
+    return start + " ".join(words) + draw.choice((".", "?", "!", "", " ..."))
+
+
+def _named_numbers(draw: random.Random) -> str:
+    lines = (files("classifiers.training") / "tagger_numbers.txt").read_text("utf-8").splitlines()
+    forms = [line for line in lines if not _SECRET.search(line)]
+
+    def put(hole: re.Match[str]) -> str:
+        return "".join(draw.choices("0123456789" if hole.group(1) == "9" else "0123456789abcdef", k=int(hole.group(2))))
+
+    return _HOLE.sub(put, draw.choice((" ", "\n", "; ")).join(draw.choices(forms, k=draw.choice((1, 1, 2)))))
+
+
 _MAKERS: dict[str, Callable[[random.Random], str]] = {
     "numbers": _numbers,
     "phones": _phones,
@@ -135,4 +212,9 @@ _MAKERS: dict[str, Callable[[random.Random], str]] = {
     "scripts": _scripts,
     "log": _log,
     "table": _table,
+    "json": _json,
+    "fields": _fields,
+    "call": _call,
+    "short": _short,
+    "named_numbers": _named_numbers,
 }
