@@ -73,8 +73,8 @@ def _parse(name: str, data: bytes) -> tuple[str, Calibration]:
     try:
         card = json.loads(data)
         model, commit = card["model"], card.get("commit")
-        answer = _scorer(name, card)
-        early = None if commit is None else _scorer(name, commit)
+        answer = read_scorer(name, card)
+        early = None if commit is None else read_scorer(name, commit)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CalibrationError(f"{name} is not a readable calibration") from error
     if not isinstance(model, str):
@@ -82,7 +82,8 @@ def _parse(name: str, data: bytes) -> tuple[str, Calibration]:
     return model, Calibration(answer, early, hashlib.sha256(data).hexdigest())
 
 
-def _scorer(name: str, section: Mapping[str, Any]) -> Scorer:
+def read_scorer(name: str, section: Mapping[str, Any]) -> Scorer:
+    """The fit of a card, or of its `commit`; `name` is the file's. Raises `CalibrationError` and what lookups raise."""
     names, bias = section["features"], float(section["bias"])
     weights = tuple(float(weight) for weight in section["weights"])
     if not isinstance(names, list) or not set(names) <= set(NAMES) or len(names) != len(weights):

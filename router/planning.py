@@ -17,7 +17,7 @@ from router.calibration.targets import Standard, threshold_of
 from router.hiding import places_of
 from router.history import earlier_turns, without_turns
 from router.taint.ledger import CLEAN, Taint, TaintLedger
-from router.types import ChatRequest
+from router.types import ChatRequest, Moment
 from router.waiting.waits import Waits, ask_of
 
 
@@ -123,7 +123,8 @@ class Planner:
         decision = plan.decision
         if self._promises is None or decision.model is None:
             return plan
-        standard = self._promises.standard(policy, decision.model, plan.signals.values)
+        at: Moment = "commit" if decision.stream == "commit" and plan.facts.stream else "whole"
+        standard = self._promises.standard(policy, decision.model, plan.signals.values, at)
         if standard is None:
             return plan
         reasons = (*decision.reasons, reason_for(standard))

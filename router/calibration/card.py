@@ -62,13 +62,13 @@ def sections(table: Table) -> tuple[JsonObject, tuple[Graded, ...]]:
     if not len(table.good):
         raise NothingToFit("there is nothing to fit: no answer was graded")
     whole, graded = _fitted(table.whole, table)
-    first, _ = _fitted(table.head, table)
+    first, early = _fitted(table.head, table)
     card = {
         "answers": len(graded),
         "good": round(float(table.good.mean()), 4),
         "by_task": _by_task(table),
         **whole,
-        "commit": {"tokens": HEAD, **first},
+        "commit": {"tokens": HEAD, **first, "graded": write_graded(zip(table.told, early, strict=True))},
         "graded": write_graded(zip(table.told, graded, strict=True)),
     }
     return card, graded

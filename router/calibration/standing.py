@@ -28,6 +28,7 @@ from router.calibration.targets import (
 )
 from router.calibration.thresholds import Promise
 from router.settings import Settings
+from router.types import JsonObject, Moment
 
 log = logging.getLogger("gatehouse.calibration")
 
@@ -56,6 +57,20 @@ def digest_of_cards(folder: Traversable) -> str:
     return whole.hexdigest()
 
 
+def read_card(model: str, digest: str, card: JsonObject) -> dict[Moment, GradedAnswers]:
+    """A card's graded answers: whole ones, and as they were scored by their first tokens.
+
+    Raises `ValueError`, `KeyError`, `TypeError` or `AttributeError` for what is no card.
+    """
+    volume, commit = card.get("volume"), card.get("commit") or {}
+    found: dict[Moment, GradedAnswers] = {}
+    if "graded" in card:
+        found["whole"] = read_graded(model, digest, card["graded"], volume)
+    if "graded" in commit:
+        found["commit"] = read_graded(model, digest, commit["graded"], volume)
+    return found
+
+
 def reason_for(standard: Standard) -> Reason:
     """The line of a decision's reasons; unknown where nothing can be promised."""
     return Reason("escalation", None if standard.promise.threshold is None else True, explain(standard))
@@ -75,8 +90,8 @@ class Promises:
     def __init__(self, folders: Sequence[Traversable]) -> None:
         self._folders = tuple(folders)
         self.is_budget_used_up = False  # as the parent says
-        self._graded: dict[str, GradedAnswers] = {}
-        self._made: dict[tuple[TargetKind, float, str], Standards] = {}
+        self._graded: dict[str, dict[Moment, GradedAnswers]] = {}
+        self._made: dict[tuple[TargetKind, float, str, Moment], Standards] = {}
         self.reload()
 
     @classmethod
@@ -86,7 +101,7 @@ class Promises:
 
     def reload(self) -> None:
         """Read every card anew. What is unreadable counts for nothing, so its model is uncalibrated."""
-        graded: dict[str, GradedAnswers] = {}
+        graded: dict[str, dict[Moment, GradedAnswers]] = {}
         for folder in self._folders:
             for name, data in cards_in(folder):
                 model = unquote(name.removeprefix(_PREFIX).removesuffix(_SUFFIX))
@@ -95,15 +110,18 @@ class Promises:
                     card = json.loads(data)
                     if card["model"] != model:
                         raise ValueError("it is another model's")
-                    if "graded" in card:
-                        digest = hashlib.sha256(data).hexdigest()
-                        graded[model] = read_graded(model, digest, card["graded"], card.get("volume"))
+                    graded[model] = read_card(model, hashlib.sha256(data).hexdigest(), card)
                 except (ValueError, KeyError, TypeError, AttributeError):
                     log.warning("%s is not a readable calibration card: it promises nothing", name)
         self._graded, self._made = graded, {}
 
-    def standard(self, policy: Policy, name: str, signals: Mapping[str, Signal]) -> Standard | None:
-        """What the answer of the policy's model `name` is held against; None: the policy has no target."""
+    def standard(
+        self, policy: Policy, name: str, signals: Mapping[str, Signal], at: Moment = "whole"
+    ) -> Standard | None:
+        """What the answer of the policy's model `name` is held against; None: the policy has no target.
+
+        `at`: whether it is judged whole, or by its first tokens, whose confidence is another one.
+        """
         target = policy.escalation.target
         if target is None:
             return None
@@ -113,7 +131,7 @@ class Promises:
                 return Standard(Promise(target.kind, target.value, None, 0, why=closed), ALL, "")
         task = signals.get("task")
         told = task.value if task is not None and isinstance(task.value, str) else None
-        return standard_for(self._standards(target.kind, target.value, policy.models[name].model), told)
+        return standard_for(self._standards(target.kind, target.value, policy.models[name].model, at), told)
 
     def complaints(self, policy: Policy) -> list[str]:
         """Where a policy has a target and nothing can be promised, in words, by local model."""
@@ -126,12 +144,12 @@ class Promises:
         return [
             f"{model}: {line}"
             for model in models
-            for line in complaints(self._standards(target.kind, target.value, model))
+            for line in complaints(self._standards(target.kind, target.value, model, "whole"))
         ]
 
-    def _standards(self, kind: TargetKind, target: float, model: str) -> Standards:
-        key = (kind, target, model)
+    def _standards(self, kind: TargetKind, target: float, model: str, at: Moment) -> Standards:
+        key = (kind, target, model, at)
         found = self._made.get(key)
         if found is None:
-            found = self._made[key] = standards(kind, target, model, self._graded.get(model))
+            found = self._made[key] = standards(kind, target, model, self._graded.get(model, {}).get(at))
         return found

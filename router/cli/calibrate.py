@@ -24,16 +24,18 @@ from policies.schema import load_policy
 from policies.types import Model, Policy, TargetKind
 from router.calibration.asking import Answered, NotMeasured, body_for, graded
 from router.calibration.collect import AT_ONCE, Unanswered, collect
+from router.calibration.fit import NothingToFit
 from router.calibration.kept import KeptAnswers
 from router.calibration.questions import Question, QuestionError, everyday, read_questions
 from router.calibration.standing import FOLDER, card_name
-from router.cli.calibration_card import Made, make, month
+from router.cli.calibration_card import Beside, Made, listen, make, month
 from router.cli.calibration_report import guarantee, parse_target, show_promises, show_tasks
 from router.cli.home import local_backend
 from router.errors import GatehouseError
 from router.keys import StateFolderError, ensure_private_folder, replace_whole
 from router.running import with_local_server
 from router.settings import Settings, from_environment
+from router.store import StoreError
 from router.types import JsonObject
 
 _PATIENCE_SECONDS = 1800.0  # nobody waits for one answer, and the machine may be busy with others' requests
@@ -64,6 +66,16 @@ def calibrate(
     ] = None,
     usd_per_escalation: Annotated[
         float | None, typer.Option(min=0, help="For a budget: what one escalated request costs. Else as recorded.")
+    ] = None,
+    feedback_days: Annotated[
+        float | None,
+        typer.Option(
+            "--feedback",
+            metavar="DAYS",
+            min=0,
+            help="Let what callers said of local answers in these days count among the grades. They are not trusted: "
+            "only you know whether they may be.",
+        ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Ask and report, but write no card.")] = False,
     keep: Annotated[
@@ -99,11 +111,16 @@ def calibrate(
         home = _model(loaded, model)
         questions = _sample(everyday() if set_ is None else read_questions(set_), limit)
         answers = _run(settings, loaded, home, questions, at_once, keep)
-        made = make(home.model, answers, month(loaded, home, settings, requests_per_month, usd_per_escalation))
+        said = () if feedback_days is None else listen(settings, home, feedback_days)
+        volume = month(loaded, home, settings, requests_per_month, usd_per_escalation)
+        made = make(home.model, answers, Beside(volume, said))
     except KeyboardInterrupt:
         typer.echo("\nStopped. What was answered is kept: run the same command again to go on.", err=True)
         raise typer.Exit(130) from None
-    except (PolicyError, QuestionError, NotMeasured, Unanswered, StateFolderError, GatehouseError) as error:
+    except NothingToFit as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    except (PolicyError, QuestionError, NotMeasured, Unanswered, StateFolderError, StoreError, GatehouseError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
     except ValueError as error:
@@ -111,6 +128,11 @@ def calibrate(
     except OSError as error:
         typer.echo(f"error: {error.filename or 'a file'}: {error.strerror}", err=True)
         raise typer.Exit(1) from None
+    if feedback_days is not None:
+        again = sum(each.is_reask for each in said)
+        typer.echo(
+            f"Of callers {len(said)} verdicts count ({sum(each.good for each in said)} good; {again} were asked again)."
+        )
     _finish(settings, loaded, home, made, wanted, dry_run=dry_run)
 
 
@@ -201,11 +223,15 @@ def _finish(
     show_tasks(console, made.by_question)
     console.print()
     stated = policy.escalation.target
-    show_promises(console, made.graded, wanted or (None if stated is None else (stated.kind, stated.value)))
+    shown = wanted or (None if stated is None else (stated.kind, stated.value))
+    show_promises(console, made.graded["whole"], shown)
+    if policy.escalation.stream == "commit":
+        console.print("\nOf streams (stream: commit), judged by their first tokens:")
+        show_promises(console, made.graded["commit"], shown)
     console.print(f"\n{guarantee()}")
     if dry_run:
         console.print("No card was written (--dry-run).")
         return
     path = ensure_private_folder(settings.state_dir / FOLDER) / card_name(model.model)
     replace_whole(path, made.text)
-    console.print(f"\nThe card is {path} ({made.graded.digest[:12]}). A running gateway takes it up within seconds.")
+    console.print(f"\nThe card is {path} ({made.digest[:12]}). A running gateway takes it up within seconds.")

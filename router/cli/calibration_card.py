@@ -1,21 +1,34 @@
-"""From graded answers to the card of a model: what was fitted, and what thresholds are made of. Numbers only."""
+"""From graded answers to the card of a model, and what a run puts beside them: a month's volume, what callers said."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from policies.types import Model, Policy
+from router.answer_features import NAMES
 from router.calibration.asking import Answered
 from router.calibration.card import card_text, sections, table_of
-from router.calibration.targets import GradedAnswers, Volume, read_graded
+from router.calibration.heard import Heard, heard
+from router.calibration.standing import read_card
+from router.calibration.targets import GradedAnswers, Volume, write_graded
 from router.calibration.thresholds import Graded
 from router.calibration.volume import MONTH_DAYS, measure
+from router.confidence import guarded
+from router.confidence_card import read_scorer
 from router.settings import Settings
 from router.store import RECORDS_FILE, RecordReader, StoreError
-from router.types import JsonObject
+from router.types import JsonObject, Moment
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What a card takes in beside graded answers."""
+
+    volume: Volume | None = None
+    heard: tuple[Heard, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,32 +36,37 @@ class Made:
     """A card, and what it was made of."""
 
     text: bytes
-    graded: GradedAnswers  # by the task that the gateway measures
+    digest: str
+    graded: Mapping[Moment, GradedAnswers]  # as serving reads it
     by_question: Mapping[str, Sequence[Graded]]  # by the task that the question names
 
 
-def make(model: str, answers: Sequence[Answered], volume: Volume | None) -> Made:
+def make(model: str, answers: Sequence[Answered], beside: Beside) -> Made:
     """Fit the confidence of `model` (the backend's name) on its graded answers, and write the card's text.
 
-    Raises `ValueError` where there is nothing to fit.
+    What callers said enters the grades that thresholds are made of, scored by the fit, which has not seen it. Raises
+    `NothingToFit`.
     """
-    found, rows = sections(table_of(answers))
+    table = table_of(answers)
+    found, graded = sections(table)
+    told = [*zip(table.told, graded, strict=True), *_scored(found, beside.heard)]
     card: JsonObject = {
         "model": model,
         "date": datetime.now(UTC).date().isoformat(),
         "what": "the chance that an answer of this model is good, from its tokens' log-probabilities",
         "command": "gatehouse calibrate",
         **found,
+        "graded": write_graded(told),
+        "feedback": len(beside.heard),
     }
-    if volume is not None:
-        card["volume"] = asdict(volume)
+    if beside.volume is not None:
+        card["volume"] = asdict(beside.volume)
     text = card_text(card)
     digest = hashlib.sha256(text).hexdigest()
-    graded = read_graded(model, digest, card["graded"], card.get("volume"))
     by_question: dict[str, list[Graded]] = {}
-    for each, row in zip(answers, rows, strict=True):
-        by_question.setdefault(each.task, []).append(row)
-    return Made(text, graded, by_question)
+    for task, row in zip(table.tasks, graded, strict=True):
+        by_question.setdefault(task, []).append(row)
+    return Made(text, digest, read_card(model, digest, card), by_question)
 
 
 def month(
@@ -58,12 +76,31 @@ def month(
     if requests is not None and usd_each is not None:
         return Volume(requests, usd_each, "declared")
     cloud = policy.models.get(policy.default_cloud or "")
-    since = (datetime.now(UTC) - timedelta(days=MONTH_DAYS)).isoformat(timespec="milliseconds")
     try:
         with RecordReader(settings.state_dir / RECORDS_FILE) as reader:
-            seen = measure(reader.decisions_since(since), model.name, cloud.price if cloud is not None else None)
+            price = cloud.price if cloud is not None else None
+            seen = measure(reader.decisions_since(_since(MONTH_DAYS)), model.name, price)
     except StoreError:
         return None
     if seen is None:
         return None
-    return Volume(requests if requests is not None else seen.requests, usd_each or seen.usd_each, seen.source)
+    seen = seen if requests is None else replace(seen, requests=requests)
+    return seen if usd_each is None else replace(seen, usd_each=usd_each)
+
+
+def listen(settings: Settings, model: Model, days: float) -> tuple[Heard, ...]:
+    """What callers said of local answers of the last days. Raises `StoreError` where no records can be read."""
+    with RecordReader(settings.state_dir / RECORDS_FILE) as reader:
+        return tuple(heard(reader.rows_since(_since(days), ("decision", "feedback")), model.name))
+
+
+def _since(days: float) -> str:
+    return (datetime.now(UTC) - timedelta(days=days)).isoformat(timespec="milliseconds")
+
+
+def _scored(found: JsonObject, said: Sequence[Heard]) -> list[tuple[str, Graded]]:
+    scorer, repetition = read_scorer("the new card", found), NAMES.index("repetition")
+    return [
+        (each.task, Graded(guarded(scorer.chance(each.features), each.features[repetition]), each.good))
+        for each in said
+    ]

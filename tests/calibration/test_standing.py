@@ -108,3 +108,15 @@ def test_the_task_is_the_signal_s_and_one_that_was_not_measured_counts_among_the
     assert standard is not None
     assert standard.task == (task.value or "")
     assert reason_for(standard).matched is (True if task.value else None)
+
+
+def test_streams_that_are_judged_by_their_first_tokens_are_held_against_grades_of_first_tokens(tmp_path: Path) -> None:
+    whole = write_graded(("", Graded(place / 200, True)) for place in range(200))
+    card = {"model": MODEL, "graded": whole, "commit": {"graded": write_graded([("", Graded(0.5, True))] * 50)}}
+    (tmp_path / card_name(MODEL)).write_text(json.dumps(card))
+    promises = Promises([tmp_path])
+    first, last = (promises.standard(POLICY, "home", {}, at) for at in ("commit", "whole"))  # type: ignore[arg-type]
+    assert first is not None
+    assert last is not None
+    assert (first.promise.labels, first.promise.threshold) == (50, None)
+    assert (last.promise.labels, last.promise.threshold) == (200, 0.0)

@@ -11,18 +11,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from typer.testing import CliRunner
 
+from router.answer_features import NAMES
 from router.backends.scripted import Exchange
 from router.backends.scripted_replies import Script
 from router.calibration.standing import FOLDER, Promises, card_name
 from router.cli.main import build
 from router.confidence import Confidence
 from router.settings import Settings
+from router.store import RECORDS_FILE, SqliteStore
 from tests.support.gateway import GUARD, ROOT
 from tests.support.recorder import Recorder, RecorderThread
 
@@ -100,7 +103,7 @@ def test_a_run_grades_fits_reports_and_leaves_a_card_without_a_text(
     assert stat.S_IMODE(card.stat().st_mode) == 0o600
     assert "plus nothing" not in card.read_text()
     settings = Settings(state_dir=tmp_path / "state")
-    assert Confidence(settings.state_dir / FOLDER).is_calibrated("scripted")
+    assert Confidence(made=settings.state_dir / FOLDER).is_calibrated("scripted")
     assert Promises.of(settings)
 
 
@@ -201,3 +204,27 @@ def test_a_server_without_log_probabilities_and_a_row_that_is_no_question_are_to
     assert broken.returncode == 1
     assert "mine.jsonl, line 1" in broken.stderr
     assert "secret text" not in broken.stderr
+
+
+def test_what_callers_said_counts_only_where_an_admin_asks_for_it_and_its_number_is_told(
+    tmp_path: Path, questions: Path, home: Recorder
+) -> None:
+    absent = gatehouse(*arguments(questions, home, "--feedback", "30"), folder=tmp_path)
+    assert absent.returncode == 1
+    assert "no records yet" in absent.stderr
+    (tmp_path / "state").chmod(0o700)
+    store = SqliteStore(tmp_path / "state" / RECORDS_FILE)
+    for number in range(30):
+        outcome = {"route": "local", "model": "home", "answer_features": [0.1] * len(NAMES)}
+        common = {"id": f"gh-{number}", "time": datetime.now(UTC).isoformat(), "principal": {"tenant": "default"}}
+        said = {"kind": "feedback", "verdict": "good" if number % 3 else "bad", **common}
+        store.append([{"kind": "decision", "outcome": outcome, **common}, said], durable=True)
+    store.close()
+    heard = gatehouse(
+        *arguments(questions, home, "--feedback", "30", "--target", "max_cloud_share=0.2"), folder=tmp_path
+    )
+    assert heard.returncode == 0, heard.stderr
+    assert "Of callers 30 verdicts count (20 good; 0 were asked again)." in heard.stdout
+    assert f"from {SIZE + 30} answers" in heard.stdout
+    plain = gatehouse(*arguments(questions, home, "--target", "max_cloud_share=0.2"), folder=tmp_path)
+    assert f"from {SIZE} answers" in plain.stdout
