@@ -14,7 +14,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -23,10 +22,6 @@ from classifiers.training import tagger_names as names
 from classifiers.training.tagger_fillers import Filler, Span
 from classifiers.training.tagger_words import FAMOUS
 
-_CAPITAL: Final = re.compile(r"\b[A-Z][a-z]+\b")
-_PEOPLED: Final = frozenset({"arena", "awesome_prompts", "jailbreak", "mmlu"})
-_STRETCH: Final = 740  # characters of a long prompt that are one text to learn from
-_STRETCHES: Final = 5
 NOT_DIRECT: Final = frozenset({"LOCATION", "ORGANIZATION", "NRP", "AGE", "DATE_TIME"})
 _KINDS: Final = {
     "PERSON": "PERSON", "PREFIX": "?PERSON", "ADDRESS": "STREET_ADDRESS", "LOCATION": "LOCATION",
@@ -178,48 +173,14 @@ def benign(data: Path) -> dict[str, list[str]]:
         for row in read(data / "traffic/self_instruct.jsonl.gz")
     ]
     found["awesome_prompts"] = [row["prompt"] for row in read(data / "traffic/awesome_prompts.jsonl.gz")]
-    found["arena"] = [row["prompt"] for row in read(data / "routing/arena_bench_scores.jsonl.gz")]
-    found["jailbreak"] = [row["prompt"] for row in read(data / "safety/jailbreak_prompts.jsonl.gz")]
     found["mmlu"] = [row["prompt"] for row in read(data / "routing/mmlu_2000.jsonl.gz")]
     found["gsm8k"] = [row["prompt"] for row in read(data / "routing/gsm8k_200.jsonl.gz")]
-    for name in ("big_math_solve_rate", "math_levels", "routerbench_subset"):
-        found[name] = [row.get("question") or row["prompt"] for row in read(data / f"routing/{name}.jsonl.gz")[::4]]
     routed = read(data / "routing/llmrouter_train.jsonl.gz")
     for kind in ("mbpp", "humaneval", "gsm8k", "math", "arc_challenge", "commonsense", "openbook"):
         rows = [row["prompt"] for row in routed if row["dataset"].split("/")[-1].startswith(kind.split("_")[0])]
         if rows:
             found["router/" + kind] = rows
     return {name: [text for text in dict.fromkeys(texts) if text.strip()] for name, texts in found.items()}
-
-
-def harmless(text: str, source: str, weight: float) -> list[Doc]:
-    """A public text as texts to learn from: nobody in it is anybody's secret, but its characters have people's names.
-
-    Where nothing in the text says that they are nobody they are left open: a tagger that has to learn it there misses
-    real people. In sums and puzzles everything says so.
-    """
-    docs = []
-    for part in stretches(text):
-        spans = tuple((*hit.span(), "?PERSON") for hit in _CAPITAL.finditer(part) if hit.group() in _people())
-        docs.append(Doc(part, spans if source in _PEOPLED else (), NOT_DIRECT, weight, source, source))
-    return docs
-
-
-@cache
-def _people() -> frozenset[str]:
-    return frozenset(word for region in names.REGIONS for word in names.words(names.pool(region).first))
-
-
-def stretches(text: str) -> list[str]:
-    """A text, or stretches of it that begin behind a blank: the tagger learns what stands late in a long prompt too."""
-    parts: list[str] = []
-    start = 0
-    while start < len(text) and len(parts) < _STRETCHES:
-        blank = text.find(" ", start + _STRETCH)
-        end = len(text) if blank < 0 or blank > start + _STRETCH + 60 else blank
-        parts.append(text[start : min(end, start + _STRETCH + 60)])
-        start = max(end, start + 1) if end < len(text) else len(text)
-    return parts
 
 
 def soups(rng: random.Random, count: int) -> dict[str, list[str]]:
@@ -319,7 +280,6 @@ def compose(rng: random.Random, own: dict[str, list[str]], plain_lines: dict[str
     return Doc(
         text.rstrip(),
         tuple(span for span in spans if span[1] <= len(text.rstrip())),
-        weight=1.5,
         source="composed/" + language,
         group="own",
     )
