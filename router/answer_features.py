@@ -26,6 +26,13 @@ NAMES: Final = (
     "new_sum",  # log(1 - sum of log-probabilities) of tokens that do not stand in the question
     "new_mean",
     "new_least",
+    "sentence",  # log(1 - sum of log-probabilities) of the first sentence or line
+    "sentence_mean",
+    "rest",  # log(1 + tokens after it)
+    "key",  # log(1 - log-probability) of the first word that is neither the question's nor a small one
+    "key_least",  # … the least of the first three such
+    "digits",  # … the least of tokens that are digits; 0 of none
+    "sentences",  # log(1 + sentences and lines that end)
     "length",  # log(1 + tokens)
     "ended",  # 1: it is over, and not cut short
     "cut",  # 1: it was cut short
@@ -45,6 +52,12 @@ NAMES: Final = (
     "wants_brief",
 )
 
+_SENTENCE_END: Final = re.compile(r"[.!?]$|\n")
+_SMALL: Final = frozenset((
+    "a", "an", "and", "are", "as", "at", "be", "by", "for", "from", "has", "have", "he", "her", "his", "i",
+    "in", "is", "it", "its", "no", "not", "of", "on", "or", "she", "that", "the", "they", "this", "to", "was",
+    "we", "what", "which", "who", "with", "yes", "you",
+))  # fmt: skip
 _WORD: Final = re.compile(r"[^\W_]+")
 _NUMBER: Final = re.compile(r"\d+(?:[.,]\d+)*")
 _CONSTANT: Final = frozenset({"yes", "no", "true", "false", "a", "b", "c", "d"})
@@ -55,7 +68,13 @@ _FENCED: Final = re.compile(r"^```(?:json)?\s*|\s*```$")
 def features(trace: TokenTrace, asked: Asked) -> tuple[float, ...]:
     """Values in the order of `NAMES`, to four digits. Of a `TokenTrace.head()`: what was known by then."""
     text = "".join(token.text for token in trace.tokens)
-    made = (*_sureness(trace), *_newness(trace, asked.text.lower()), *_form(trace), *_content(text, trace, asked))
+    made = (
+        *_sureness(trace),
+        *_newness(trace, asked.text.lower()),
+        *_parts(trace, asked),
+        *_form(trace),
+        *_content(text, trace, asked),
+    )
     return tuple(round(value, 4) for value in (*made, *_before(asked)))
 
 
@@ -82,6 +101,27 @@ def _newness(trace: TokenTrace, question: str) -> Iterator[float]:
     yield _depth(sum(values))
     yield _mean(values)
     yield _depth(min(values, default=0.0))
+
+
+def _parts(trace: TokenTrace, asked: Asked) -> Iterator[float]:
+    """The first sentence, which most often is the answer; the first words that carry it; its numbers."""
+    tokens = trace.tokens
+    ends = [place for place, token in enumerate(tokens, 1) if place > 1 and _SENTENCE_END.search(token.text)]
+    first = [token.logprob for token in tokens[: ends[0] if ends else len(tokens)]]
+    yield _depth(sum(first))
+    yield _mean(first)
+    yield math.log1p(len(tokens) - len(first))
+    question = asked.text.lower()
+    keys = [token.logprob for token in tokens if _is_new(token, question) and _is_key(token)][:3]
+    yield _depth(keys[0]) if keys else 0.0
+    yield _depth(min(keys, default=0.0))
+    yield _depth(min((token.logprob for token in tokens if token.text.strip().isdigit()), default=0.0))
+    yield math.log1p(len(ends))
+
+
+def _is_key(token: Token) -> bool:
+    word = token.text.strip().lower()
+    return word[0].isalnum() and word not in _SMALL
 
 
 def _is_new(token: Token, question: str) -> bool:

@@ -38,6 +38,27 @@ def test_how_unlikely_the_tokens_were_is_there_in_several_measures() -> None:
     assert found["new_mean"] == -3.0  # "one" stands in the question
 
 
+def test_the_first_sentence_and_the_words_that_carry_the_answer_are_looked_at_alone() -> None:
+    trace = TokenTrace()
+    parts = (
+        ("The", -0.1),
+        (" capital", -0.2),
+        (" is", -0.1),
+        (" Paris", -1.0),
+        (".", -0.1),
+        (" It", -2.0),
+        (" 7", -4.0),
+    )
+    trace.add([{"token": text, "logprob": value} for text, value in parts])
+    found = of(trace, "What is the capital?")
+    assert found["sentence"] == pytest.approx(math.log(2.5), abs=1e-4)
+    assert found["sentence_mean"] == pytest.approx(-0.3, abs=1e-4)
+    assert found["rest"] == pytest.approx(math.log(3), abs=1e-4)
+    assert found["key"] == pytest.approx(math.log(2), abs=1e-4)
+    assert found["key_least"] == found["digits"] == pytest.approx(math.log(5), abs=1e-4)
+    assert found["sentences"] == pytest.approx(math.log(2), abs=1e-4)
+
+
 def test_alternatives_give_margin_and_entropy_and_their_absence_is_told_apart() -> None:
     sure = of(trace_of("a", top=(math.log(0.9), math.log(0.05))))
     torn = of(trace_of("a", top=(math.log(0.5), math.log(0.5))))

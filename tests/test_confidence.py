@@ -135,8 +135,10 @@ def test_a_loop_that_looks_sure_scores_less_than_the_same_log_probabilities_with
 def test_the_shipped_card_says_how_it_was_made_and_what_it_is_worth() -> None:
     card = json.loads((files("router") / "artifacts" / f"confidence-{SLM}.json").read_text("utf-8"))
     assert {"model", "date", "data", "languages", "metric", "command", "limits", "weights", "bias"} <= card.keys()
-    assert card["metric"]["answers"] >= 300
-    assert {"trained_by_question", "trained_task_left_out", "sum_logprob"} <= card["metric"].keys()
+    assert card["answers"] >= 1000
+    for section in (card, card["commit"]):
+        assert {"question_left_out", "all_features_against_sum"} <= section["metric"].keys()
+    assert sum(len(task["good"]) for task in card["graded"].values()) == card["answers"]
 
 
 @pytest.mark.parametrize(
