@@ -28,6 +28,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from policies.schema import compile_policy
+from tests.bench.gateway_bodies import public_texts
+
+TEXTS = 3000  # different ones; each is sent with a number behind it
 ROOT = Path(__file__).resolve().parents[2]
 DEBIAN_PACKAGES = {"wrk": "wrk", "nginx": "nginx-light", "taskset": "util-linux"}
 _START_SECONDS = 60.0
@@ -89,25 +93,17 @@ decisions:
 cache: {{mode: off}}
 """
 
-# Words without any meaning for a detector; the counter and the random choice make every body another.
+# One line of a file after the other; the counter makes every body another.
 WRK = """\
-local words = {{"river", "market", "copper", "garden", "signal", "winter", "ladder", "orange", "planet", "window",
-  "bridge", "candle", "forest", "harbor", "island", "jacket", "kettle", "lemon", "mirror", "needle", "ocean", "pencil",
-  "quartz", "ribbon", "silver", "timber", "valley", "wagon", "yellow", "zephyr"}}
+local texts = {{}}
+for line in io.lines("{texts}") do texts[#texts + 1] = line end
 local count = 0
 math.randomseed(os.time())
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
 request = function()
   count = count + 1
-  local parts = {{"Please compare"}}
-  local size = 14
-  while size < {characters} do
-    local word = words[math.random(#words)]
-    parts[#parts + 1] = word
-    size = size + #word + 1
-  end
-  local text = string.sub(table.concat(parts, " "), 1, {characters} - 8) .. " q" .. count
+  local text = texts[math.random(#texts)] .. " q" .. count
   return wrk.format(nil, nil, nil, '{{"model":"{model}","messages":[{{"role":"user","content":"' .. text .. '"}}]}}')
 end
 done = function(summary, latency, requests)
@@ -273,7 +269,9 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
             NGINX.format(folder=folder, port=upstream, answer=json.dumps(ANSWER)), encoding="utf-8"
         )
         script = folder / "load.lua"
-        script.write_text(WRK.format(characters=arguments.characters, model=arguments.model), encoding="utf-8")
+        made = public_texts(arguments.characters - 6, TEXTS, compile_policy(POLICY.format(port=upstream), "bench"))
+        (folder / "texts").write_text("".join(f"{text}\n" for text in made), encoding="utf-8")
+        script.write_text(WRK.format(texts=folder / "texts", model=arguments.model), encoding="utf-8")
         nginx = ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "nginx.log")]
         static = stack.enter_context(running(others, nginx, dict(os.environ), folder))
         wait_for(upstream)
