@@ -11,8 +11,9 @@ from importlib.resources.abc import Traversable
 from typing import Any, Final
 
 from classifiers.bodies import last_text, text_size
-from classifiers.features import extract
-from classifiers.linear import DIGITS, load, sigmoid
+from classifiers.experts import load
+from classifiers.features import clip
+from classifiers.linear import DIGITS, sigmoid
 from classifiers.types import Band, Signal
 
 MEDIUM: Final = 0.4
@@ -23,6 +24,21 @@ HARD: Final = 0.7
 _CONTEXT_FREE: Final = 4000  # characters
 _CONTEXT_STEP: Final = 0.1  # log-odds for each doubling above that
 _CONTEXT_MOST: Final = 0.5
+
+# A few hard words before or after a simple request must not send it out: a text is hard only if neither end of it, read
+# alone, looks like an everyday request. Where one does, the value stays just below `HARD`.
+_END_SHARE: Final = 6  # an end is a sixth of the words,
+_END_LEAST: Final = 5  # but no fewer than this
+_END_MOST: Final = 24  # and no more
+_EVERYDAY: Final = -1.3863  # log-odds of 0.2
+_NOT_HARD: Final = 0.8001  # log-odds just below 0.69
+
+
+def ends(text: str) -> tuple[str, str]:
+    """The first and the last words of a text: a sixth of them, at least 5, at most 24."""
+    words = clip(text).split()
+    size = max(_END_LEAST, min(_END_MOST, len(words) // _END_SHARE))
+    return " ".join(words[:size]), " ".join(words[-size:])
 
 
 def band(value: float) -> Band:
@@ -50,8 +66,14 @@ class ComplexitySignal:
         if not text.strip():
             return Signal(self.name, error="not_available")
         around = text_size(body) - len(text)
-        logit = self._model.logit(extract(text))
+        logit = self._logit(text)
         if around > _CONTEXT_FREE:
             logit += min(_CONTEXT_STEP * math.log2(around / _CONTEXT_FREE), _CONTEXT_MOST)
         value = round(sigmoid(logit), DIGITS)
         return Signal(self.name, value, band=band(value))
+
+    def _logit(self, text: str) -> float:
+        logit = self._model.logit(text)
+        if logit <= _NOT_HARD or min(map(self._model.logit, ends(text))) >= _EVERYDAY:
+            return logit
+        return _NOT_HARD

@@ -1,6 +1,7 @@
 """Text to rows of a vocabulary, as BERT's uncased tokeniser does it, but cheaply: a usual word is one look-up.
 
-Unknown words are cut greedily into the longest known pieces; nothing that was read is kept.
+Unknown words are cut greedily into the longest known pieces. Those of letters alone are remembered, some thousands and
+never where they stood: what might be a number or a secret is cut anew each time.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Final
 _WORDS: Final = re.compile(r"[^\W_]+|[^\w\s]|_")
 _WIDE: Final = re.compile(r"([\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f])")
 _MOST: Final = 100  # characters: a longer word is no word
+_REMEMBERED: Final = 1 << 13  # words; then all are forgotten at once
+_SHORT: Final = 20  # letters: a longer word is not remembered
 _LATER: Final = "##"  # marks a piece that continues a word
 
 
@@ -26,6 +29,7 @@ class WordPiece:
         self._later: Mapping[str, int] = {
             piece[len(_LATER) :]: row for piece, row in rows.items() if piece.startswith(_LATER)
         }
+        self._cut: dict[str, list[int]] = {}
         self._longest = max(map(len, rows), default=0)
 
     def rows(self, text: str) -> list[int]:
@@ -38,9 +42,19 @@ class WordPiece:
         for word, row in zip(words, found, strict=True):
             if row is not None:
                 rows.append(row)
+            elif (known := self._cut.get(word)) is not None:
+                rows.extend(known)
             elif len(word) <= _MOST:
-                rows.extend(self._pieces(word))
+                rows.extend(self._new(word))
         return rows
+
+    def _new(self, word: str) -> list[int]:
+        pieces = self._pieces(word)
+        if len(word) <= _SHORT and word.isalpha():
+            if len(self._cut) >= _REMEMBERED:
+                self._cut.clear()
+            self._cut[word] = pieces
+        return pieces
 
     def _pieces(self, word: str) -> list[int]:
         rows: list[int] = []

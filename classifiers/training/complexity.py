@@ -15,38 +15,22 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from classifiers.training import corpus, fitting
+from classifiers.embedding import Embedding
+from classifiers.forms import FORMS
+from classifiers.training import corpus, experts, fitting
 
-STRENGTH = 3.0
 
-
-def measure(
-    rows: Sequence[corpus.Row], table: fitting.Table, values: fitting.Floats
-) -> tuple[float, float, dict[str, Any]]:
-    """The calibration of out-of-fold values, and figures on the rows whose targets were measured.
-
-    The calibration is itself fitted on the other half of the rows, so that the error is not flattered.
-    """
-    measured = np.array([row.measured for row in rows])
-    half = np.random.default_rng(fitting.SEED).random(table.groups.max() + 1) < 0.5
-    first = half[table.groups]
-    # Whole groups of authored prompts are held out together, which no model can foresee: they would flatten the slope.
-    weight = np.where([row.source.startswith("authored/") for row in rows], 0.0, table.weight)
-    chance = np.zeros(len(rows))
-    for fitted_on in (first, ~first):
-        slope, shift = fitting.calibrate(values[fitted_on], table.target[fitted_on], weight[fitted_on])
-        chance[~fitted_on] = fitting.sigmoid(slope * values[~fitted_on] + shift)
-    target = table.target[measured]
-    figures = {
-        "auroc_of_failure": round(float(roc_auc_score(target >= 0.5, chance[measured])), 4),
-        "auroc_of_prompt_length": round(
-            float(roc_auc_score(target >= 0.5, [len(r.text) for r in rows if r.measured])), 4
-        ),
-        "calibration_error_10_bins": round(fitting.calibration_error(chance[measured], target), 4),
+def measure(rows: Sequence[corpus.Row], table: experts.Table, scores: fitting.Floats) -> dict[str, Any]:
+    """Figures on the rows whose targets were measured, from out-of-fold scores, calibrated on the other half."""
+    measured = table.measured
+    target, chance = table.target[measured], experts.halves(table, scores)[measured]
+    lengths = [len(row.text) for row in rows if row.measured]
+    return {
+        "auroc_of_failure": round(float(roc_auc_score(target >= 0.5, chance)), 4),
+        "auroc_of_prompt_length": round(float(roc_auc_score(target >= 0.5, lengths)), 4),
+        "calibration_error_10_bins": round(fitting.calibration_error(chance, target), 4),
         "rows": int(measured.sum()),
     }
-    slope, shift = fitting.calibrate(values, table.target, weight)
-    return slope, shift, figures
 
 
 def main() -> None:
@@ -56,10 +40,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(str(files("classifiers.artifacts"))))
     arguments = parser.parse_args()
     rows = corpus.complexity_rows(arguments.data)
-    table = fitting.Table(rows)
-    slope, shift, figures = measure(rows, table, fitting.cross_validate(table, STRENGTH))
-    model = fitting.Fit(table, np.arange(len(rows)), STRENGTH).quantised(slope, shift)
-    fitting.write(model, "complexity", arguments.out, _card(rows, figures))
+    embedding = Embedding.load()
+    table = experts.Table(rows, embedding)
+    scores = experts.cross_validate(table)
+    everything = np.arange(len(rows))
+    lines = experts.calibrate(table, scores, everything)
+    arrays = experts.arrays(table, experts.fit(table, everything), lines)
+    card = {**_card(rows, measure(rows, table, scores)), "forms": list(FORMS), "embedding": embedding.digest}
+    fitting.write_arrays(arrays, "complexity", arguments.out, card)
 
 
 def _card(rows: Sequence[corpus.Row], figures: dict[str, Any]) -> dict[str, Any]:
@@ -70,8 +58,9 @@ def _card(rows: Sequence[corpus.Row], figures: dict[str, Any]) -> dict[str, Any]
         "bands": {"easy": "< 0.4", "medium": "< 0.7", "hard": ">= 0.7"},
         "languages": ["en"],
         "command": "python -m classifiers.training.complexity --data FOLDER",
-        "method": f"ridge (alpha {STRENGTH}) on hashed word 1- and 2-grams, byte 5-grams and surface counts; "
-        f"Platt calibration on out-of-fold values; {fitting.FOLDS} folds, grouped; gram weights in 8 bits",
+        "method": "ridge on hashed word 1- and 2-grams, byte 5-grams, surface counts and the static embedding; "
+        "questions with options add a ridge on what a strong model gained, word problems their length; Platt "
+        f"calibration for each form on out-of-fold values; {fitting.FOLDS} folds, grouped; gram weights in 8 bits",
         "metric": {"cross_validated_on_graded_rows": figures},
         "data": {
             "RouteLLM's evaluation of MMLU and GSM8K": "Apache-2.0",

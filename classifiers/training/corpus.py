@@ -23,6 +23,7 @@ _SPACE = re.compile(r"\s+")
 _OPTIONS = re.compile(r"\n\(?A[.)]")
 # The models of 7 to 9 thousand million parameters among LLMRouter's: together they stand for "a small local model".
 _SMALL = ("mistral-7b-instruct-v0.3", "llama-3.1-8b-instruct", "qwen2.5-7b-instruct", "gemma-2-9b-it")
+_LARGE = ("llama-3.1-nemotron-51b-instruct", "llama-3.3-nemotron-super-49b-v1", "llama3-chatqa-1.5-70b")
 _SMALL_ROUTERBENCH = ("mistralai/mistral-7b-chat", "WizardLM/WizardLM-13B-V1.2")
 # MATH has levels, not grades; assumed from the usual range of such models, level 1 to 5.
 _LEVEL_FAILS = {"Level 1": 0.25, "Level 2": 0.4, "Level 3": 0.55, "Level 4": 0.7, "Level 5": 0.82}
@@ -38,6 +39,7 @@ class Row:
     """One text with its target in [0, 1] (a share, or a label), its weight in the fit, and where it came from.
 
     `measured` is False where the target was assumed rather than graded; figures are computed on measured rows.
+    `strong` is how good a strong model's answer was, in [0, 1], where one was graded too.
     """
 
     text: str
@@ -45,6 +47,7 @@ class Row:
     weight: float
     source: str
     measured: bool = True
+    strong: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,22 +146,29 @@ def _some(texts: Sequence[str], count: int) -> list[str]:
 def _graded_pairs(folder: Path) -> Iterator[Row]:
     for name in _BENCHMARKS:
         for question in graded(folder, name):
-            yield Row(question.text, 1.0 - question.weak, 1.0, name)
+            yield Row(question.text, 1.0 - question.weak, 1.0, name, strong=question.strong)
     for row in read(folder, "routing/arena_bench_scores"):
         if row["weak_score"] is not None:
-            yield Row(row["prompt"], 1.0 - (row["weak_score"] - 1) / 9, 2.0, "arena")
+            strong = None if row["strong_score"] is None else (row["strong_score"] - 1) / 9
+            yield Row(row["prompt"], 1.0 - (row["weak_score"] - 1) / 9, 2.0, "arena", strong=strong)
 
 
 def _graded_by_many(folder: Path) -> Iterator[Row]:
     for row in read(folder, "routing/llmrouter_train"):
         scores = [row["scores"][model] for model in _SMALL if row["scores"].get(model) is not None]
         if row["domain"] not in _DEFECTIVE and scores:
-            yield Row(row["prompt"], 1.0 - sum(scores) / len(scores), 1.0, f"llmrouter/{row['domain']}")
+            strong = _mean([row["scores"][model] for model in _LARGE if row["scores"].get(model) is not None])
+            yield Row(row["prompt"], 1.0 - sum(scores) / len(scores), 1.0, f"llmrouter/{row['domain']}", strong=strong)
     for row in read(folder, "routing/routerbench_subset"):
         scores = [row["scores"][model] for model in _SMALL_ROUTERBENCH if row["scores"].get(model) is not None]
         text = row["question"] or row["prompt"]  # the prompts of two sets begin with the same worked example
         if scores:
-            yield Row(text, 1.0 - sum(scores) / len(scores), 1.0, f"routerbench/{row['domain']}")
+            strong = row["scores"].get("gpt-4-1106-preview")
+            yield Row(text, 1.0 - sum(scores) / len(scores), 1.0, f"routerbench/{row['domain']}", strong=strong)
+
+
+def _mean(scores: Sequence[float]) -> float | None:
+    return sum(scores) / len(scores) if scores else None
 
 
 def _maths(folder: Path) -> Iterator[Row]:

@@ -126,15 +126,20 @@ def calibration_error(chance: Floats, target: Floats, bins: int = 10) -> float:
 
 def write(model: LinearModel, name: str, folder: Path, card: dict[str, Any]) -> None:
     """`<name>.npz` and its card `<name>.json`; equal models give equal bytes."""
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "grams": model.grams,
+        "surface": model.surface,
+        "mean": model.mean,
+        "deviation": model.deviation,
+        "constants": np.array([model.step, model.bias]),
+    }
+    write_arrays(arrays, name, folder, card)
+
+
+def write_arrays(arrays: dict[str, npt.NDArray[Any]], name: str, folder: Path, card: dict[str, Any]) -> None:
+    """Any arrays with their card; equal arrays give equal bytes."""
     buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer,
-        grams=model.grams,
-        surface=model.surface,
-        mean=model.mean,
-        deviation=model.deviation,
-        constants=np.array([model.step, model.bias]),
-    )
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # its stub takes the names for options
     data = buffer.getvalue()
     full = {
         "name": name,

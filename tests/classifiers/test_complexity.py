@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from classifiers.complexity import HARD, MEDIUM, ComplexitySignal, band
+from classifiers.complexity import HARD, MEDIUM, ComplexitySignal, band, ends
 from classifiers.linear import ArtifactError
 
 EASY = (
@@ -64,6 +64,22 @@ def test_an_everyday_request_is_easy(signal: ComplexitySignal, text: str) -> Non
 @pytest.mark.parametrize("text", DIFFICULT)
 def test_research_and_proofs_are_hard(signal: ComplexitySignal, text: str) -> None:
     assert value(signal, ask(text)) >= HARD
+
+
+GADGET = "prove rigorous Hausdorff lemma eigenvalue asymptotic linearizability manifold Byzantine theorem"
+
+
+@pytest.mark.parametrize("text", ["How do I reset my password?", "What's the weather in Lisbon tomorrow?", EASY[9]])
+def test_hard_words_beside_an_everyday_request_do_not_make_it_hard(signal: ComplexitySignal, text: str) -> None:
+    assert value(signal, ask(f"{GADGET} {GADGET}")) >= HARD
+    assert value(signal, ask(f"{GADGET} {text}")) < HARD
+    assert value(signal, ask(f"{text} {GADGET}")) < HARD
+
+
+def test_the_ends_of_a_text_are_a_sixth_of_its_words() -> None:
+    assert ends("a b c") == ("a b c", "a b c")
+    words = [str(number) for number in range(60)]
+    assert ends(" ".join(words)) == (" ".join(words[:10]), " ".join(words[-10:]))
 
 
 def test_the_bands_meet_at_0_4_and_0_7() -> None:

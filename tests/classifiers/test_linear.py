@@ -25,14 +25,14 @@ SHIPPED = files("classifiers.artifacts")
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A copy of one shipped artifact and its card, to be altered."""
-    for name in ("complexity.npz", "complexity.json"):
+    for name in ("injection.npz", "injection.json"):
         (tmp_path / name).write_bytes((SHIPPED / name).read_bytes())
     return tmp_path
 
 
 def replace_arrays(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
     """Alter the arrays and make the card agree, so that only the arrays themselves can be refused."""
-    with np.load(folder / "complexity.npz") as archive:
+    with np.load(folder / "injection.npz") as archive:
         arrays = dict(archive)
     change(arrays)
     buffer = io.BytesIO()
@@ -41,13 +41,13 @@ def replace_arrays(folder: Path, change: Callable[[dict[str, Any]], None]) -> No
 
 
 def replace_bytes(folder: Path, data: bytes) -> None:
-    (folder / "complexity.npz").write_bytes(data)
-    card = json.loads((folder / "complexity.json").read_text())
+    (folder / "injection.npz").write_bytes(data)
+    card = json.loads((folder / "injection.json").read_text())
     card["sha256"] = hashlib.sha256(data).hexdigest()
-    (folder / "complexity.json").write_text(json.dumps(card))
+    (folder / "injection.json").write_text(json.dumps(card))
 
 
-@pytest.mark.parametrize("name", ["complexity", "injection"])
+@pytest.mark.parametrize("name", ["injection"])
 def test_a_shipped_artifact_loads_and_its_card_says_where_it_comes_from(name: str) -> None:
     model = load(name)
     card = json.loads((SHIPPED / f"{name}.json").read_text("utf-8"))
@@ -56,24 +56,24 @@ def test_a_shipped_artifact_loads_and_its_card_says_where_it_comes_from(name: st
 
 
 def test_one_flipped_byte_is_refused(folder: Path) -> None:
-    data = bytearray((folder / "complexity.npz").read_bytes())
+    data = bytearray((folder / "injection.npz").read_bytes())
     data[len(data) // 2] ^= 1
-    (folder / "complexity.npz").write_bytes(data)
+    (folder / "injection.npz").write_bytes(data)
     with pytest.raises(ArtifactError, match="SHA-256 differs"):
-        load("complexity", folder)
+        load("injection", folder)
 
 
 @pytest.mark.parametrize("data", [b"", b"not an archive", b"PK\x03\x04broken", pickle.dumps({"grams": 1})])
 def test_bytes_that_are_no_archive_are_refused(folder: Path, data: bytes) -> None:
     replace_bytes(folder, data)
     with pytest.raises(ArtifactError, match="not a readable archive"):
-        load("complexity", folder)
+        load("injection", folder)
 
 
 def test_an_object_that_would_have_to_be_unpickled_is_refused(folder: Path) -> None:
     replace_arrays(folder, lambda arrays: arrays.update(surface=np.array([object()] * SURFACE_COUNT)))
     with pytest.raises(ArtifactError, match="not a readable archive"):
-        load("complexity", folder)
+        load("injection", folder)
 
 
 @pytest.mark.parametrize(
@@ -90,21 +90,21 @@ def test_an_object_that_would_have_to_be_unpickled_is_refused(folder: Path) -> N
 def test_arrays_of_another_shape_or_with_impossible_numbers_are_refused(folder: Path, change: dict[str, Any]) -> None:
     replace_arrays(folder, lambda arrays: arrays.update(change))
     with pytest.raises(ArtifactError):
-        load("complexity", folder)
+        load("injection", folder)
 
 
 @pytest.mark.parametrize("card", ["", "[]", "{}", '{"sha256": 3}'])
 def test_a_broken_card_is_refused(folder: Path, card: str) -> None:
-    (folder / "complexity.json").write_text(card)
+    (folder / "injection.json").write_text(card)
     with pytest.raises(ArtifactError):
-        load("complexity", folder)
+        load("injection", folder)
 
 
 def test_an_artifact_made_for_other_features_is_refused(folder: Path) -> None:
-    card = json.loads((folder / "complexity.json").read_text())
-    (folder / "complexity.json").write_text(json.dumps({**card, "surface": card["surface"][1:]}))
+    card = json.loads((folder / "injection.json").read_text())
+    (folder / "injection.json").write_text(json.dumps({**card, "surface": card["surface"][1:]}))
     with pytest.raises(ArtifactError, match="other features"):
-        load("complexity", folder)
+        load("injection", folder)
 
 
 def test_features_do_not_count_a_repeated_word_twice() -> None:

@@ -69,3 +69,17 @@ def test_a_text_is_cut_into_the_longest_known_pieces(text: str, pieces: list[str
 @given(st.text(alphabet=st.sampled_from("abcnsTHE123 .,'-_$#é中文ßλ\n\t\u200b\u0301–cat"), max_size=60))
 def test_the_quick_way_and_the_slow_reference_agree(text: str) -> None:
     assert WordPiece(VOCABULARY).rows(text) == reference(text)
+
+
+def test_a_word_of_letters_is_remembered_and_gives_the_same_again_and_a_number_is_not() -> None:
+    pieces = WordPiece(VOCABULARY)
+    assert pieces.rows("unbelievable 1234") == pieces.rows("unbelievable 1234") == reference("unbelievable 1234")
+    assert list(pieces._cut) == ["unbelievable"]
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    pieces = WordPiece(VOCABULARY)
+    letters = "abcdefghij"
+    for number in range(9000):
+        pieces.rows("x" + "".join(letters[int(digit)] for digit in str(number)))
+    assert len(pieces._cut) <= 1 << 13
