@@ -89,15 +89,30 @@ class Line:
         if seconds < _SHORTEST_S or answer <= 0:
             return
         self._learn_costs(prompt - cached, answer, seconds, max(1.0, (self._area - call.area) / seconds))
-        if call.foreseen is not None:
-            known, calls = self._corrections.get(call.crowd, (self._correction(call.crowd), 0))
-            error = math.log(seconds / max(call.foreseen, 1e-4)) - known
-            known += max(_WEIGHT, 1 / (calls + 2)) * error
-            self._corrections[call.crowd] = (min(_FARTHEST, max(-_FARTHEST, known)), calls + 1)
+        self._correct(call, seconds)
         self._lengths.learn(round(answer / call.ask.choices), was_cut=was_cut)
         if call.ask.prompt > 0 and prompt > 0:
             self._per_estimate += _WEIGHT * (min(4.0, prompt / call.ask.prompt) - self._per_estimate)
         self._prefixes.learn(call.ask.prefixes, prompt + answer)
+
+    def learn_least(self, call: Call) -> None:
+        """What was broken off took at least so long: only a forecast that was shorter is mended. After `end`.
+
+        Not where many came after it, whom the forecast could not know of.
+        """
+        seconds = self._moved - call.began
+        came_later = (self._area - call.area) / max(seconds, 1e-9) > 1.1 * (1 << call.crowd)
+        if call.foreseen is None or came_later or seconds <= call.foreseen * math.exp(self._correction(call.crowd)):
+            return
+        self._correct(call, seconds)
+
+    def _correct(self, call: Call, seconds: float) -> None:
+        if call.foreseen is None:
+            return
+        known, calls = self._corrections.get(call.crowd, (self._correction(call.crowd), 0))
+        error = math.log(seconds / max(call.foreseen, 1e-4)) - known
+        known += max(_WEIGHT, 1 / (calls + 2)) * error
+        self._corrections[call.crowd] = (min(_FARTHEST, max(-_FARTHEST, known)), calls + 1)
 
     # -- what is asked now ------------------------------------------------------------------------------------------
 

@@ -94,9 +94,10 @@ class LocalCall:
         self._call = call
 
     def end(self, usage: object, *, was_cut: bool, is_whole: bool) -> None:
-        """It is over; from a whole answer with its usage (OpenAI's) something is learned."""
+        """It is over. A whole answer with its usage (OpenAI's) says what it took, any other what it took at least."""
         self._line.end(self._call)
         if not is_whole or not isinstance(usage, dict):
+            self._line.learn_least(self._call)
             return
         prompt, answer = usage.get("prompt_tokens"), usage.get("completion_tokens")
         details = usage.get("prompt_tokens_details")

@@ -181,3 +181,20 @@ def test_of_the_engine_s_figures_workers_get_what_is_whole_and_of_a_model_that_h
     stats = {"models": {"good": good, "new": {**good, "pass_seconds": 0.0}, "odd": {**good, "slots": "4"}, "none": 5}}
     assert load_of(stats) == {"good": {"costs": [0.01, 0.002, 0.003], "slots": 4, "present": 3}}
     assert load_of({}) == load_of({"models": []}) == {}
+
+
+def test_a_call_that_was_broken_off_says_what_it_took_at_least(clock: Clock, policy: Policy) -> None:
+    waits = Waits(clock=clock)
+    waits.tell(LOAD)
+    first = waits.before(policy, ASK)["home"]
+
+    def broken_off(seconds: float) -> float:
+        call = waits.begin(policy.models["home"], ASK)
+        assert call is not None
+        clock.now += seconds
+        waits.tell(LOAD)
+        call.end(None, was_cut=False, is_whole=False)
+        return waits.before(policy, ASK)["home"]
+
+    assert broken_off(first / 2000) == first, "it might have ended in time"
+    assert broken_off(30.0) > 2 * first, "time-outs must not be forgotten: the forecast was far too low"
