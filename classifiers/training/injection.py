@@ -84,7 +84,7 @@ def _card(rows: Sequence[corpus.Row], figures: dict[str, Any]) -> dict[str, Any]
             "arena bench prompts; MMLU and GSM8K questions": "Apache-2.0",
             "LLMRouter prompts; PrivacyLens": "MIT",
             "clinical dialogues and notes": "CC BY 4.0",
-            "classifiers/training/everyday.jsonl, authored.py": "this project",
+            "router/calibration/everyday.jsonl, authored.py": "this project",
         },
         "rows": dict(sorted(Counter(row.source.split("/")[0] for row in rows).items())),
         "limits": "a signal for routing, not a defence: attackers who try will get past a linear model.",
