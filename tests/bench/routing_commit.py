@@ -32,6 +32,9 @@ from tests.support.gateway import ENGINE, POLICY, ROOT, Gateway, until
 from tests.support.recorder import RecorderThread
 
 QUESTIONS = ROOT / "router" / "calibration" / "everyday.jsonl"
+# However slow the machine is: nothing is sent out for it, and headers wait for the route.
+PATIENT = "headers_after: 300\n"
+HOME = f"{ENGINE}, timeout_seconds: 3600"
 RULE = "escalation: {{threshold: {threshold}, stream: commit, hold_tokens: {tokens}, hold_ms: 60000}}\n"
 MOST_TOKENS = 48
 
@@ -154,8 +157,11 @@ def main() -> None:
     os.environ.setdefault("GATEHOUSE_TEST_GUARD_FILE", os.devnull)
     with tempfile.TemporaryDirectory() as folder, RecorderThread(Script(answer="The cloud answers.")) as cloud:
         rule = RULE.format(threshold=options.threshold, tokens=options.tokens)
-        policy = POLICY.partition("decisions:")[0].format(home=ENGINE, cloud=cloud.url) + rule
-        with Gateway(Path(folder), policy) as gateway, httpx.Client(trust_env=False, timeout=300) as http:
+        policy = POLICY.partition("decisions:")[0].format(home=HOME, cloud=cloud.url) + PATIENT + rule
+        with (
+            Gateway(Path(folder), policy, start_seconds=300.0) as gateway,
+            httpx.Client(trust_env=False, timeout=300) as http,
+        ):
             seen = [measure(gateway, http, row["prompt"], options.tokens) for row in chosen]
     made = figures(seen, options.threshold)
     print(as_table(made, markdown=True))
