@@ -97,8 +97,11 @@ class LanguageModel:
         return max(names, key=lambda name: float(total[self.classes.index(name)]))
 
 
-def load(folder: Traversable | None = None) -> LanguageModel:
-    """The model `language.npz` with its card from `folder` (default: the shipped artifacts). Raises `ArtifactError`."""
+def load(folder: Traversable | None = None, *, vocabulary: bool = True) -> LanguageModel:
+    """The model `language.npz` with its card from `folder` (default: the shipped artifacts). Raises `ArtifactError`.
+
+    Without its vocabulary, which takes the most memory, it still scores whole texts.
+    """
     where = files("classifiers.artifacts") if folder is None else folder
     card = _card(where, "language")
     try:
@@ -108,9 +111,8 @@ def load(folder: Traversable | None = None) -> LanguageModel:
             raise ArtifactError("artifact language.npz is not the one that its card describes (SHA-256 differs)")
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             weights, bias = archive["weights"], archive["bias"]
-            step, words = float(archive["step"][0]), archive["vocabulary"].tobytes().split()
-            says = (archive["says"].astype(np.float64) / SAYS_SCALE).tolist()
-            vocabulary = dict(zip(words, says, strict=True))
+            step = float(archive["step"][0])
+            known = _vocabulary(archive["vocabulary"], archive["says"]) if vocabulary else {}
     except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
         raise ArtifactError(f"artifact language.npz cannot be read ({type(error).__name__})") from error
     classes = tuple(card.get("classes", ()))
@@ -118,7 +120,11 @@ def load(folder: Traversable | None = None) -> LanguageModel:
         raise ArtifactError("artifact language.npz has the wrong shape")
     if not (np.isfinite(bias).all() and np.isfinite(step)):
         raise ArtifactError("artifact language.npz holds a value that is not finite")
-    return LanguageModel(classes, weights, bias.astype(np.float32), step, vocabulary, digest)
+    return LanguageModel(classes, weights, bias.astype(np.float32), step, known, digest)
+
+
+def _vocabulary(words: npt.NDArray[Any], says: npt.NDArray[Any]) -> dict[bytes, float]:
+    return dict(zip(words.tobytes().split(), (says.astype(np.float64) / SAYS_SCALE).tolist(), strict=True))
 
 
 def measured_languages(folder: Traversable | None = None) -> frozenset[str]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from classifiers.vocabulary import LANGUAGES, MODALITIES
+
 DETECTORS: Mapping[str, str] = MappingProxyType(
     {
         "email": "classifiers.detectors.email:EmailDetector",
@@ -39,11 +41,15 @@ OPTIONAL_DETECTORS: Mapping[str, str] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class SignalSpec:
-    """What a policy may compare a signal with, and where its constructor stands (None: the pipeline's own)."""
+    """What a policy may compare a signal with, and where its constructor stands (None: the pipeline's own).
+
+    `labels`: every value that a signal of labels can have.
+    """
 
     kind: Literal["number", "flag", "label", "labels"]
     built: bool
     where: str | None = None
+    labels: tuple[str, ...] = ()
     is_given: bool = False  # whoever serves knows it and adds it; nothing of the text says it
 
 
@@ -52,9 +58,9 @@ SIGNALS: Mapping[str, SignalSpec] = MappingProxyType(
         "complexity": SignalSpec("number", True, "classifiers.complexity:ComplexitySignal"),
         "injection": SignalSpec("number", True, "classifiers.injection:InjectionSignal"),
         "has_tools": SignalSpec("flag", True),
-        "modality": SignalSpec("labels", True),
+        "modality": SignalSpec("labels", True, labels=MODALITIES),
         "context_length": SignalSpec("number", True),
-        "language": SignalSpec("label", False),
+        "language": SignalSpec("label", True, "classifiers.spoken_language:LanguageSignal", LANGUAGES),
         "domain": SignalSpec("label", False),
         "task": SignalSpec("label", False),
         "local_wait_ms": SignalSpec("number", True, is_given=True),

@@ -1,7 +1,10 @@
-"""Entity types that are the meaning of a whole segment of text, not a span that could be replaced. Data only."""
+"""Words of classification: meanings of whole segments, and what the signals of labels can say. Data only."""
 
 from __future__ import annotations
 
+from typing import Final
+
+# Entity types that are the meaning of a whole segment of text, not a span that could be replaced.
 # Presidio has no names for these; they stand beside its entity types in policies, findings and records.
 MEANINGS = frozenset(
     {
@@ -16,3 +19,10 @@ MEANINGS = frozenset(
         "HUMAN_RESOURCES",
     }
 )
+
+OTHER: Final = "other"  # what a signal of labels says where it is not sure
+
+# ISO 639-1: the languages that the detectors were measured for, and those that their script tells.
+LANGUAGES: Final = ("de", "en", "es", "fr", "it", "nl", "el", "he", "hy", "ja", "ka", "ko", "th", OTHER)
+
+MODALITIES: Final = ("text", "image", "audio", "file")

@@ -10,7 +10,7 @@ from typing import Any
 
 from policies.read_when import MAX_DEPTH
 from policies.shape import PolicyFile
-from policies.vocabulary import LATER_SIGNALS, SIGNAL_KINDS
+from policies.vocabulary import LATER_SIGNALS, SIGNAL_KINDS, SIGNAL_LABELS
 
 
 def json_schema() -> str:
@@ -51,8 +51,15 @@ def _leaf() -> dict[str, Any]:
         }
     )
     signals = sorted(set(SIGNAL_KINDS) - LATER_SIGNALS)
-    leaf = _one_of_keys(dict.fromkeys(signals, operators))
+    labelled = {name: _labelled(labels) for name, labels in SIGNAL_LABELS.items() if name in signals}
+    leaf = _one_of_keys({**dict.fromkeys(signals, operators), **labelled})
     return {"description": "One signal, one operator, one value.", **leaf}
+
+
+def _labelled(labels: tuple[str, ...]) -> dict[str, Any]:
+    """A signal whose values are known."""
+    word = {"type": "string", "enum": list(labels)}
+    return _one_of_keys({"is": word, "in": {"type": "array", "items": word, "minItems": 1}})
 
 
 def _one_of_keys(properties: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from policies.document import Path, Value
 from policies.errors import suggest
 from policies.notes import Notes
 from policies.types import Condition, Leaf, Level, Operator
-from policies.vocabulary import LATER_SIGNALS, OPERATORS, SIGNAL_KINDS, UNIT_SIGNALS, Kind
+from policies.vocabulary import LATER_SIGNALS, OPERATORS, SIGNAL_KINDS, SIGNAL_LABELS, UNIT_SIGNALS, Kind
 
 MAX_DEPTH = 4
 _LEVELS = tuple(level.word for level in Level)
@@ -95,5 +95,7 @@ def _operand_problem(signal: str, kind: Kind, operator: str, value: Value) -> st
     words = value if operator == "in" else [value]
     if not isinstance(words, list) or not words or not all(isinstance(word, str) and word for word in words):
         return "'in' must be a list of words" if operator == "in" else f"'{operator}' must be a word"
-    wrong = next((word for word in words if kind == "level" and word not in _LEVELS), None)
-    return f"a level is one of {', '.join(_LEVELS)}{suggest(str(wrong), _LEVELS)}" if wrong is not None else None
+    valid = _LEVELS if kind == "level" else SIGNAL_LABELS[signal]
+    wrong = next((word for word in words if word not in valid), None)
+    named = "a level" if kind == "level" else f"'{signal}'"
+    return f"{named} is one of {', '.join(valid)}{suggest(str(wrong), valid)}" if wrong is not None else None

@@ -10,6 +10,7 @@ from classifiers.registry import SIGNALS
 Kind = Literal["number", "flag", "label", "labels", "level"]
 
 SIGNAL_KINDS: dict[str, Kind] = {"sensitivity": "level", **{name: spec.kind for name, spec in SIGNALS.items()}}
+SIGNAL_LABELS: dict[str, tuple[str, ...]] = {name: spec.labels for name, spec in SIGNALS.items() if spec.labels}
 LATER_SIGNALS = frozenset(name for name, spec in SIGNALS.items() if not spec.built)
 UNIT_SIGNALS = frozenset({"complexity", "injection"})  # in [0, 1]
 

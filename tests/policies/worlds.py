@@ -109,6 +109,7 @@ EASY: Mapping[str, object] = {
     "has_tools": False,
     "modality": frozenset({"text"}),
     "context_length": 20,
+    "language": "en",
 }
 
 
