@@ -2,9 +2,9 @@
 
     python -m tests.bench.routing_promises [--data DATA_FOLDER]
 
-Without data: the graded answers of the cards that are shipped. With it also three models' grades on LLMRouter's
-questions and the strong model's on MMLU, scored by a plain router (hashed words and pairs, logistic regression, out of
-five folds).
+Without data: the graded answers of the cards that are shipped, and the embedded model's with its confidence fitted
+anew on each half. With it also three models' grades on LLMRouter's questions and the strong model's on MMLU, scored by
+a plain router (hashed words and pairs, logistic regression, out of five folds).
 Everything is seeded. A promise counts as exceeded where the other half holds so many bad (or escalated) answers that
 chance alone would show them in fewer than one of twenty cases: target plus one-sided binomial noise.
 """
@@ -15,7 +15,7 @@ import argparse
 import gzip
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -26,8 +26,10 @@ from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
-from router.calibration.targets import read_graded
-from router.calibration.thresholds import DELTA, Graded, Promise, at_most_bad, at_most_escalated, tail, upper_bound
+from router.calibration.card import ALL_FEATURES
+from router.calibration.fit import Floats, fit_line, folds
+from router.calibration.targets import SHARE_DELTA, read_graded
+from router.calibration.thresholds import DELTA, Graded, at_most_bad, at_most_escalated, tail, upper_bound
 
 SPLITS = 500
 SEED = 20261127
@@ -36,7 +38,8 @@ SHARES = (0.1, 0.2, 0.5)
 LABELS = (25, 100, 400)
 MODELS = ("llama-3.1-8b-instruct", "llama-3.1-nemotron-51b-instruct", "qwen2.5-7b-instruct")
 
-Choose = Callable[[Sequence[Graded], float], float | None]
+TRACES = Path(__file__).parent / "confidence_table.npz"  # the embedded model's graded answers, as numbers
+PENALTY = 30.0  # the middle one of those that `gatehouse calibrate` chooses from
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +90,6 @@ def _scored(rows: Sequence[tuple[str, float | None]]) -> list[Graded]:
         fitted = LogisticRegression(C=3.0, max_iter=500).fit(inputs[train], good[train])
         chance[test] = fitted.predict_proba(inputs[test])[:, 1]
     return [Graded(round(float(score), 4), bool(is_good)) for score, is_good in zip(chance, good, strict=True)]
-
-
-def promised(promise: Promise) -> float | None:
-    """What the gateway would use."""
-    return promise.threshold
 
 
 def by_eye(graded: Sequence[Graded], target: float) -> float | None:
@@ -180,6 +178,41 @@ def report(populations: Sequence[tuple[str, list[Graded]]]) -> int:
     return broken
 
 
+def refitted(path: Path) -> int:
+    """The whole way of `gatehouse calibrate` on the embedded model's answers: confidence too is fitted on one half.
+
+    Thresholds come from out-of-fold scores of that half, the other half is scored by the fit on all of it.
+    """
+    with np.load(path, allow_pickle=False) as stored:
+        names = [str(name) for name in stored["names"]]
+        inputs = stored["whole"].astype(np.float64)[:, [names.index(name) for name in ALL_FEATURES]]
+        good = stored["good"].astype(np.float64)
+    seen: dict[tuple[str, float], list[Seen]] = {}
+    draw = np.random.default_rng(SEED)
+    for _ in range(SPLITS):
+        order = draw.permutation(len(good))
+        one, other = order[: len(good) // 2], order[len(good) // 2 :]
+        scores = np.zeros(len(one))
+        for train, test in folds(np.arange(len(one)), 10):
+            scores[test] = fit_line(inputs[one[train]], good[one[train]], PENALTY).chance(inputs[one[test]])
+        rest = _rows(fit_line(inputs[one], good[one], PENALTY).chance(inputs[other]), good[other])
+        chosen = _rows(scores, good[one])
+        for target in BAD:
+            found = judge_bad(at_most_bad(chosen, target).threshold, rest, target)
+            seen.setdefault(("`max_bad_local`", target), []).append(found)
+        for target in SHARES:
+            threshold = at_most_escalated([each.score for each in chosen], target, SHARE_DELTA).threshold
+            seen.setdefault(("`max_cloud_share`", target), []).append(judge_share(threshold, rest, target))
+    _print(_head(f"The embedded model, confidence fitted anew on each half ({good.mean():.1%} good)", "observed"))
+    for (name, target), rows in seen.items():
+        _print(row(name, target, len(good) // 2, rows))
+    return sum(map(_is_broken, seen.values()))
+
+
+def _rows(scores: Floats, good: Floats) -> list[Graded]:
+    return [Graded(round(float(score), 4), bool(kind)) for score, kind in zip(scores, good, strict=True)]
+
+
 def few_labels(populations: Sequence[tuple[str, list[Graded]]], target: float) -> None:
     """25, 100 and 400 labels, the floor of 100 lifted; beside it a threshold chosen without a bound."""
     _print(_head(f"`max_bad_local: {target:g}` with few labels (and by eye: the labels' own share, no bound)", "bad"))
@@ -210,7 +243,7 @@ def main() -> int:
         return 2
     for name, graded in populations:
         _print(f"- {name}: {len(graded)} answers, {np.mean([each.good for each in graded]):.1%} good")
-    broken = report(populations)
+    broken = report(populations) + refitted(TRACES)
     few_labels(populations, 0.2)
     _print(f"\nrows in which a promise was exceeded in more than 5 % of {SPLITS} splits: {broken}")
     return int(broken > 0)
