@@ -88,13 +88,15 @@ def record_of(gateway: Gateway, headers: dict[str, str]) -> dict[str, Any]:
     return dict(found[0]["outcome"])
 
 
-def measure(gateway: Gateway, http: httpx.Client, text: str, tokens: int) -> Seen:
-    """Ask one question three times. The engine's prefix is warm from a request before, alike for all three."""
+def measure(gateway: Gateway, http: httpx.Client, text: str, tokens: int) -> Seen | None:
+    """Ask one question three times; None for one that may not leave, and so is not judged. The engine's prefix is warm from a request before, alike for all three."""
     stream(http, gateway.url, text, "local")
     named, before = stream(http, gateway.url, text, "local")
     routed, auto = stream(http, gateway.url, text, "auto")
     _, after = stream(http, gateway.url, text, "local")
     outcome = record_of(gateway, routed)
+    if outcome["judgement"] is None:
+        return None
     place = min(tokens, len(before), len(after)) - 1
     return Seen(
         first=(before[0] + after[0]) / 2,
@@ -162,7 +164,9 @@ def main() -> None:
             Gateway(Path(folder), policy, start_seconds=300.0) as gateway,
             httpx.Client(trust_env=False, timeout=300) as http,
         ):
-            seen = [measure(gateway, http, row["prompt"], options.tokens) for row in chosen]
+            asked = [measure(gateway, http, row["prompt"], options.tokens) for row in chosen]
+    seen = [each for each in asked if each is not None]
+    print(f"{len(asked)} questions, of which {len(asked) - len(seen)} may not leave and are not judged\n")
     made = figures(seen, options.threshold)
     print(as_table(made, markdown=True))
     if options.json:
