@@ -89,7 +89,10 @@ def record_of(gateway: Gateway, headers: dict[str, str]) -> dict[str, Any]:
 
 
 def measure(gateway: Gateway, http: httpx.Client, text: str, tokens: int) -> Seen | None:
-    """Ask one question three times; None for one that may not leave, and so is not judged. The engine's prefix is warm from a request before, alike for all three."""
+    """Ask one question three times; None for one that may not leave, and so is not judged.
+
+    The engine's prefix is warm from a request before, alike for all three.
+    """
     stream(http, gateway.url, text, "local")
     named, before = stream(http, gateway.url, text, "local")
     routed, auto = stream(http, gateway.url, text, "auto")
