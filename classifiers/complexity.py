@@ -27,7 +27,7 @@ _CONTEXT_MOST: Final = 0.5
 
 # A few hard words before or after a simple request must not send it out: a text is hard only if neither end of it, read
 # alone, looks like an everyday request. Where one does, the value stays just below `HARD`.
-_END_SHARE: Final = 6  # an end is a sixth of the words,
+_END_SHARE: Final = 4  # an end is a quarter of the words (a sixth would let a mere preface hide a hard question),
 _END_LEAST: Final = 5  # but no fewer than this
 _END_MOST: Final = 24  # and no more
 _EVERYDAY: Final = -1.3863  # log-odds of 0.2
@@ -35,7 +35,7 @@ _NOT_HARD: Final = 0.8001  # log-odds just below 0.69
 
 
 def ends(text: str) -> tuple[str, str]:
-    """The first and the last words of a text: a sixth of them, at least 5, at most 24."""
+    """The first and the last words of a text: a quarter of them, at least 5, at most 24."""
     words = clip(text).split()
     size = max(_END_LEAST, min(_END_MOST, len(words) // _END_SHARE))
     return " ".join(words[:size]), " ".join(words[-size:])

@@ -76,9 +76,19 @@ def test_hard_words_beside_an_everyday_request_do_not_make_it_hard(signal: Compl
     assert value(signal, ask(f"{text} {GADGET}")) < HARD
 
 
-def test_the_ends_of_a_text_are_a_sixth_of_its_words() -> None:
+def test_a_short_preface_does_not_hide_a_hard_question(signal: ComplexitySignal) -> None:
+    question = (
+        "Prove that there are infinitely many primes congruent to 3 modulo 4, then explain with full rigour why the same "
+        "elementary argument fails for primes congruent to 1 modulo 4, and give a proof that works there."
+    )
+    assert value(signal, ask(f"My card is 4111 1111 1111 1111. {question}")) >= HARD
+    assert value(signal, ask(f"Hello there, I hope you are well. {question}")) >= HARD
+    assert value(signal, ask(f"{question} Ask bob@corp-mail.com.")) >= HARD
+
+
+def test_the_ends_of_a_text_are_a_quarter_of_its_words() -> None:
     assert ends("a b c") == ("a b c", "a b c")
-    words = [str(number) for number in range(60)]
+    words = [str(number) for number in range(40)]
     assert ends(" ".join(words)) == (" ".join(words[:10]), " ".join(words[-10:]))
 
 
