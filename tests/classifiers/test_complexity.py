@@ -78,8 +78,8 @@ def test_hard_words_beside_an_everyday_request_do_not_make_it_hard(signal: Compl
 
 def test_a_short_preface_does_not_hide_a_hard_question(signal: ComplexitySignal) -> None:
     question = (
-        "Prove that there are infinitely many primes congruent to 3 modulo 4, then explain with full rigour why the same "
-        "elementary argument fails for primes congruent to 1 modulo 4, and give a proof that works there."
+        "Prove that there are infinitely many primes congruent to 3 modulo 4, then explain with full rigour why the "
+        "same elementary argument fails for primes congruent to 1 modulo 4, and give a proof that works there."
     )
     assert value(signal, ask(f"My card is 4111 1111 1111 1111. {question}")) >= HARD
     assert value(signal, ask(f"Hello there, I hope you are well. {question}")) >= HARD
