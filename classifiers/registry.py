@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from classifiers.vocabulary import LANGUAGES, MODALITIES
+from classifiers.vocabulary import DOMAINS, LANGUAGES, MODALITIES, TASKS
 
 DETECTORS: Mapping[str, str] = MappingProxyType(
     {
@@ -61,8 +61,8 @@ SIGNALS: Mapping[str, SignalSpec] = MappingProxyType(
         "modality": SignalSpec("labels", True, labels=MODALITIES),
         "context_length": SignalSpec("number", True),
         "language": SignalSpec("label", True, "classifiers.spoken_language:LanguageSignal", LANGUAGES),
-        "domain": SignalSpec("label", False),
-        "task": SignalSpec("label", False),
+        "domain": SignalSpec("label", True, "classifiers.domain:DomainSignal", DOMAINS),
+        "task": SignalSpec("label", True, "classifiers.task:TaskSignal", TASKS),
         "local_wait_ms": SignalSpec("number", True, is_given=True),
     }
 )

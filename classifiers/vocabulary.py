@@ -22,6 +22,17 @@ MEANINGS = frozenset(
 
 OTHER: Final = "other"  # what a signal of labels says where it is not sure
 
+# What a request wants done. `extract` includes questions about a text that is given; `chat` includes orders.
+TASKS: Final = (
+    *("chat", "question", "maths", "code", "summarise", "extract", "classify", "rewrite", "translate", "write"),
+    *("brainstorm", OTHER),
+)
+
+# What a request is about.
+DOMAINS: Final = (
+    *("maths", "science", "medicine", "law", "business", "computing", "history", "humanities", "everyday", OTHER),
+)
+
 # ISO 639-1: the languages that the detectors were measured for, and those that their script tells.
 LANGUAGES: Final = ("de", "en", "es", "fr", "it", "nl", "el", "he", "hy", "ja", "ka", "ko", "th", OTHER)
 

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
+from classifiers.types import Signal
+from policies.good_at import fits, preferred
 from policies.lawful import lawful_payload
 from policies.types import Candidate, Facts, Level, Locality, Model, Payload, Policy
 
@@ -27,6 +30,7 @@ class Target:
     why: str
     lacks: tuple[str, ...]
     down: str | None
+    fits: tuple[str, ...] = ()  # what of this request a local model is good at
 
     @property
     def is_lawful(self) -> bool:
@@ -61,9 +65,15 @@ class Targets:
         level: Level,
         forbidden: Mapping[str, str],
         kept: Level | None = Level.RESTRICTED,
+        signals: Mapping[str, Signal] = MappingProxyType({}),
     ) -> None:
+        """`signals` say which local models are good at the request: these come first among the local ones."""
         self._policy = policy
-        self._all = {model.name: _assess(policy, facts, level, forbidden, kept, model) for model in _preferred(policy)}
+        models = preferred(_preferred(policy), signals)
+        self._all = {model.name: _assess(policy, facts, level, forbidden, kept, model) for model in models}
+        for target in self._all.values():
+            if target.model.good_at:
+                target.fits = fits(target.model, signals)
 
     def __iter__(self) -> Iterator[Target]:
         return iter(self._all.values())

@@ -13,6 +13,8 @@ from policies.candidates import LOCAL_ONLY, Target, Targets, first_ready
 from policies.conditions import Evaluator
 from policies.types import Facts, Level, Policy, Reason, Refusal
 
+SPECIALIST = "specialist"  # what the explanation says of a local model that was preferred
+
 Purpose = Literal["answer", "escalation", "fallback"]
 
 
@@ -73,6 +75,7 @@ def go_home(case: Case, *, closed: str = "") -> Choice:
     homes = case.targets.at("local")
     target = first_ready(homes)
     if target is not None:
+        note_specialist(case, target, homes)
         return Choice(target, may_leave_later=not closed)
     if any(home.is_able for home in homes):
         return _without_home(case, homes, closed)
@@ -119,6 +122,12 @@ def _deadline_ms(case: Case, home: Target) -> float:
     return min(limits) * 1000
 
 
+def note_specialist(case: Case, target: Target, among: list[Target]) -> None:
+    """Say why this local model, where others would have done."""
+    if target.fits and len(among) > 1:
+        case.note(SPECIALIST, True, f"{target.model.name} is good at {', '.join(target.fits)}")
+
+
 def _without_home(case: Case, homes: list[Target], closed: str) -> Choice:
     """A local model is able but not there: the cloud where the policy says so, else a refusal."""
     if case.policy.fallback_local_unavailable == "cloud" and not closed:
@@ -153,6 +162,7 @@ def pinned(case: Case, asked: str) -> Choice:
     target = first_ready(lawful)
     if target is not None:
         case.note("pinned", True, f"the caller asked for {target.model.name}")
+        note_specialist(case, target, lawful)
         return Choice(target, reason="pinned")
     able = [target for target in lawful if target.is_able]
     if not able:

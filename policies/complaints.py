@@ -14,7 +14,8 @@ from pydantic_core import ErrorDetails
 
 from policies.document import Document, Path
 from policies.errors import Problem, suggest
-from policies.shape import LATER_KEYS, LATER_VALUES, PATTERN_WORDS, Part, PolicyFile
+from policies.part import Part
+from policies.shape import LATER_KEYS, LATER_VALUES, PATTERN_WORDS, PolicyFile
 
 _KINDS = {
     "string_type": "text",

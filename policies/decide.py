@@ -8,7 +8,18 @@ from __future__ import annotations
 from classifiers.types import Scan, Signals
 from policies import refusals
 from policies.candidates import AUTO, SENSITIVITY, Target, Targets, first_ready, resolve
-from policies.choosing import Case, Choice, Held, Purpose, go_home, is_judged, keep, pinned, straight_out
+from policies.choosing import (
+    Case,
+    Choice,
+    Held,
+    Purpose,
+    go_home,
+    is_judged,
+    keep,
+    note_specialist,
+    pinned,
+    straight_out,
+)
 from policies.conditions import Evaluator, unmatched
 from policies.lawful import lawful_payload
 from policies.levels import kept_level, request_level, scan_level
@@ -24,7 +35,8 @@ def decide(policy: Policy, facts: Facts, signals: Signals) -> Decision:
     evaluator = Evaluator(signals.values, level)
     forbidden = _forbidden(policy, evaluator, reasons)
     kept = _kept(policy, facts, level, signals, reasons)
-    case = Case(policy, facts, level, evaluator, reasons, Targets(policy, facts, level, forbidden, kept))
+    targets = Targets(policy, facts, level, forbidden, kept, signals.values)
+    case = Case(policy, facts, level, evaluator, reasons, targets)
     asked = resolve(policy, facts.requested)
     if asked is None:
         return _decision(case, Choice(reason="pinned", refusal=refusals.model_not_found(policy)))
@@ -128,6 +140,7 @@ def _target(case: Case, rule: Rule, holds: bool | None, targets: list[Target]) -
     target = first_ready(targets)
     if target is not None:
         case.note(rule.name, holds, f"{why}; routes to {target.model.name}")
+        note_specialist(case, target, targets)
         return target
     candidates = [each.candidate() for each in targets]
     closed = "; ".join(f"not {each.model}: {', '.join(each.why)}" for each in candidates) or f"no model is {rule.route}"

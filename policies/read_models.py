@@ -15,6 +15,7 @@ from policies.addresses import (
 )
 from policies.document import Path
 from policies.errors import suggest
+from policies.good_at import read_good_at
 from policies.notes import Notes
 from policies.shape import ModelPart, PolicyFile
 from policies.types import Model, Price
@@ -79,12 +80,15 @@ def _model(name: str, part: ModelPart) -> Model:
         ca_file=part.ca_file,
         client_cert_file=part.client_cert_file,
         timeout_seconds=float(part.timeout_seconds),
+        good_at=read_good_at(part.good_at) if part.good_at else (),
     )
 
 
 def _check_backend(path: Path, part: ModelPart, networks: Sequence[Network], notes: Notes) -> None:
     if part.api_key_env is not None and part.api_key_file is not None:
         notes.problem((*path, "api_key_file"), "either api_key_env or api_key_file, not both", at_key=True)
+    if part.good_at is not None:
+        _check_good_at((*path, "good_at"), part, notes)
     if part.proxy is not None:
         problem = "a local model is reached directly" if part.locality == "local" else cloud_problem(part.proxy)
         if problem:
@@ -103,6 +107,14 @@ def _check_backend(path: Path, part: ModelPart, networks: Sequence[Network], not
         notes.problem((*path, "base_url"), problem)
     elif part.locality != "local" and is_plain(part.base_url):
         notes.warn((*path, "base_url"), "http is not encrypted: what leaves can be read on its way")
+
+
+def _check_good_at(path: Path, part: ModelPart, notes: Notes) -> None:
+    if part.locality != "local":
+        why = "only local models are chosen by what they are good at: let a decision route to others"
+        notes.problem(path, why, at_key=True)
+    elif part.good_at is not None and not read_good_at(part.good_at):
+        notes.problem(path, "'good_at' names nothing: domain: [...], task: [...] or both")
 
 
 def _address_problem(base_url: str, locality: str, networks: Sequence[Network]) -> str | None:

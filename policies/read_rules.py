@@ -21,7 +21,7 @@ _LOCALITIES = ("local", "lan", "cloud")
 # What `x-gatehouse-reason` says when no rule decided.
 _RESERVED = (
     *("default", "pinned", "sensitivity", "capability", "escalation", "fallback", "shadow", "local-only"),
-    *("race", "affinity"),
+    *("race", "affinity", "specialist"),
 )
 
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from classifiers.types import UnknownKind
+from policies.good_at import GoodAtPart
+from policies.part import Part
 from policies.vocabulary import CAPABILITIES
 
 # Names that end up in headers, records and command lines: ASCII, so that no two can look alike.
@@ -58,12 +60,6 @@ Expiry = Annotated[
 ]
 
 
-class Part(BaseModel):
-    """A mapping of the file: no unknown keys, no conversions between types."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
 class PricePart(Part):
     """What a model costs."""
 
@@ -99,6 +95,7 @@ class ModelPart(Part):
     capabilities: list[Literal[CAPABILITIES]] | None = Field(  # type: ignore[valid-type]  # a tuple of constants
         None, description="What the model can do. Default: what its backend usually can."
     )
+    good_at: GoodAtPart | None = Field(default=None, description="Local models: for which requests it is preferred.")
     price: PricePart | None = Field(default=None, description="For the accounts; absent means not counted.")
     proxy: Address | None = Field(
         default=None, description="The one proxy for this model; environment proxies are ignored."

@@ -27,6 +27,9 @@ History = Literal["keep_local", "drop_turns"]
 TaintSource = Literal["", "answer", "forgotten", "unavailable"]
 
 
+GoodAt = tuple[tuple[str, frozenset[str]], ...]  # (domain or task, its labels)
+
+
 class Level(IntEnum):
     """Sensitivity, ordered: a higher level may never reach what a lower one may not."""
 
@@ -70,6 +73,7 @@ class Model:
     ca_file: str | None = None
     client_cert_file: str | None = None
     timeout_seconds: float = 120.0
+    good_at: GoodAt = ()  # of a local model: what it is preferred for
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Literal
 
 from classifiers.registry import SIGNALS
+from classifiers.vocabulary import DOMAINS, OTHER, TASKS
 
 # What a signal's value is; `level` is sensitivity, which the policy itself derives.
 Kind = Literal["number", "flag", "label", "labels", "level"]
 
 SIGNAL_KINDS: dict[str, Kind] = {"sensitivity": "level", **{name: spec.kind for name, spec in SIGNALS.items()}}
 SIGNAL_LABELS: dict[str, tuple[str, ...]] = {name: spec.labels for name, spec in SIGNALS.items() if spec.labels}
+# What a local model may be good at; nobody is good at what is not known.
+SPECIALIST_DOMAINS = tuple(word for word in DOMAINS if word != OTHER)
+SPECIALIST_TASKS = tuple(word for word in TASKS if word != OTHER)
 LATER_SIGNALS = frozenset(name for name, spec in SIGNALS.items() if not spec.built)
 UNIT_SIGNALS = frozenset({"complexity", "injection"})  # in [0, 1]
 

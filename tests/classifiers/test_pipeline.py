@@ -15,7 +15,7 @@ from classifiers.memory import Remembered, ScanMemory
 from classifiers.pipeline import INLINE_BYTES, Pipeline
 from classifiers.registry import DETECTORS, SIGNALS, SignalSpec, producible_entities
 from classifiers.types import Dictionary, Exemption, Pattern, ScanRules, Unknown
-from classifiers.vocabulary import LANGUAGES
+from classifiers.vocabulary import DOMAINS, LANGUAGES, TASKS
 from tests.classifiers.faulty import Everywhere
 from tests.support.patterns import PATTERNS
 
@@ -46,7 +46,8 @@ async def test_every_registered_signal_has_a_value_or_an_error(pipeline: Pipelin
         assert (value.value is None) != (value.error is None)
     assert signals.values["has_tools"].value is True
     assert signals.values["modality"].value == frozenset({"text"})
-    assert signals.values["domain"].error == "not_available"
+    assert signals.values["domain"].value in DOMAINS
+    assert signals.values["task"].value in TASKS
     assert signals.values["language"].value in LANGUAGES
     assert signals.elapsed_ms > 0
 

@@ -67,6 +67,21 @@ VARIANTS: dict[str, Sequence[tuple[str, str]]] = {
         ("restricted: {payload: full, localities: [lan]", "restricted: {payload: none, localities: [lan]"),
     ),
     "no-escalation": (("threshold: 0.55", "threshold: 0.0"),),
+    "specialists": (
+        (
+            "  lan: {locality: lan",
+            "  coder: {locality: local, backend: engine, model: code-1b, context: 4000,\n"
+            "          good_at: {domain: [computing], task: [code]}}\n"
+            "  ward: {locality: local, backend: engine, model: med-1b, context: 4000, good_at: {domain: [medicine]}}\n"
+            "  lan: {locality: lan",
+        ),
+        (
+            "decisions:\n",
+            "decisions:\n"
+            "  - {name: law-to-ward, priority: 85, when: {all: [{domain: {in: [law]}}]}, route: ward}\n"
+            "  - {name: chat-home, priority: 84, when: {all: [{task: {is: chat}}]}, route: local}\n",
+        ),
+    ),
 }
 
 OFFLINE = """\
@@ -110,6 +125,8 @@ EASY: Mapping[str, object] = {
     "modality": frozenset({"text"}),
     "context_length": 20,
     "language": "en",
+    "domain": "other",
+    "task": "other",
 }
 
 
