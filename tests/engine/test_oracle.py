@@ -25,13 +25,13 @@ from tests.engine.driver import BFLOAT16, ROOT, Body, Client, says
 # Real prompts: facts, sums, edits, translations, code.
 EVERYDAY = [
     json.loads(line)["prompt"]
-    for line in (ROOT / "classifiers" / "training" / "everyday.jsonl").read_text("utf-8").splitlines()
+    for line in (ROOT / "router" / "calibration" / "everyday.jsonl").read_text("utf-8").splitlines()
 ]
 ANSWER = 24
 # Pieces of the licence, of 85 to 358 tokens: they are read in several steps.
 LICENCE = (ROOT / "LICENSE").read_text("utf-8").split("\n\n")
 LONG = ["Summarise this: " + " ".join(LICENCE[at : at + 3]) for at in range(2, 22, 4)]
-PROMPTS = [*EVERYDAY[: 3 * 95 : 3], *LONG]
+PROMPTS = [*EVERYDAY[:: len(EVERYDAY) // 95][:95], *LONG]
 
 # How far a token's log-probability in a batch of eight may be from what it is alone. Measured over 1,144 tokens of 64
 # everyday prompts: 0 against alone, 3.7e-7 against the oracle. Here each row of a matrix product is worked out by
