@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -170,14 +170,21 @@ class Pipeline:
         """End the scan process. Idempotent."""
         await self._process.close()
 
-    async def run(self, body: Mapping[str, Any], rules: ScanRules, tenant: str) -> Signals:
-        """All registered signals of a parsed body, with the scan of all its strings."""
+    async def run(
+        self, body: Mapping[str, Any], rules: ScanRules, tenant: str, demanded: Collection[str] | None = None
+    ) -> Signals:
+        """All registered signals of a parsed body, with the scan of all its strings.
+
+        Of those that are measured on demand only the `demanded` ones (None: all); the others say `not_asked`.
+        """
         began = self._clock()
         job = await self._scan(body, rules, tenant)
         values = {}
         job.timer.resume()
         for name, spec in self._specs.items():
-            if spec.built and spec.where is not None:
+            if spec.on_demand and demanded is not None and name not in demanded:
+                values[name] = Signal(name, error="not_asked")
+            elif spec.built and spec.where is not None:
                 values[name] = await self._measure(name, body, job)
             elif spec.built and not spec.is_given:
                 values[name] = Signal(name, _FACTS[name](body, job.walk))

@@ -51,6 +51,7 @@ class SignalSpec:
     where: str | None = None
     labels: tuple[str, ...] = ()
     is_given: bool = False  # whoever serves knows it and adds it; nothing of the text says it
+    on_demand: bool = False  # measured only where the policy reads it
 
 
 SIGNALS: Mapping[str, SignalSpec] = MappingProxyType(
@@ -60,9 +61,9 @@ SIGNALS: Mapping[str, SignalSpec] = MappingProxyType(
         "has_tools": SignalSpec("flag", True),
         "modality": SignalSpec("labels", True, labels=MODALITIES),
         "context_length": SignalSpec("number", True),
-        "language": SignalSpec("label", True, "classifiers.spoken_language:LanguageSignal", LANGUAGES),
-        "domain": SignalSpec("label", True, "classifiers.domain:DomainSignal", DOMAINS),
-        "task": SignalSpec("label", True, "classifiers.task:TaskSignal", TASKS),
+        "language": SignalSpec("label", True, "classifiers.spoken_language:LanguageSignal", LANGUAGES, on_demand=True),
+        "domain": SignalSpec("label", True, "classifiers.domain:DomainSignal", DOMAINS, on_demand=True),
+        "task": SignalSpec("label", True, "classifiers.task:TaskSignal", TASKS, on_demand=True),
         "local_wait_ms": SignalSpec("number", True, is_given=True),
     }
 )

@@ -103,7 +103,7 @@ class Signal:
 
     name: str
     value: float | int | bool | str | frozenset[str] | None = None
-    error: str | None = None  # `timeout`, `not_available`, or an exception's class name
+    error: str | None = None  # `timeout`, `not_available`, `not_asked`, or an exception's class name
     band: Band | None = None
 
 

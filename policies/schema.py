@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
@@ -30,7 +30,7 @@ from policies.read_rules import read_egress, read_rules
 from policies.read_sensitivity import read_sensitivity
 from policies.shape import PolicyFile
 from policies.sources import read_source
-from policies.types import CachePolicy, Level, Policy
+from policies.types import CachePolicy, EscalationPolicy, Level, Model, Policy, Rule
 
 __all__ = ["PolicyError", "compile_policy", "load_policy"]
 
@@ -97,11 +97,18 @@ def _assemble(
         headers_after_seconds=float(file.headers_after),
         price_per_kwh=file.energy.price_per_kwh if file.energy is not None else None,
         history=file.history,
+        reads=_reads(models, rules, escalation),
         loosenings=loosenings(file, calendar),
         next_expiry=calendar.next_expiry,
     )
     check_proof(policy, notes)
     return policy
+
+
+def _reads(models: Mapping[str, Model], rules: Sequence[Rule], escalation: EscalationPolicy) -> frozenset[str]:
+    read = {name for rule in rules for name in rule.reads}
+    read |= {signal for model in models.values() for signal, _ in model.good_at}
+    return frozenset(read | {"task"}) if escalation.target is not None else frozenset(read)  # promises are made by task
 
 
 def check_proof(policy: Policy, notes: Notes) -> None:

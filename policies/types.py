@@ -204,6 +204,7 @@ class Policy:
     headers_after_seconds: float = 10.0
     price_per_kwh: float | None = None  # USD; None: energy is not priced
     history: History = "keep_local"  # when only earlier turns are sensitive
+    reads: frozenset[str] = frozenset()  # the signals that anything in it depends on
     warnings: tuple[str, ...] = ()
     loosenings: tuple[Loosening, ...] = ()
     next_expiry: date | None = None  # the first day on which less is let pass than today

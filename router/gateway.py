@@ -47,10 +47,11 @@ class Gateway:
         """An exchange that keeps the policy version in force now until it is finished."""
         return Exchange(request, self._running.current.acquire(), self._accounts.settle)
 
-    async def plan(self, exchange: Exchange) -> None:
-        """Classify and decide; calls no model."""
+    async def plan(self, exchange: Exchange, *, explains: bool = False) -> None:
+        """Classify and decide; calls no model. `explains`: every signal is measured, to be shown."""
         running = exchange.running
-        exchange.note(await self._planner.plan(exchange.request, running.policy, running.unavailable()))
+        plan = await self._planner.plan(exchange.request, running.policy, running.unavailable(), explains=explains)
+        exchange.note(plan)
 
     async def answer(self, exchange: Exchange) -> Reply:
         """The reply, or the `GatehouseError` that ends the request; either way one decision record is written."""

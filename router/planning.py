@@ -53,10 +53,16 @@ class Planner:
         self._affinity = affinity
         self._waits = waits
 
-    async def plan(self, request: ChatRequest, policy: Policy, unavailable: Mapping[str, str]) -> Plan:
-        """Decide about a request. Raises `InvalidRequest` for fields that no model could take."""
+    async def plan(
+        self, request: ChatRequest, policy: Policy, unavailable: Mapping[str, str], *, explains: bool = False
+    ) -> Plan:
+        """Decide about a request. Raises `InvalidRequest` for fields that no model could take.
+
+        `explains`: also the signals that the policy does not read are measured, to be shown.
+        """
         own = await self._affinity.look(request.principal, request.body, policy) if self._affinity is not None else None
-        plan = await self._plan(request, policy, unavailable, own)
+        demanded = None if explains else policy.reads
+        plan = await self._plan(request, policy, unavailable, own, demanded)
         if plan.decision.escalation is not None:
             return self._held_against(plan, policy)
         if plan.decision.sensitivity is Level.PUBLIC or plan.decision.grants:
@@ -65,15 +71,25 @@ class Planner:
         held = blame(policy, plan.facts, plan.signals, plan.decision, earlier=earlier, tainted=plan.taint.at)
         if held is None:
             return plan
-        cut = await self._cut(plan, policy, unavailable, held) if policy.history == "drop_turns" else None
-        return cut or _because(plan, held.reason)
+        left = self._without(plan, held) if policy.history == "drop_turns" else None
+        if left is not None:
+            cut = await self._plan(left[0], policy, unavailable, own, demanded)
+            if cut.decision.route not in ("local", "refused"):
+                reason = Reason(RULE, True, f"dropped {left[1]} messages of earlier turns: {held.reason.why}")
+                return replace(_because(cut, reason), dropped=left[1])
+        return _because(plan, held.reason)
 
     async def _plan(
-        self, request: ChatRequest, policy: Policy, unavailable: Mapping[str, str], own: Conversation | None
+        self,
+        request: ChatRequest,
+        policy: Policy,
+        unavailable: Mapping[str, str],
+        own: Conversation | None,
+        demanded: frozenset[str] | None,
     ) -> Plan:
         needs, hints, unknown = fields.read_fields(request.body)
         tenant = request.principal.tenant
-        signals = await self._pipeline.run(request.body, policy.scan_rules, tenant)
+        signals = await self._pipeline.run(request.body, policy.scan_rules, tenant, demanded)
         taint = await self._ledger.look(tenant, request.body) if self._ledger is not None else CLEAN
         context_length = signals.values["context_length"].value
         input_tokens = context_length if isinstance(context_length, int) else 0
@@ -105,18 +121,10 @@ class Planner:
     def _before(self, request: ChatRequest, policy: Policy, prompt: int, answer: int) -> Mapping[str, float]:
         return self._waits.before(policy, ask_of(request, prompt, answer)) if self._waits is not None else {}
 
-    async def _cut(self, whole: Plan, policy: Policy, unavailable: Mapping[str, str], held: Blame) -> Plan | None:
-        """The plan without the turns that hold the request back, if it then goes out; else it stays whole."""
-        request = whole.request
-        left = without_turns(request.body, held.messages) if held.leaves else None
-        if left is None:
-            return None
-        body, dropped = left
-        plan = await self._plan(replace(request, body=body), policy, unavailable, whole.conversation)
-        if plan.decision.route in ("local", "refused"):
-            return None
-        reason = Reason(RULE, True, f"dropped {dropped} messages of earlier turns: {held.reason.why}")
-        return replace(_because(plan, reason), dropped=dropped)
+    def _without(self, whole: Plan, held: Blame) -> tuple[ChatRequest, int] | None:
+        """The request without the turns that hold it back, and how many they are; None where that would not help."""
+        left = without_turns(whole.request.body, held.messages) if held.leaves else None
+        return (replace(whole.request, body=left[0]), left[1]) if left is not None else None
 
     def _held_against(self, plan: Plan, policy: Policy) -> Plan:
         """The plan with the threshold that the policy's target comes to for this model and task."""

@@ -137,7 +137,7 @@ class ChatEndpoint:
 
     async def _explain(self, exchange: Exchange, started: Started) -> None:
         try:
-            await self._gateway.plan(exchange)
+            await self._gateway.plan(exchange, explains=True)
         finally:
             exchange.discard()
         assert exchange.plan is not None

@@ -115,7 +115,8 @@ async def _explain(body: JsonObject, policy: Policy, settings: Settings) -> Json
         received=time.perf_counter(),
     )
     try:
-        made = await Planner(pipeline, promises=Promises.of(settings)).plan(request, policy, unavailable_models(policy))
+        planner = Planner(pipeline, promises=Promises.of(settings))
+        made = await planner.plan(request, policy, unavailable_models(policy), explains=True)
     finally:
         await pipeline.close()
     return explanation(made, policy)

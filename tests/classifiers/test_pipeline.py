@@ -273,3 +273,14 @@ def test_a_key_depends_on_every_part_and_on_the_process() -> None:
     }
     assert len(keys) == 4
     assert ScanMemory(1000).key("a", "b", "c", "d") not in keys
+
+
+async def test_what_nobody_reads_is_not_measured_and_says_so() -> None:
+    pipeline = Pipeline(detectors={}, budget_ms=5000)
+    body = chat("Translate the sentence into French, please.")
+    asked = (await pipeline.run(body, RULES, "default", frozenset({"task"}))).values
+    assert asked["task"].error is None
+    assert {asked[name].error for name in ("domain", "language")} == {"not_asked"}
+    assert asked["complexity"].error is None, "it stands in a header of every answer"
+    every = (await pipeline.run(body, RULES, "default")).values
+    assert {name for name, signal in every.items() if signal.error is not None} == {"local_wait_ms"}

@@ -346,3 +346,18 @@ def test_a_file_of_a_recipes_name_is_meant_by_its_path(tmp_path: Path, monkeypat
     Path("default").write_text(OFFLINE)
     assert load_policy("./default").default_cloud is None
     assert load_policy("default").default_cloud == "cloud"
+
+
+@pytest.mark.parametrize(
+    ("changed", "read"),
+    [
+        (("", ""), set()),
+        (("{complexity: {at_least: 0.7}}", "{task: {is: code}}, {complexity: {at_least: 0.7}}"), {"task"}),
+        (("model: small,", "model: small, good_at: {domain: [law]},"), {"domain"}),
+        (("threshold: 0.55", "target: {max_cloud_share: 0.2}"), {"task"}),
+    ],
+)
+def test_a_policy_says_which_signals_it_reads(changed: tuple[str, str], read: set[str]) -> None:
+    always = {"injection", "has_tools", "context_length", "modality", "complexity"}
+    assert changed[0] in BASE
+    assert load(BASE.replace(*changed)).reads == always | read
