@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from classifiers.complexity import ComplexitySignal
+from classifiers.task import TaskSignal
 from classifiers.training.benchmark_questions import benchmark_questions
 from classifiers.types import Scan, Signals
 from policies.types import Model
@@ -73,10 +74,10 @@ def numbers(asked: Sequence[tuple[Question, float]], model: str, kept: KeptAnswe
         for question, strong in asked
         if (of := digest_of(model, body_for(question, model, top=TOP))) in kept.choices
     ]
-    signal = ComplexitySignal()
+    signals = (ComplexitySignal(), TaskSignal())
 
     def measure(body: JsonObject) -> Signals:
-        return Signals({"complexity": signal.measure(body)}, Scan())
+        return Signals({signal.name: signal.measure(body) for signal in signals}, Scan())
 
     answers: list[Answered] = graded([each[0] for each in found], [each[1] for each in found], measure)
     strong = [grade for _, choice, grade in found if "refused" not in choice]
