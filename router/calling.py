@@ -46,7 +46,33 @@ class Calls:
         except BaseException as error:
             call.end(_error_type(error), error)
             raise
-        return call.follow(chunks)
+        return _Followed(call, chunks)
+
+
+class _Followed:
+    """The chunks of a call that is accounted for whatever happens: also when nobody reads any of them."""
+
+    def __init__(self, call: _Call, chunks: AsyncIterator[JsonObject]) -> None:
+        self._call = call
+        self._chunks: Any = chunks
+        self._reading: Any = None
+
+    def __aiter__(self) -> AsyncIterator[JsonObject]:
+        return self
+
+    async def __anext__(self) -> JsonObject:
+        if self._reading is None:
+            self._reading = self._call.follow(self._chunks)
+        chunk: JsonObject = await anext(self._reading)
+        return chunk
+
+    async def aclose(self) -> None:
+        """Close the stream. Idempotent."""
+        if self._reading is None:  # closing a generator that was never begun would run nothing of it
+            self._reading = self._call.follow(self._chunks)
+            await self._chunks.aclose()
+            self._call.end("client_closed", asyncio.CancelledError())
+        await self._reading.aclose()
 
 
 class _Call:
