@@ -52,9 +52,14 @@ def test_an_engine_killed_in_mid_answer_costs_that_request_and_comes_back(
         asking.join(20)
         assert failures[0].status_code == 503
         assert failures[0].code == "local_unavailable"
-        with pytest.raises(openai.InternalServerError) as held:
-            say(client, "Write to bob@corp-mail.com.")
-        assert held.value.code == "sensitive_data_local_unavailable"
+        codes = []
+        for _ in range(3):  # the first may still reach the dying process, which resets it
+            with pytest.raises(openai.InternalServerError) as held:
+                say(client, "Write to bob@corp-mail.com.")
+            codes.append(held.value.code)
+            if codes[-1] != "local_unavailable":
+                break
+        assert codes[-1] == "sensitive_data_local_unavailable"
 
         def answers() -> bool:
             try:
