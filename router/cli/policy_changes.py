@@ -75,7 +75,9 @@ def simulate_command(
     """Replay recorded decisions through FILE: what would newly leave, newly stay, go to another model, and cost.
 
     Records hold no text. So what the candidate's dictionaries, patterns, exceptions and approved texts would find or
-    let pass is not seen here, and turns that `history: drop_turns` took out do not come back.
+    let pass is not seen here, and turns that `history: drop_turns` took out do not come back. `task`, `domain` and
+    `language` were measured only where the policy then in force read them: elsewhere rules on them count as unknown,
+    and what they would send out is not counted.
     """
     if fail_on not in (None, "leaving"):
         raise typer.BadParameter("there is only: --fail-on leaving")
