@@ -15,7 +15,8 @@ from pydantic_core import ErrorDetails
 from policies.document import Document, Path
 from policies.errors import Problem, suggest
 from policies.part import Part
-from policies.shape import LATER_KEYS, LATER_VALUES, PATTERN_WORDS, PolicyFile
+from policies.shape import LATER_KEYS, LATER_VALUES, PolicyFile
+from policies.shape_words import PATTERN_WORDS
 
 _KINDS = {
     "string_type": "text",

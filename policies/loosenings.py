@@ -6,7 +6,8 @@ Never shows a term, a hash or a digest: the path says where to look.
 from __future__ import annotations
 
 from policies.calendar import Calendar, day_of
-from policies.shape import ExceptionPart, PolicyFile
+from policies.shape import PolicyFile
+from policies.shape_sensitivity import ExceptionPart
 from policies.types import Level, Loosening
 
 _LISTS = (("terms", "term"), ("domains", "domain"), ("patterns", "pattern"), ("hashes", "hash"))

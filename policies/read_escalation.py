@@ -7,7 +7,7 @@ from typing import get_args
 
 from policies.document import Path
 from policies.notes import Notes
-from policies.shape import EscalationPart, TargetPart
+from policies.shape_escalation import EscalationPart, TargetPart
 from policies.types import EscalationPolicy, EscalationTarget, Model, TargetKind
 
 _LATER = ("second_look", "samples")  # written down, and nothing does them yet

@@ -16,7 +16,7 @@ from policies.calendar import Calendar, day_of
 from policies.document import Path
 from policies.notes import Notes
 from policies.read_words import check_entity, check_pattern
-from policies.shape import ApprovedTextPart, ExceptionPart
+from policies.shape_sensitivity import ApprovedTextPart, ExceptionPart
 from policies.types import Level
 
 SECRET = "SECRET"  # noqa: S105  # an entity type

@@ -17,7 +17,8 @@ from policies.document import Path
 from policies.errors import suggest
 from policies.good_at import read_good_at
 from policies.notes import Notes
-from policies.shape import ModelPart, PolicyFile
+from policies.shape import PolicyFile
+from policies.shape_models import ModelPart
 from policies.types import Model, Price
 from policies.vocabulary import CONTEXT, ENGINE_CAPABILITIES, SERVER_CAPABILITIES
 

@@ -13,7 +13,8 @@ from policies.document import Path
 from policies.errors import nearest, suggest
 from policies.notes import Notes
 from policies.read_when import read_when
-from policies.shape import DecisionPart, EgressPart, EgressRulePart, PolicyFile
+from policies.shape import PolicyFile
+from policies.shape_rules import DecisionPart, EgressPart, EgressRulePart
 from policies.types import EgressRule, Level, Model, Payload, Rule
 
 _PAYLOADS: tuple[Payload, ...] = ("none", "pseudonymized", "full")

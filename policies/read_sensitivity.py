@@ -16,7 +16,8 @@ from policies.document import Path
 from policies.notes import Notes
 from policies.read_exceptions import SECRET, read_approvals, read_exceptions, salted
 from policies.read_words import check_entity, check_pattern
-from policies.shape import DictionaryPart, PolicyFile, SensitivityPart
+from policies.shape import PolicyFile
+from policies.shape_sensitivity import DictionaryPart, SensitivityPart
 from policies.types import Level
 
 

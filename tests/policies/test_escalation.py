@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from classifiers.complexity import band
-from policies.shape import MEDIUM
+from policies.shape_words import MEDIUM
 from policies.types import EscalationPolicy, EscalationTarget, Policy
 from tests.policies.worlds import BASE, OFFLINE, load
 
