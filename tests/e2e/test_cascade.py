@@ -229,7 +229,8 @@ def test_a_home_that_dies_while_it_is_held_is_an_error_and_never_a_second_model(
 
 
 def test_a_home_that_dies_after_the_commit_point_ends_in_an_error(house: House) -> None:
-    house.set(Script(answer=HOME, confidence=0.999, fault="close_after", after=7))
+    # Slow enough for the verdict to be given before the connection breaks, also while the machine is busy.
+    house.set(Script(answer=HOME, confidence=0.999, fault="close_after", after=7, chunk_delay=0.25))
     answer = ask(house, PUBLIC, stream=True)
     if house.mode in ("commit", "race"):
         assert answer.status == 200

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.gateway import ENGINE, POLICY, Gateway, until
+from tests.support.gateway import ENGINE, POLICY, Gateway, sequences_running, until
 from tests.support.recorder import Recorder
 
 # Above what any answer reaches, and below what any does: which of the two is asked for is what the tests need.
@@ -59,19 +59,13 @@ def said(chunks: list[dict[str, Any]], index: int = 0) -> str:
     )
 
 
-def running(gateway: Gateway) -> float:
-    """Sequences in the engine's batch."""
-    lines = httpx.get(f"{gateway.root}/metrics", trust_env=False).text.splitlines()
-    return sum(float(line.split()[-1]) for line in lines if line.startswith("gatehouse_engine_running"))
-
-
 def test_a_dropped_answer_frees_its_slot_and_the_cloud_answers_alone(gateway: Gateway, cloud: Recorder) -> None:
     headers, chunks = stream(gateway, STORY, max_tokens=6000)
     assert said(chunks) == "The cloud answers."
     assert (headers["x-gatehouse-route"], headers["x-gatehouse-reason"]) == ("cloud", "escalation")
     assert len({chunk["id"] for chunk in chunks}) == 1
     assert len(cloud.exchanges) == 1
-    until(lambda: running(gateway) == 0, 15)  # all of it would take the engine a minute or more
+    until(lambda: sequences_running(gateway) == 0, 15)  # all of it would take the engine a minute or more
 
 
 def test_what_may_not_leave_is_told_to_its_end_by_the_real_model(gateway: Gateway, cloud: Recorder) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from pathlib import Path
 
 import httpx
@@ -15,9 +14,14 @@ from openai import OpenAI
 
 from router.backends.scripted import Exchange
 from router.backends.scripted_replies import Script
-from tests.support.gateway import ENGINE, POLICY, Gateway, local_server, until
+from tests.support.gateway import ENGINE, POLICY, Gateway, local_server, sequences_running, until
 from tests.support.recorder import Recorder, RecorderThread
 
+# Whatever the model would rather say, it is not done before it is killed.
+LONG = {
+    "type": "json_schema",
+    "json_schema": {"name": "long", "schema": {"type": "array", "items": {"type": "integer"}, "minItems": 500}},
+}
 ESCALATION = "escalation: {{threshold: 0.5, max_hops: 1, stream: {stream}}}\n"
 
 
@@ -41,15 +45,15 @@ def test_an_engine_killed_in_mid_answer_costs_that_request_and_comes_back(
 
         def long_answer() -> None:
             try:
-                say(client, "Tell me a very long story.", max_tokens=2000)
+                say(client, "Tell me a very long story.", max_tokens=2000, response_format=LONG)
             except openai.APIStatusError as error:
                 failures.append(error)
 
         asking = threading.Thread(target=long_answer)
         asking.start()
-        time.sleep(1.0)
+        until(lambda: sequences_running(house) > 0, 60)
         os.kill(before["router.engine"], signal.SIGKILL)
-        asking.join(20)
+        asking.join(60)
         assert failures[0].status_code == 503
         assert failures[0].code == "local_unavailable"
         codes = []

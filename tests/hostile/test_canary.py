@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
 
 from tests.hostile.places import CANARY, WAYS, Place, Response
+from tests.support.gateway import until
 
 SECRET = "4012 8888 8888 1881"  # a card number: what is found must not be written down either
 
@@ -37,13 +37,12 @@ def request(way: str, model: str, stream: bool, text: str = "") -> dict[str, Any
 HEADERS = {"X-Canary": CANARY, "Cookie": CANARY, "Baggage": f"a={CANARY}", "Tracestate": f"a={CANARY}", "From": CANARY}
 
 
-def settled(place: Place) -> None:
-    """Wait until records, metrics and spans of what has been asked are where they will stay."""
+def settled(place: Place, last: Response) -> None:
+    """Wait until records, metrics and spans of what has been asked, to the last answer, are where they will stay."""
     exports = len(place.collector.metric_requests)
-    deadline = time.monotonic() + 20
-    while len(place.collector.metric_requests) < exports + 2 and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert len(place.collector.metric_requests) >= exports + 2, "the exporter is silent"
+    request_id = last.headers["x-gatehouse-request-id"]
+    until(lambda: any(name.startswith("export") for name in place.places_with(request_id)), 60)
+    until(lambda: len(place.collector.metric_requests) >= exports + 2, 60)
 
 
 def shown(response: Response) -> str:
@@ -74,7 +73,7 @@ def test_what_was_found_is_not_told_either(hostile: Place, stream: bool) -> None
     for path, model in (("/v1/chat/completions", "cloud"), ("/v1/chat/completions", "auto"), ("/v1/route", "auto")):
         response = hostile.send(request("answer", model, stream, SECRET), path)
         assert SECRET not in shown(response)
-    settled(hostile)
+    settled(hostile, hostile.send(request("answer", "cloud", stream)))
     assert hostile.places_with(SECRET) == []
 
 
@@ -86,7 +85,7 @@ def test_nothing_of_it_is_kept_anywhere(hostile: Place) -> None:
     cached = request("answer", "local", False, "to be cached")
     answer = hostile.send(cached)
     assert hostile.send(cached).headers["x-gatehouse-route"] == "cache"
-    settled(hostile)
+    settled(hostile, answer)
     names = [name for name, _ in hostile.kept()]
     assert "the log" in names
     assert any(name.startswith("value of ") for name in names), "nothing is cached in Redis"

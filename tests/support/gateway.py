@@ -152,6 +152,12 @@ class Gateway:
         self.stop()
 
 
+def sequences_running(gateway: Gateway) -> float:
+    """Sequences in the engine's batch, as `/metrics` says: a second old at most."""
+    lines = httpx.get(f"{gateway.root}/metrics", trust_env=False).text.splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith("gatehouse_engine_running"))
+
+
 def until(happens: Callable[[], bool], seconds: float = 10.0) -> float:
     """Wait; returns how long it took."""
     began = time.monotonic()
