@@ -26,11 +26,12 @@ from policies.notes import Notes
 from policies.proof import reachable, violations
 from policies.read_escalation import read_escalation
 from policies.read_models import read_aliases, read_defaults, read_models, read_networks
+from policies.read_retention import read_cache
 from policies.read_rules import read_egress, read_rules
 from policies.read_sensitivity import read_sensitivity
 from policies.shape import PolicyFile
 from policies.sources import read_source
-from policies.types import CachePolicy, EscalationPolicy, Level, Model, Policy, Rule
+from policies.types import EscalationPolicy, Level, Model, Policy, Rule
 
 __all__ = ["PolicyError", "compile_policy", "load_policy"]
 
@@ -72,6 +73,7 @@ def _assemble(
     egress = read_egress(file.egress, models, notes)
     rules = read_rules(file, models, notes)
     escalation = read_escalation(file.escalation, models, notes)
+    cache = read_cache(file.cache, file.retention, notes)
     notes.raise_problems()
     policy = Policy(
         version=file.version,
@@ -90,12 +92,13 @@ def _assemble(
         egress=egress,
         rules=rules,
         escalation=escalation,
-        cache=CachePolicy(file.cache.mode, file.cache.ttl_seconds),
+        cache=cache,
         audit=file.audit,
         on_pinned_denied=file.on_pinned_denied,
         fallback_local_unavailable=file.fallback.local_unavailable,
         headers_after_seconds=float(file.headers_after),
         price_per_kwh=file.energy.price_per_kwh if file.energy is not None else None,
+        retention_days=file.retention.records_days,
         history=file.history,
         reads=_reads(models, rules, escalation),
         loosenings=loosenings(file, calendar),

@@ -13,6 +13,7 @@ from pydantic import Field
 from policies.part import Part
 from policies.shape_escalation import EscalationPart
 from policies.shape_models import DefaultsPart, ModelPart, NetworksPart
+from policies.shape_retention import RetentionPart
 from policies.shape_rules import DecisionPart, EgressPart
 from policies.shape_sensitivity import ApprovedTextPart, SensitivityPart
 from policies.shape_words import ALIAS, ModelName
@@ -64,6 +65,7 @@ class PolicyFile(Part):
         default=EscalationPart(max_hops=0), description="When a doubtful answer is handed on."
     )
     cache: CachePart = Field(default=CachePart(mode="off"), description="Whether answers are kept.")
+    retention: RetentionPart = Field(default=RetentionPart(), description="How long what is left behind is kept.")
     energy: EnergyPart | None = Field(default=None, description="For the accounts; absent means energy has no price.")
     fallback: FallbackPart = Field(default=FallbackPart(), description="What happens when something is not there.")
     audit: Literal["best_effort", "required"] = Field(
@@ -84,8 +86,7 @@ class PolicyFile(Part):
 # Keys and values that the language will have and that nothing implements yet: refused, never ignored.
 LATER_KEYS: dict[type[Part], frozenset[str]] = {
     PolicyFile: frozenset(
-        {"extends", "probes", "tenants", "limits", "budgets", "retention", "release", "notice"}
-        | {"approvals", "policy"}
+        {"extends", "probes", "tenants", "limits", "budgets", "release", "notice"} | {"approvals", "policy"}
     ),
     DecisionPart: frozenset({"cache", "tools", "cel", "deadline", "fallback", "retention"}),
     CachePart: frozenset({"similarity", "threshold"}),

@@ -203,6 +203,7 @@ class Policy:
     fallback_local_unavailable: Literal["refuse", "cloud"] = "refuse"
     headers_after_seconds: float = 10.0
     price_per_kwh: float | None = None  # USD; None: energy is not priced
+    retention_days: int | None = None  # decision records older than this are deleted; None: none are
     history: History = "keep_local"  # when only earlier turns are sensitive
     reads: frozenset[str] = frozenset()  # the signals that anything in it depends on
     warnings: tuple[str, ...] = ()

@@ -60,6 +60,8 @@ SAID = "forbid cloud when injection at least 0.8 (priority 90)"
         ("threshold: 0.55", "threshold: 0.35", "tightens", "other terms of escalation"),
         ("max_hops: 1", "max_hops: 0", "tightens", "other terms of escalation"),
         ("cache: {mode: exact}", "cache: {mode: 'off'}", "changes", "cache differs"),
+        ("version: 3\n", "version: 3\nretention: {records_days: 30}\n", "changes", "retention_days differs"),
+        ("version: 3\n", "version: 3\nretention: {cache_seconds: 60}\n", "changes", "cache differs"),
     ],
 )  # fmt: skip
 def test_a_difference_is_named_with_its_direction(before: str, after: str, direction: str, what: str) -> None:

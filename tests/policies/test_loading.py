@@ -50,6 +50,14 @@ def test_the_example_decides_as_it_says() -> None:
     assert decide(policy, Facts(requested="cloud"), signals(hard, scan(["CREDIT_CARD"]))).refusal is not None
 
 
+def test_retention_bounds_the_cache_and_tells_how_long_records_stay() -> None:
+    policy = load(BASE + "retention: {records_days: 30, cache_seconds: 600}\n")
+    assert (policy.retention_days, policy.cache.ttl_seconds) == (30, 600)
+    assert (base().retention_days, base().cache.ttl_seconds) == (None, 3600)
+    longer = load(BASE + "retention: {cache_seconds: 7200}\n")
+    assert longer.cache.ttl_seconds == 3600
+
+
 @pytest.mark.parametrize("name", recipes())
 def test_each_recipe_loads_without_a_warning_under_the_shipped_detectors(name: str) -> None:
     policy = load_policy(name)
