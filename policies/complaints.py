@@ -39,23 +39,25 @@ _BOUNDS = {
 }
 
 
-def complaints(error: ValidationError, document: Document) -> list[Problem]:
-    """One problem for each thing that pydantic found."""
-    return [_complaint(each, document) for each in error.errors(include_url=False)]
+def complaints(error: ValidationError, document: Document, root: type[Part] = PolicyFile) -> list[Problem]:
+    """One problem for each thing that pydantic found in a document of the shape `root`."""
+    return [_complaint(each, document, root) for each in error.errors(include_url=False)]
 
 
-def _complaint(error: ErrorDetails, document: Document) -> Problem:
+def _complaint(error: ErrorDetails, document: Document, root: type[Part]) -> Problem:
     path: Path = error["loc"]
     is_key = bool(path) and path[-1] == "[key]"
     if is_key:
         path = path[:-1]
     name = _name(path)
     if error["type"] == "extra_forbidden":
-        return Problem(*document.key_at(path), _unknown_key(path))
+        return Problem(*document.key_at(path), _unknown_key(path, root))
     if error["type"] == "missing":
         place = document.key_at(path[:-1]) if len(path) > 1 else (1, 1)
         return Problem(*place, f"'{name}' is missing{_within(path)}")
     place = document.key_at(path) if is_key else document.value_at(path)
+    if not path and root is not PolicyFile:
+        return Problem(*place, "the file must be a mapping with the key 'probes'")
     return Problem(*place, _value_message(error, path, name))
 
 
@@ -92,8 +94,8 @@ def _not_one_of(path: Path, name: str, value: object, words: list[str]) -> str:
     return f"{shown} is not one of {', '.join(words)}{suggest(value, words)}"
 
 
-def _unknown_key(path: Path) -> str:
-    part = _part_at(path[:-1])
+def _unknown_key(path: Path, root: type[Part]) -> str:
+    part = _part_at(path[:-1], root)
     key = str(path[-1])
     if key in LATER_KEYS.get(part, ()):
         return f"'{key}' is not available yet"
@@ -125,9 +127,9 @@ def _kind_of(value: object) -> str:
     return "a list" if isinstance(value, list) else "a mapping"
 
 
-def _part_at(path: Path) -> type[Part]:
+def _part_at(path: Path, root: type[Part]) -> type[Part]:
     """The part of the shape that stands at a path: where its keys come from."""
-    here: Any = PolicyFile
+    here: Any = root
     for step in path:
         is_part = isinstance(here, type) and issubclass(here, Part)
         here = _bare(here.model_fields[step].annotation if is_part else get_args(here)[-1])

@@ -20,7 +20,7 @@ from policies.types import EgressRule, Level, Model, Payload, Rule
 _PAYLOADS: tuple[Payload, ...] = ("none", "pseudonymized", "full")
 _LOCALITIES = ("local", "lan", "cloud")
 # What `x-gatehouse-reason` says when no rule decided.
-_RESERVED = (
+RESERVED = (
     *("default", "pinned", "sensitivity", "capability", "escalation", "fallback", "shadow", "local-only"),
     *("race", "affinity", "specialist"),
 )
@@ -113,7 +113,7 @@ def read_rules(file: PolicyFile, models: Mapping[str, Model], notes: Notes) -> t
         if part.name in names:
             notes.problem((*path, "name"), f"'{part.name}' is the name of another rule already")
         names.add(part.name)
-        if part.name in _RESERVED:
+        if part.name in RESERVED:
             notes.problem((*path, "name"), f"'{part.name}' may not be a rule's name: it is a reason of its own")
         if (part.route is None) == (part.forbid is None):
             notes.problem(path, f"'{part.name}' must have exactly one of 'route' and 'forbid'")

@@ -26,6 +26,7 @@ from policies.notes import Notes
 from policies.proof import reachable, violations
 from policies.read_escalation import read_escalation
 from policies.read_models import read_aliases, read_defaults, read_models, read_networks
+from policies.read_probes import check_probes
 from policies.read_retention import read_cache
 from policies.read_rules import read_egress, read_rules
 from policies.read_sensitivity import read_sensitivity
@@ -74,6 +75,7 @@ def _assemble(
     rules = read_rules(file, models, notes)
     escalation = read_escalation(file.escalation, models, notes)
     cache = read_cache(file.cache, file.retention, notes)
+    check_probes(file.probes, models, [rule.name for rule in rules], notes)
     notes.raise_problems()
     policy = Policy(
         version=file.version,

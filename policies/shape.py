@@ -13,6 +13,7 @@ from pydantic import Field
 from policies.part import Part
 from policies.shape_escalation import EscalationPart
 from policies.shape_models import DefaultsPart, ModelPart, NetworksPart
+from policies.shape_probes import ProbePart
 from policies.shape_retention import RetentionPart
 from policies.shape_rules import DecisionPart, EgressPart
 from policies.shape_sensitivity import ApprovedTextPart, SensitivityPart
@@ -81,13 +82,14 @@ class PolicyFile(Part):
     headers_after: float = Field(
         default=10.0, gt=0, le=300, allow_inf_nan=False, description="Seconds that a held stream's headers may wait."
     )
+    probes: list[ProbePart] = Field(
+        default=[], max_length=5000, description="Requests and what must come of them: gatehouse policy probe."
+    )
 
 
 # Keys and values that the language will have and that nothing implements yet: refused, never ignored.
 LATER_KEYS: dict[type[Part], frozenset[str]] = {
-    PolicyFile: frozenset(
-        {"extends", "probes", "tenants", "limits", "budgets", "release", "notice"} | {"approvals", "policy"}
-    ),
+    PolicyFile: frozenset({"extends", "tenants", "limits", "budgets", "release", "notice"} | {"approvals", "policy"}),
     DecisionPart: frozenset({"cache", "tools", "cel", "deadline", "fallback", "retention"}),
     CachePart: frozenset({"similarity", "threshold"}),
 }

@@ -10,6 +10,7 @@ from pydantic import Field
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,63}$"
 RULE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 ENTITY = r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"
+PROBE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$"
 WORD = r"^[a-z0-9][a-z0-9._-]{0,31}$"
 MEDIUM = 0.4  # the complexity from which a request is not easy, as `classifiers.complexity.band` has it
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]{0,127}$"
@@ -23,6 +24,7 @@ DIGEST = r"^[0-9a-f]{8}:[0-9a-f]{32}$"
 PATTERN_WORDS = {
     NAME: "up to 64 letters, digits and . _ : / @ + -, beginning with a letter or digit",
     RULE_NAME: "up to 64 letters, digits and . _ -, beginning with a letter or digit",
+    PROBE_NAME: "up to 80 letters, digits and . _ -, beginning with a letter or digit",
     ENTITY: "up to 64 letters, digits, _ and -, beginning with a letter",
     WORD: "up to 32 lower-case letters, digits and . _ -",
     VARIABLE: "the name of an environment variable, never the key itself",

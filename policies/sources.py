@@ -9,11 +9,15 @@ from importlib.resources import files
 from policies.document import MAX_BYTES
 from policies.errors import PolicyError, Problem, suggest
 
+_PROBES = ".probes.yaml"
+
 
 def recipes() -> tuple[str, ...]:
     """The names of the shipped recipes."""
     names = (entry.name for entry in files("policies").joinpath("recipes").iterdir())
-    return tuple(sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml")))
+    return tuple(
+        sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml") and not name.endswith(_PROBES))
+    )
 
 
 def read_source(name: str) -> tuple[bytes, str]:
@@ -32,6 +36,24 @@ def read_source(name: str) -> tuple[bytes, str]:
     except (OSError, ValueError) as error:
         message = f"cannot be read: {getattr(error, 'strerror', None) or 'not a file name'}"
     raise PolicyError(name, [Problem(0, 0, message)])
+
+
+def read_beside(name: str) -> tuple[bytes, str] | None:
+    """The bytes of the file of probes that stands beside a recipe or a file, and its name; None where there is none.
+
+    Raises `PolicyError` for one that cannot be read.
+    """
+    if name in recipes():
+        file = files("policies").joinpath("recipes", name + _PROBES)
+        return (file.read_bytes(), name + _PROBES) if file.is_file() else None
+    path = os.path.splitext(name)[0] + _PROBES
+    try:
+        return _read(path), path
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        message = f"cannot be read: {getattr(error, 'strerror', None) or 'not a file name'}"
+        raise PolicyError(path, [Problem(0, 0, message)]) from None
 
 
 def _read(path: str) -> bytes:

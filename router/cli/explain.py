@@ -73,7 +73,7 @@ def explain(
     if as_json:
         typer.echo(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode())
     else:
-        _show(answer)
+        show_explanation(Console(highlight=False), answer)
         if answer["findings"] and (highlight or (highlight is None and file is not None and sys.stdout.isatty())):
             show_highlighted(Console(highlight=False, force_terminal=True), body, answer["findings"], loaded)
 
@@ -122,8 +122,8 @@ async def _explain(body: JsonObject, policy: Policy, settings: Settings) -> Json
     return explanation(made, policy)
 
 
-def _show(answer: JsonObject) -> None:
-    console = Console(highlight=False)
+def show_explanation(console: Console, answer: JsonObject) -> None:
+    """The whole reasoning, as tables."""
     model = f" ({answer['model']})" if answer["model"] else ""
     console.print(f"[bold]{answer['route']}[/bold]{model}: {answer['reason']}; sensitivity {answer['sensitivity']}")
     if answer["held"]:

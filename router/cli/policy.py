@@ -16,6 +16,7 @@ from router.calibration.standing import Promises
 from router.cli.approve_text import approve_text
 from router.cli.hash_value import hash_value
 from router.cli.policy_changes import diff, simulate_command
+from router.cli.policy_probe import probe
 from router.settings import from_environment
 
 policy = typer.Typer(help="Check policy files, and write the parts of them that need a machine.", no_args_is_help=True)
@@ -24,6 +25,7 @@ policy = typer.Typer(help="Check policy files, and write the parts of them that 
 policy.command("approve-text")(approve_text)
 policy.command("hash")(hash_value)
 policy.command("diff")(diff)
+policy.command("probe")(probe)
 policy.command("simulate")(simulate_command)
 
 
