@@ -28,15 +28,20 @@ def load_probes(name: str, policy: Policy) -> tuple[Probe, ...]:
     Raises `PolicyError`.
     """
     data, source = read_source(name)
-    own = parse(decode(data, source), source)
-    value = own.value if isinstance(own.value, dict) else {}
-    probes = _read({"probes": value["probes"]}, own, source, policy) if value.get("probes") else ()
+    probes = probes_of(decode(data, source), source, policy)
     beside = read_beside(name)
     if beside is not None:
         data, source = beside
         document = parse(decode(data, source), source)
         probes += _read(document.value, document, source, policy)
     return probes
+
+
+def probes_of(text: str, source: str, policy: Policy) -> tuple[Probe, ...]:
+    """The probes that stand in a policy's own text. Raises `PolicyError`."""
+    document = parse(text, source)
+    value = document.value if isinstance(document.value, dict) else {}
+    return _read({"probes": value["probes"]}, document, source, policy) if value.get("probes") else ()
 
 
 def _read(value: Value, document: Document, source: str, policy: Policy) -> tuple[Probe, ...]:

@@ -1,4 +1,4 @@
-"""The language's page is true: its examples load, and it names every key that there is."""
+"""The language's page is true: its examples load, each on top of what stands before it, and name every key there is."""
 
 from __future__ import annotations
 
@@ -9,18 +9,56 @@ from typing import Any
 
 import pytest
 
+from policies.document import parse
 from policies.editors import json_schema
+from policies.read_probes import probes_of
 from policies.schema import compile_policy
 from policies.shape import PolicyFile
 from policies.vocabulary import LATER_SIGNALS, SIGNAL_KINDS
+from router.cli.policy_probe import run_probes
+from router.settings import Settings
 
 PAGE = files("policies").joinpath("README.md").read_text("utf-8")
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 
 
-@pytest.mark.parametrize("text", EXAMPLES, ids=["smallest", "every-key"])
-def test_each_example_loads(text: str) -> None:
-    compile_policy(text, "README.md")
+def policies() -> list[str]:
+    """The policy after each example: one with a version begins anew, any other adds to the one before it."""
+    state: dict[str, Any] = {}
+    made = []
+    for example in EXAMPLES:
+        value: Any = parse(example, "README.md").value
+        state = value if "version" in value else {**state, **{key: _added(state.get(key), value[key]) for key in value}}
+        made.append(json.dumps(state))
+    return made
+
+
+def _added(before: Any, after: Any) -> Any:
+    return {**before, **after} if isinstance(before, dict) and isinstance(after, dict) else after
+
+
+POLICIES = policies()
+
+
+def test_there_are_the_eight_steps_and_the_page_goes_on() -> None:
+    assert re.findall(r"^### ([0-9])\.", PAGE, re.MULTILINE) == list("12345678")
+    assert len(EXAMPLES) >= 10
+
+
+@pytest.mark.parametrize("number", range(len(EXAMPLES)))
+def test_each_example_loads(number: int) -> None:
+    compile_policy(POLICIES[number], "README.md")
+
+
+PROBED = [n for n, example in enumerate(EXAMPLES) if re.search(r"^probes:", example, re.MULTILINE)]
+
+
+@pytest.mark.parametrize("number", PROBED)
+async def test_the_probes_of_the_page_pass(number: int) -> None:
+    policy = compile_policy(POLICIES[number], "README.md")
+    done = await run_probes(policy, probes_of(POLICIES[number], "README.md", policy), Settings())
+    assert done
+    assert [(each.probe.name, each.misses, each.error) for each in done if not each.passed] == []
 
 
 def keys_of(part: Any) -> set[str]:
@@ -35,9 +73,9 @@ def keys_of(part: Any) -> set[str]:
     return keys
 
 
-def test_the_example_of_every_key_has_every_key() -> None:
+def test_every_key_stands_in_an_example() -> None:
     schema = PolicyFile.model_json_schema()
-    missing = {key for key in keys_of(schema) if not re.search(rf"\b{key}\b", EXAMPLES[1])}
+    missing = {key for key in keys_of(schema) if not any(re.search(rf"\b{key}\b", each) for each in EXAMPLES)}
     assert missing == set()
     assert {"at_least", "any", "complexity"} <= keys_of(json.loads(json_schema()))
 
