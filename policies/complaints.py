@@ -51,14 +51,13 @@ def _complaint(error: ErrorDetails, document: Document, root: type[Part]) -> Pro
         path = path[:-1]
     name = _name(path)
     if error["type"] == "extra_forbidden":
-        return Problem(*document.key_at(path), _unknown_key(path, root))
+        return document.problem(path, _unknown_key(path, root), at_key=True)
     if error["type"] == "missing":
-        place = document.key_at(path[:-1]) if len(path) > 1 else (1, 1)
-        return Problem(*place, f"'{name}' is missing{_within(path)}")
-    place = document.key_at(path) if is_key else document.value_at(path)
+        missing = f"'{name}' is missing{_within(path)}"
+        return document.problem(path[:-1], missing, at_key=True) if len(path) > 1 else Problem(1, 1, missing)
     if not path and root is not PolicyFile:
-        return Problem(*place, "the file must be a mapping with the key 'probes'")
-    return Problem(*place, _value_message(error, path, name))
+        return document.problem(path, "the file must be a mapping with the key 'probes'")
+    return document.problem(path, _value_message(error, path, name), at_key=is_key)
 
 
 def _value_message(error: ErrorDetails, path: Path, name: str) -> str:

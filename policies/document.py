@@ -51,16 +51,25 @@ class Document:
     value: Value = None
     values: dict[Path, Place] = field(default_factory=dict)
     keys: dict[Path, Place] = field(default_factory=dict)
+    origins: dict[Path, str] = field(default_factory=dict)  # the file of what stands in another one than this
+
+    def problem(self, path: Path, message: str, *, at_key: bool = False) -> Problem:
+        """What is wrong at the value (or the key) of `path`, or at the nearest thing around it."""
+        place = self.key_at(path) if at_key else self.value_at(path)
+        return Problem(*place, message, self.origins.get(self._nearest(path), ""))
 
     def value_at(self, path: Path) -> Place:
         """Where the value at `path` starts, or that of the nearest thing around it."""
-        while path and path not in self.values:
-            path = path[:-1]
-        return self.values.get(path, (1, 1))
+        return self.values.get(self._nearest(path), (1, 1))
 
     def key_at(self, path: Path) -> Place:
         """Where the key of the member at `path` starts; for an item of a list, the item."""
         return self.keys.get(path) or self.value_at(path)
+
+    def _nearest(self, path: Path) -> Path:
+        while path and path not in self.values:
+            path = path[:-1]
+        return path
 
 
 def decode(data: bytes, source: str) -> str:

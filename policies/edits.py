@@ -8,13 +8,14 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 from ruamel.yaml import YAML
 from ruamel.yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode
 
+from policies.chain import Written
 from policies.document import Value, parse
 from policies.errors import PolicyError, Problem
 from policies.schema import compile_policy
@@ -37,16 +38,21 @@ class Edited:
     is_new: bool  # whether an entry of `models` was added
 
 
-def use_engine_model(text: str, source: str, model: str, *, context: int | None = None) -> Edited:
+def use_engine_model(
+    text: str, source: str, model: str, *, context: int | None = None, parents: Sequence[Written] = ()
+) -> Edited:
     """The policy with the engine's `model` as `defaults.local`, under `models` if no entry names it yet.
 
     `context` is written into a new entry only. Raises `PolicyError` for a policy that is not good before, or would not
-    be after.
+    be after. `parents` are the texts of what it extends.
     """
-    compile_policy(text, source)
+    compile_policy(text, source, parents=parents)
     before = cast("dict[str, Any]", parse(text, source).value)
     body = text.removeprefix("\ufeff")
     root = cast(MappingNode, YAML(pure=True).compose(body))
+    if not before.get("models") or "local" not in before.get("defaults", {}):
+        message = "the models stand in what this file extends: write 'models' and 'defaults.local' into this one first"
+        raise PolicyError(source, [Problem(1, 1, message)])
     name = next((name for name, entry in before["models"].items() if _is_engines(entry, model)), None)
     wanted = copy.deepcopy(before)
     changes: list[Replacement] = []
@@ -62,7 +68,7 @@ def use_engine_model(text: str, source: str, model: str, *, context: int | None 
     for start, end, new in sorted(changes, reverse=True):
         body = body[:start] + new + body[end:]
     edited = text[: len(text) - len(text.removeprefix("\ufeff"))] + body
-    compile_policy(edited, source)
+    compile_policy(edited, source, parents=parents)
     if parse(edited, source).value != wanted:
         raise PolicyError(
             source, [Problem(1, 1, f"this file's layout is one that cannot be edited: {_by_hand(name, wanted)}")]
@@ -70,19 +76,20 @@ def use_engine_model(text: str, source: str, model: str, *, context: int | None 
     return Edited(edited, name, before["defaults"]["local"], is_new)
 
 
-def add_approved_text(text: str, source: str, entry: Mapping[str, str]) -> str:
+def add_approved_text(text: str, source: str, entry: Mapping[str, str], *, parents: Sequence[Written] = ()) -> str:
     """The policy with one more entry at the end of `approved_texts`.
 
-    Raises `PolicyError` for a policy that is not good before, or would not be after.
+    Raises `PolicyError` for a policy that is not good before, or would not be after: one that extends another may not
+    approve what that does not.
     """
-    compile_policy(text, source)
+    compile_policy(text, source, parents=parents)
     wanted = copy.deepcopy(cast("dict[str, Any]", parse(text, source).value))
     wanted.setdefault("approved_texts", []).append(dict(entry))
     body = text.removeprefix("\ufeff")
     flow = "{" + ", ".join(f"{key}: {_shown(value)}" for key, value in entry.items()) + "}"
     start, end, new = _listed(body, cast(MappingNode, YAML(pure=True).compose(body)), "approved_texts", flow)
     edited = text[: len(text) - len(body)] + body[:start] + new + body[end:]
-    compile_policy(edited, source)
+    compile_policy(edited, source, parents=parents)
     if parse(edited, source).value != wanted:
         by_hand = f"write `- {flow}` under approved_texts"
         raise PolicyError(source, [Problem(1, 1, f"this file's layout is one that cannot be edited: {by_hand}")])

@@ -17,9 +17,11 @@ class Problem:
     line: int
     column: int
     message: str
+    source: str = ""  # the file, where it is another one: one that the policy extends
 
     def render(self, source: str) -> str:
         """`file:line:column: what is wrong`, the form that editors and CI systems jump to."""
+        source = self.source or source
         place = f"{source}:{self.line}:{self.column}" if self.line else source
         return f"{place}: {self.message}"
 
@@ -29,7 +31,7 @@ class PolicyError(Exception):
 
     def __init__(self, source: str, problems: Iterable[Problem]) -> None:
         self.source = source
-        self.problems = tuple(sorted(set(problems)))
+        self.problems = tuple(sorted(set(problems), key=lambda each: (each.source, each)))
         super().__init__("\n".join(problem.render(source) for problem in self.problems))
 
 

@@ -24,8 +24,7 @@ class Notes:
         self._warnings.append(self._note(path, message, at_key))
 
     def _note(self, path: Path, message: str, at_key: bool) -> Problem:
-        place = self._document.key_at(path) if at_key else self._document.value_at(path)
-        return Problem(*place, message)
+        return self._document.problem(path, message, at_key=at_key)
 
     def raise_problems(self) -> None:
         """Raise `PolicyError` if there is any problem."""

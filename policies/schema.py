@@ -16,12 +16,15 @@ from pydantic import ValidationError
 
 from classifiers.registry import producible_entities
 from policies.calendar import Calendar
+from policies.chain import Written, parents_of, read_chain
 from policies.complaints import complaints
-from policies.document import decode, parse
+from policies.document import Document, parse
 from policies.editors import json_schema
 from policies.errors import PolicyError
+from policies.extending import check_tightens
 from policies.lawful import lawful_payload
 from policies.loosenings import loosenings
+from policies.merging import merge
 from policies.notes import Notes
 from policies.proof import reachable, violations
 from policies.read_escalation import read_escalation
@@ -31,7 +34,7 @@ from policies.read_retention import read_cache
 from policies.read_rules import read_egress, read_rules
 from policies.read_sensitivity import read_sensitivity
 from policies.shape import PolicyFile
-from policies.sources import read_source
+from policies.sources import recipes
 from policies.types import EscalationPolicy, Level, Model, Policy, Rule
 
 __all__ = ["PolicyError", "compile_policy", "load_policy"]
@@ -39,28 +42,48 @@ __all__ = ["PolicyError", "compile_policy", "load_policy"]
 
 def load_policy(name: str) -> Policy:
     """The policy of a recipe's name or a file, as it is today. Raises `PolicyError`."""
-    data, source = read_source(name)
-    return compile_policy(decode(data, source), source, today=datetime.now(UTC).date())
+    own, *parents = read_chain(name)
+    return compile_policy(own.text, own.source, today=datetime.now(UTC).date(), parents=parents)
 
 
 def compile_policy(
-    text: str, source: str, entities: Collection[str] | None = None, *, today: date | None = None
+    text: str,
+    source: str,
+    entities: Collection[str] | None = None,
+    *,
+    today: date | None = None,
+    parents: Sequence[Written] = (),
 ) -> Policy:
     """The policy that `text` is. `source` names it in messages; `entities` are those that detectors can produce.
-    What expires by `today` is void and a warning; without a day, whatever expires at all is.
+    What expires by `today` is void and a warning; without a day, whatever expires at all is. `parents` are the texts
+    of what it extends, the nearest first; recipes may be left out.
 
     Raises `PolicyError` with every problem, each as `file:line:column: what is wrong`.
     """
-    document = parse(text, source)
+    known = producible_entities() if entities is None else entities
+    return _compile((Written(source, text), *parents), known, today)[0]
+
+
+def _compile(chain: Sequence[Written], entities: Collection[str], today: date | None) -> tuple[Policy, Document]:
+    """The first of the chain over what it extends, which must be a policy by itself."""
+    source = chain[0].source
+    document = parse(chain[0].text, source)
+    above = parents_of(document, chain)
+    parent: Policy | None = None
+    if above:
+        parent, extended = _compile(above, entities, today)
+        document = merge(document, extended, above[0].source)
     try:
         file = PolicyFile.model_validate(document.value)
     except ValidationError as error:
         raise PolicyError(source, complaints(error, document)) from None
     notes = Notes(document, source)
-    known = producible_entities() if entities is None else entities
-    policy = _assemble(file, source, _digest(document.value), known, notes, Calendar(today))
+    policy = _assemble(file, source, _digest(document.value), entities, notes, Calendar(today))
+    if parent is not None:
+        check_tightens(parent, policy, document, notes, is_recipe=above[0].source in recipes())
+        notes.raise_problems()
     _warn(policy, notes)
-    return replace(policy, warnings=notes.warnings)
+    return replace(policy, warnings=notes.warnings), document
 
 
 def _assemble(

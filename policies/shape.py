@@ -44,6 +44,9 @@ class EnergyPart(Part):
 class PolicyFile(Part):
     """A Gatehouse policy: who may go where."""
 
+    extends: str | None = Field(
+        default=None, min_length=1, max_length=4000, description="A recipe or a file (beside this one) to tighten."
+    )
     version: int = Field(ge=1, le=1_000_000_000, description="Your own number for this policy; shown in headers.")
     mode: Literal["enforce", "shadow"] = Field(
         default="enforce", description="shadow: answer auto at home, note what would have been; egress is enforced."
@@ -89,7 +92,7 @@ class PolicyFile(Part):
 
 # Keys and values that the language will have and that nothing implements yet: refused, never ignored.
 LATER_KEYS: dict[type[Part], frozenset[str]] = {
-    PolicyFile: frozenset({"extends", "tenants", "limits", "budgets", "release", "notice"} | {"approvals", "policy"}),
+    PolicyFile: frozenset({"tenants", "limits", "budgets", "release", "notice"} | {"approvals", "policy"}),
     DecisionPart: frozenset({"cache", "tools", "cel", "deadline", "fallback", "retention"}),
     CachePart: frozenset({"similarity", "threshold"}),
 }

@@ -6,17 +6,15 @@ The only part of this package with state and I/O. A bad file never replaces a go
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from policies.document import decode
+from policies.chain import Chain, Chains, Written
 from policies.errors import PolicyError
 from policies.schema import compile_policy
-from policies.sources import read_source
 from policies.types import Policy
 
 log = logging.getLogger("gatehouse.policy")
@@ -29,7 +27,10 @@ SETTLE_SECONDS = 0.2  # a file that is being written in place may be a shorter, 
 
 @dataclass(frozen=True, slots=True)
 class PolicyStatus:
-    """What is in force against what the file says. Digests are SHA-256, `file_digest` of the file's bytes."""
+    """What is in force against what the files say (its own, and what that extends).
+
+    Digests are SHA-256, `file_digest` of the bytes.
+    """
 
     source: str
     running_digest: str
@@ -47,7 +48,7 @@ class PolicyStatus:
 @dataclass(frozen=True, slots=True)
 class _Loaded:
     policy: Policy
-    text: str
+    texts: tuple[Written, ...]  # its own file's, then what that extends
     file_digest: str
     day: date
     at: str
@@ -70,6 +71,7 @@ class PolicyStore:
         self._name = name
         self._check = check
         self._today = today
+        self._chains = Chains()
         self._loaded: _Loaded | None = None
         self._seen: str | None = None
         self._error: str | None = None
@@ -83,7 +85,12 @@ class PolicyStore:
     @property
     def text(self) -> str:
         """The text of the policy in force, for processes that compile it themselves."""
-        return self._in_force.text
+        return self._in_force.texts[0].text
+
+    @property
+    def parents(self) -> tuple[Written, ...]:
+        """The texts of what the policy in force extends, the nearest first."""
+        return self._in_force.texts[1:]
 
     @property
     def day(self) -> date:
@@ -111,20 +118,19 @@ class PolicyStore:
 
     def load(self) -> Policy:
         """Read, check and put in force. Raises `PolicyError`: a bad file at the start is no start."""
-        data, _ = read_source(self._name)
-        return self._put_in_force(data)
+        return self._put_in_force(self._chains.read(self._name))
 
     def reload(self) -> Policy | None:
         """Read again, changed or not. The policy in force now, or None for a bad file: the last good one stays."""
         with self._one_at_a_time:
             try:
-                data, _ = read_source(self._name)
+                chain = self._chains.read(self._name)
             except PolicyError as error:
                 self._seen = None
                 self._refuse(error)
                 return None
             try:
-                return self._put_in_force(data)
+                return self._put_in_force(chain)
             except PolicyError as error:
                 self._refuse(error)
                 return None
@@ -132,7 +138,8 @@ class PolicyStore:
     async def watch(
         self, on_change: OnChange, *, poll_seconds: float = POLL_SECONDS, settle_seconds: float = SETTLE_SECONDS
     ) -> None:
-        """Follow the file for ever; `on_change` gets each new policy, or None for each new bad file.
+        """Follow the file for ever, and those that it extends; `on_change` gets each new policy, or None for each new
+        bad file.
 
         It is the content that is watched, at the path anew each time: a rename by an editor, a write in place and the
         swap of a symbolic link (as Kubernetes does it) are all alike. A file counts once it has stopped changing.
@@ -156,27 +163,29 @@ class PolicyStore:
     def _take_day(self) -> Policy:
         """What is in force, as it is today: also while the file is a bad one, and whatever else has changed here."""
         with self._one_at_a_time:
-            day = self._today()
-            policy = compile_policy(self._in_force.text, self._name, today=day)
-            return self._settle(policy, self._in_force.text, self._in_force.file_digest, day)
+            day, loaded = self._today(), self._in_force
+            return self._settle(self._compile(loaded.texts, day), loaded.texts, loaded.file_digest, day)
 
     def _look(self) -> tuple[str | None, str | None]:
-        """The digest of the file as it is now, or why it cannot be read."""
+        """The digest of the files as they are now, or why the first cannot be read."""
         try:
-            return _digest(read_source(self._name)[0]), None
+            return self._chains.read(self._name).digest, None
         except PolicyError as error:
             return None, str(error)
 
-    def _put_in_force(self, data: bytes) -> Policy:
-        self._seen = _digest(data)
-        text, day = decode(data, self._name), self._today()
-        policy = compile_policy(text, self._name, today=day)
+    def _put_in_force(self, chain: Chain) -> Policy:
+        self._seen = chain.digest
+        texts, day = chain.written(), self._today()
+        policy = self._compile(texts, day)
         self._check(policy)
         self._error = None
-        return self._settle(policy, text, self._seen, day)
+        return self._settle(policy, texts, self._seen, day)
 
-    def _settle(self, policy: Policy, text: str, file_digest: str, day: date) -> Policy:
-        self._loaded = _Loaded(policy, text, file_digest, day, datetime.now(UTC).isoformat(timespec="milliseconds"))
+    def _compile(self, texts: tuple[Written, ...], day: date) -> Policy:
+        return compile_policy(texts[0].text, self._name, today=day, parents=texts[1:])
+
+    def _settle(self, policy: Policy, texts: tuple[Written, ...], file_digest: str, day: date) -> Policy:
+        self._loaded = _Loaded(policy, texts, file_digest, day, datetime.now(UTC).isoformat(timespec="milliseconds"))
         for warning in policy.warnings:
             log.warning("%s", warning)
         log.info("policy %s in force (%s)", policy.label, self._name)
@@ -185,7 +194,3 @@ class PolicyStore:
     def _refuse(self, error: PolicyError) -> None:
         self._error = str(error)
         log.error("the policy was not reloaded, %s stays in force: %s", self.current.label, error)
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

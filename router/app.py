@@ -25,6 +25,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from classifiers.pipeline import Pipeline
 from classifiers.registry import detectors_with
+from policies.chain import Written
 from policies.schema import compile_policy
 from policies.types import Model, Policy
 from router.accounting import Accounts
@@ -220,7 +221,9 @@ class Worker:
 def effective_policy(message: JsonObject, settings: Settings) -> Policy:
     """The policy in a `policy` message, as this process serves it."""
     today = date.fromisoformat(message["today"])
-    policy = with_local_server(compile_policy(message["text"], message["source"], today=today), settings)
+    parents = [Written(source, text) for source, text in message["parents"]]
+    own = compile_policy(message["text"], message["source"], today=today, parents=parents)
+    policy = with_local_server(own, settings)
     return with_engine_models(policy, read_message(message["engine_models"]), settings)
 
 

@@ -185,6 +185,7 @@ class Parent:
                 "t": "policy",
                 "text": self.store.text,
                 "source": self.policy.source,
+                "parents": [[each.source, each.text] for each in self.store.parents],
                 "today": self.store.day.isoformat(),
                 "engine_models": self._found.message(),
             }

@@ -21,10 +21,10 @@ from classifiers.approving import Approver
 from classifiers.pipeline import Pipeline
 from classifiers.registry import detectors_with
 from classifiers.types import ApprovalKind, Scan, ScanRules
-from policies.document import decode
+from policies.chain import read_chain
 from policies.edits import add_approved_text
 from policies.schema import PolicyError
-from policies.sources import read_source, recipes
+from policies.sources import recipes
 from router.api.parse import parse_json_object
 from router.approvals import approver_of
 from router.errors import GatehouseError
@@ -89,10 +89,10 @@ def _write(source: str, texts: list[Approvable], reason: str) -> None:
             f"the policy is the recipe {source!r}, which belongs to the package and is not edited: "
             "make it a file of your own, and name it with --policy"
         )
-    data, _ = read_source(source)
-    edited = decode(data, source)
+    own, *parents = read_chain(source)
+    edited = own.text
     for text in texts:
-        edited = add_approved_text(edited, source, entry_of(text, reason))
+        edited = add_approved_text(edited, source, entry_of(text, reason), parents=parents)
     path = Path(os.path.realpath(source))
     replace_whole(path, edited.encode("utf-8"), stat.S_IMODE(path.stat().st_mode))
 

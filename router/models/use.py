@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from policies.document import decode
+from policies.chain import Chains, Written
 from policies.edits import Edited, use_engine_model
 from policies.errors import PolicyError
 from policies.schema import compile_policy
-from policies.sources import read_source, recipes
+from policies.sources import recipes
 from policies.types import Policy
 from policies.vocabulary import CONTEXT
 from router.keys import replace_whole
@@ -30,6 +30,8 @@ class PolicyFile:
     source: str
     path: Path
     data: bytes
+    text: str
+    parents: tuple[Written, ...]  # the texts of what it extends
     policy: Policy
 
 
@@ -43,11 +45,12 @@ def read_policy_file(source: str, model: str) -> PolicyFile:
             "  gatehouse serve --policy policy.yaml"
         )
     try:
-        data, _ = read_source(source)
-        policy = compile_policy(decode(data, source), source)
+        chain = Chains().read(source)
+        own, *parents = chain.written()
+        policy = compile_policy(own.text, source, parents=parents)
     except PolicyError as error:
         raise ModelFileError(f"the policy is not good as it is, so nothing is changed in it:\n{error}") from None
-    return PolicyFile(source, Path(os.path.realpath(source)), data, policy)
+    return PolicyFile(source, Path(os.path.realpath(source)), chain.files[0][1], own.text, tuple(parents), policy)
 
 
 def context_for(model: LocalModel, limit: int) -> int:
@@ -59,7 +62,7 @@ def context_for(model: LocalModel, limit: int) -> int:
 def make_default(file: PolicyFile, model: LocalModel, context: int) -> Edited:
     """Change `defaults.local` in the file. Raises ModelFileError; then the file is as it was."""
     try:
-        edited = use_engine_model(decode(file.data, file.source), file.source, model.name, context=context)
+        edited = use_engine_model(file.text, file.source, model.name, context=context, parents=file.parents)
         if file.path.read_bytes() != file.data:
             raise ModelFileError(
                 f"{file.source} was changed by somebody else meanwhile; nothing was written, try again"
