@@ -51,6 +51,8 @@ class Target:
 
     def candidate(self) -> Candidate:
         """The same as a line of the explanation."""
+        if self.is_ready:
+            return Candidate(self.model.name, True, True, ())
         why = (self.why, *self.lacks, f"not available: {self.down}" if self.down else "")
         return Candidate(self.model.name, self.is_lawful, self.is_able, tuple(part for part in why if part))
 

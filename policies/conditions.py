@@ -5,11 +5,12 @@ Three-valued: an unavailable signal is unknown, never false. It never reads cont
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from classifiers.types import Signal
-from policies.types import Condition, Leaf, Level, Reason, Rule, Test
+from policies.types import Condition, Leaf, Level, Measured, Reason, Rule, Test
 
 _WORDS = {"at_least": "at least", "at_most": "at most", "in": "in", "is": "is"}
 
@@ -32,13 +33,17 @@ def _unmatched(rule: Rule) -> Reason:
 def compile_test(when: Condition | Leaf | None) -> Test:
     """A function that says whether `when` holds: True, False, or None where a signal is unavailable."""
     if when is None:
-        return lambda values, level: True
+        return lambda measured: True
     if isinstance(when, Leaf):
         return _leaf(when)
-    parts = tuple(compile_test(part) for part in when.parts)
-    if len(parts) == 1:
-        return parts[0]
-    return _all(parts) if when.kind == "all" else _any(parts)
+    if when.kind == "any":
+        parts = [compile_test(part) for part in when.parts]
+        return parts[0] if len(parts) == 1 else _any(tuple(parts))
+    bounds = [part for part in when.parts if isinstance(part, Leaf) and _is_bound(part)]
+    parts = [compile_test(part) for part in when.parts if part not in bounds]
+    if bounds:  # first, in one function: they are what most rules are made of
+        parts.insert(0, _within(bounds))
+    return parts[0] if len(parts) == 1 else _all(tuple(parts))
 
 
 def describe(when: Condition | Leaf) -> str:
@@ -50,27 +55,34 @@ def describe(when: Condition | Leaf) -> str:
     return joint.join(describe(part) if isinstance(part, Leaf) else f"({describe(part)})" for part in when.parts)
 
 
+def measure(signals: Mapping[str, Signal], level: Level) -> Measured:
+    """The signals made ready for conditions: what is a number, and no NaN, is picked out once for all rules."""
+    numbers: dict[str, float] = {}
+    for name, signal in signals.items():
+        value = signal.value
+        if (type(value) is float or type(value) is int) and signal.error is None and value == value:
+            numbers[name] = value
+    return Measured(signals, numbers, level)
+
+
 class Evaluator:
     """Compiled rules against one request: whether each holds, and what was measured. Signals become words once."""
 
-    __slots__ = ("_level", "_values", "_words")
+    __slots__ = ("_words", "measured")
 
-    def __init__(self, values: Mapping[str, Signal], level: Level) -> None:
-        self._values = values
-        self._level = level
+    def __init__(self, signals: Mapping[str, Signal], level: Level) -> None:
+        self.measured = measure(signals, level)
         self._words: dict[str, str] = {}
 
     def number(self, signal: str) -> float | None:
         """The value of a signal that is a number; None where it is unavailable."""
-        measured = self._values.get(signal)
-        value = measured.value if measured is not None and measured.error is None else None
-        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+        return self.measured.numbers.get(signal)
 
     def holds(self, rule: Rule) -> bool | None:
         """True, False, or None where a signal is unavailable. Raises `ValueError` for a rule that is not `ready`."""
         if rule.test is None:
             raise ValueError(f"the rule {rule.name} is not compiled")
-        return rule.test(self._values, self._level)
+        return rule.test(self.measured)
 
     def why(self, rule: Rule) -> str:
         """For each signal that the rule names: `complexity 0.83, injection unavailable (timeout)`."""
@@ -79,7 +91,7 @@ class Evaluator:
         return ", ".join([self._words.get(name) or self._say(name) for name in rule.reads])
 
     def _say(self, name: str) -> str:
-        words = self._words[name] = _measured(name, self._values, self._level)
+        words = self._words[name] = _measured(name, self.measured)
         return words
 
 
@@ -89,10 +101,10 @@ def _signals(when: Condition | Leaf) -> list[str]:
     return [name for part in when.parts for name in _signals(part)]
 
 
-def _measured(name: str, values: Mapping[str, Signal], level: Level) -> str:
+def _measured(name: str, measured: Measured) -> str:
     if name == "sensitivity":
-        return f"sensitivity {level.word}"
-    signal = values.get(name)
+        return f"sensitivity {measured.level.word}"
+    signal = measured.signals.get(name)
     if signal is None:
         return f"{name} unavailable"
     if signal.error is not None:
@@ -109,10 +121,10 @@ def _show(value: object) -> str:
 
 
 def _all(parts: tuple[Test, ...]) -> Test:
-    def test(values: Mapping[str, Signal], level: Level) -> bool | None:
+    def test(measured: Measured) -> bool | None:
         result: bool | None = True
         for part in parts:
-            holds = part(values, level)
+            holds = part(measured)
             if holds is False:
                 return False
             if holds is None:
@@ -123,10 +135,10 @@ def _all(parts: tuple[Test, ...]) -> Test:
 
 
 def _any(parts: tuple[Test, ...]) -> Test:
-    def test(values: Mapping[str, Signal], level: Level) -> bool | None:
+    def test(measured: Measured) -> bool | None:
         result: bool | None = False
         for part in parts:
-            holds = part(values, level)
+            holds = part(measured)
             if holds is True:
                 return True
             if holds is None:
@@ -139,10 +151,8 @@ def _any(parts: tuple[Test, ...]) -> Test:
 def _leaf(leaf: Leaf) -> Test:
     if leaf.signal == "sensitivity":
         return _sensitivity(leaf)
-    if leaf.operator == "at_least":
-        return _at_least(leaf.signal, _number(leaf.value))
-    if leaf.operator == "at_most":
-        return _at_most(leaf.signal, _number(leaf.value))
+    if _is_bound(leaf):
+        return _within((leaf,))
     if isinstance(leaf.value, bool):
         return _is_flag(leaf.signal, leaf.value)
     wanted = leaf.value if isinstance(leaf.value, tuple) else (str(leaf.value),)
@@ -159,46 +169,42 @@ def _sensitivity(leaf: Leaf) -> Test:
     wanted = frozenset(Level[word.upper()] for word in words)
     bound = max(wanted)
     if leaf.operator == "at_least":
-        return lambda values, level: level >= bound
+        return lambda measured: measured.level >= bound
     if leaf.operator == "at_most":
-        return lambda values, level: level <= bound
-    return lambda values, level: level in wanted
+        return lambda measured: measured.level <= bound
+    return lambda measured: measured.level in wanted
 
 
-# A value of another kind than the operator's, or NaN, compares as neither: it is unknown, never False.
-def _at_least(name: str, bound: float) -> Test:
-    def test(values: Mapping[str, Signal], level: Level) -> bool | None:
-        signal = values.get(name)
-        if signal is None or signal.error is not None:
-            return None
-        value = signal.value
-        if type(value) is not float and type(value) is not int:
-            return None
-        if value >= bound:
-            return True
-        return False if value < bound else None
-
-    return test
+def _is_bound(leaf: Leaf) -> bool:
+    return leaf.operator in ("at_least", "at_most") and leaf.signal != "sensitivity"
 
 
-def _at_most(name: str, bound: float) -> Test:
-    def test(values: Mapping[str, Signal], level: Level) -> bool | None:
-        signal = values.get(name)
-        if signal is None or signal.error is not None:
-            return None
-        value = signal.value
-        if type(value) is not float and type(value) is not int:
-            return None
-        if value <= bound:
-            return True
-        return False if value > bound else None
+def _within(leaves: Sequence[Leaf]) -> Test:
+    """All of these bounds. What is no number, or NaN, lies on neither side: unknown, never False."""
+    bounds = tuple(_bound(leaf) for leaf in leaves)
+
+    def test(measured: Measured) -> bool | None:
+        result: bool | None = True
+        numbers = measured.numbers
+        for name, low, high in bounds:
+            value = numbers.get(name)
+            if value is None:
+                result = None
+            elif value < low or value > high:
+                return False
+        return result
 
     return test
+
+
+def _bound(leaf: Leaf) -> tuple[str, float, float]:
+    number = _number(leaf.value)
+    return (leaf.signal, number, math.inf) if leaf.operator == "at_least" else (leaf.signal, -math.inf, number)
 
 
 def _is_flag(name: str, wanted: bool) -> Test:
-    def test(values: Mapping[str, Signal], level: Level) -> bool | None:
-        signal = values.get(name)
+    def test(measured: Measured) -> bool | None:
+        signal = measured.signals.get(name)
         if signal is None or signal.error is not None or type(signal.value) is not bool:
             return None
         return signal.value is wanted
@@ -209,8 +215,8 @@ def _is_flag(name: str, wanted: bool) -> Test:
 def _labelled(name: str, wanted: frozenset[str], *, exact: bool) -> Test:
     """`in`: any label of the signal is wanted. `is`: it has exactly the wanted one."""
 
-    def test(values: Mapping[str, Signal], level: Level) -> bool | None:
-        signal = values.get(name)
+    def test(measured: Measured) -> bool | None:
+        signal = measured.signals.get(name)
         if signal is None or signal.error is not None:
             return None
         value = signal.value

@@ -93,8 +93,17 @@ class Condition:
     parts: tuple[Leaf | Condition, ...]
 
 
-# A compiled condition over the signals and the request level; None: unknown, a signal was unavailable.
-Test = Callable[[Mapping[str, Signal], Level], bool | None]
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What conditions are asked about. `numbers` has every signal that is there and a number, but NaN, once more."""
+
+    signals: Mapping[str, Signal]
+    numbers: Mapping[str, float]
+    level: Level  # of the request
+
+
+# A compiled condition; None: unknown, a signal was unavailable.
+Test = Callable[[Measured], bool | None]
 
 
 @dataclass(frozen=True, slots=True)

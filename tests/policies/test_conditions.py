@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from classifiers.types import Signal
-from policies.conditions import compile_test, describe
+from policies.conditions import compile_test, describe, measure
 from policies.types import Condition, Leaf, Level
 
 T = Leaf("complexity", "at_least", 0.5)
@@ -22,7 +22,7 @@ VALUES = {
 
 
 def holds(when: Condition | Leaf | None, level: Level = Level.INTERNAL) -> bool | None:
-    return compile_test(when)(VALUES, level)
+    return compile_test(when)(measure(VALUES, level))
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,10 @@ def holds(when: Condition | Leaf | None, level: Level = Level.INTERNAL) -> bool 
         ("any", (U, T), True),
         ("any", (T, U), True),
         ("all", (T,), True),
+        ("all", (Leaf("has_tools", "is", True), F, T), False),
+        ("all", (Leaf("has_tools", "is", True), T, U), None),
+        ("all", (Leaf("complexity", "at_least", 0.5), Leaf("complexity", "at_most", 0.6)), False),
+        ("all", (Leaf("complexity", "at_least", 0.9), Leaf("complexity", "at_most", 0.9)), True),
         ("any", (U,), None),
         ("all", (Condition("any", (F, U)), T), None),
         ("any", (Condition("all", (F, U)), T), True),
@@ -90,7 +94,12 @@ def test_each_operator_on_values_that_fit_do_not_fit_and_are_not_there(leaf: Lea
 @pytest.mark.parametrize("operator", ["at_least", "at_most"])
 def test_not_a_number_is_unknown(operator: str) -> None:
     test = compile_test(Leaf("complexity", operator, 0.5))  # type: ignore[arg-type]
-    assert test({"complexity": Signal("complexity", float("nan"))}, Level.PUBLIC) is None
+    assert test(measure({"complexity": Signal("complexity", float("nan"))}, Level.PUBLIC)) is None
+
+
+def test_an_error_beside_a_value_counts_as_unavailable() -> None:
+    test = compile_test(Leaf("complexity", "at_least", 0.5))
+    assert test(measure({"complexity": Signal("complexity", 0.9, error="timeout")}, Level.PUBLIC)) is None
 
 
 def test_no_condition_always_holds() -> None:
