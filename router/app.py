@@ -142,7 +142,8 @@ class Worker:
             affinity=self.affinity,
             accounts=accounts,
         )
-        self.app = _application(self, gateway, Identity(settings), desk)
+        self.identity = Identity(settings, keys)
+        self.app = _application(self, gateway, self.identity, desk)
 
     def _backend(self, model: Model, policy: Policy) -> Backend:
         return make_backend(model, self.settings, policy.lan_networks)
@@ -156,6 +157,8 @@ class Worker:
         elif message["t"] == "calibration":
             await asyncio.to_thread(self._take_cards)
             self._tell_uncalibrated()
+        elif message["t"] == "keys":
+            await asyncio.to_thread(self.identity.reload)
         elif message["t"] == "burn":
             self._burn = read_burn(message)
         elif message["t"] == "budget":
@@ -187,6 +190,8 @@ class Worker:
         """Self-test every model of the policy in force until each has answered once; then look again at what fails."""
         while True:
             await self.ledger.beat()
+            if self.identity.is_failing:
+                await asyncio.to_thread(self.identity.reload)
             running = self.running.current
             due = [name for name in running.backends if name not in self.status.answered]
             await asyncio.gather(*(self._self_test(running, name) for name in due))

@@ -27,6 +27,7 @@ from router.engine_child import EngineChild
 from router.engine_models import EngineModels, find, with_engine_models
 from router.feedback import FeedbackDesk, Verdict
 from router.identity import ensure_start_key
+from router.key_watch import KeyWatch
 from router.keys import ensure_private_folder, load_keys
 from router.metrics import forget_process, is_running, prepare_metrics_folder, remove_metrics_folder
 from router.reasks import Reasks
@@ -73,7 +74,10 @@ class Parent:
         ensure_private_folder(settings.runtime_dir)
         one_thread_for_arrays()
         load_keys(settings.state_dir)  # created here, before workers race for it
-        self.start_key = ensure_start_key(settings)
+        keys = KeyWatch(settings.state_dir)
+        keys.look()
+        self.start_key = ensure_start_key(settings, has_keys=keys.has_keys)
+        self.has_keys = keys.has_keys
         metrics = prepare_metrics_folder(settings.runtime_dir)
         self._telemetry = Telemetry.from_settings(settings, exports_metrics=True)
         self._telemetry.start()
@@ -106,6 +110,7 @@ class Parent:
             loop.create_task(self.store.watch(self._changed)),
             loop.create_task(self._housekeep(writer)),
             loop.create_task(self._watch_calibration()),
+            loop.create_task(keys.watch(self._control.publish)),
             loop.create_task(self._announce()),
         ]
         try:

@@ -30,7 +30,7 @@ def ask_digest(keys: Keys, principal: Principal, body: Mapping[str, Any]) -> str
     said = [text for each in messages if each.get("role") == "user" and (text := _text(each.get("content")))]
     if not said:
         return None
-    parts = [principal.key_id or "", *(str(body.get(name) or "") for name in _END_USER)]
+    parts = [principal.key_id or "", principal.subject or "", *(str(body.get(name) or "") for name in _END_USER)]
     parts += [_text(messages[0].get("content")), said[0], said[-1]]
     key = keys.subkey("reasks", principal.tenant)
     return hmac.digest(key, "\0".join(parts).encode("utf-8", "replace"), "sha256")[:16].hex()

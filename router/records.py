@@ -72,7 +72,7 @@ def build_record(
         "kind": "intent" if outcome is None else "decision",
         "id": request_id,
         "time": (time or datetime.now(UTC)).isoformat(timespec="milliseconds"),
-        "principal": {"tenant": principal.tenant, "key_id": principal.key_id},
+        "principal": {"tenant": principal.tenant, "key_id": principal.key_id, "subject": principal.subject},
         "artifacts": dict(artifacts or {}),
         "permits": [_permit(permit, keys) for permit in permits],
     }

@@ -87,7 +87,8 @@ def _word(error: sqlite3.Error) -> str:
 
 
 @contextlib.contextmanager
-def _translated(path: Path) -> Iterator[None]:
+def translated(path: Path) -> Iterator[None]:
+    """SQLite's and the system's errors as `StoreError`."""
     try:
         yield
     except sqlite3.Error as error:
@@ -115,7 +116,7 @@ class SqliteStore:
         self.damage: str | None = None
         self._max_pages = max(max_bytes // _PAGE_BYTES, _LEAST_PAGES)
         self._full: bool | None = None  # the durability that the connection is set to
-        with _translated(path):
+        with translated(path):
             try:
                 self._db = self._open()
             except sqlite3.DatabaseError as error:
@@ -132,7 +133,7 @@ class SqliteStore:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA fullfsync = ON")  # macOS: what is synced must have left the drive's cache too
             database.execute("PRAGMA journal_size_limit = 16777216")
-            _migrate(database, self.path)
+            migrate(database, self.path, _MIGRATIONS)
             database.execute(f"PRAGMA max_page_count = {self._max_pages}")
             report = _verify(database, _TAIL_CHECKED)
         except BaseException:
@@ -154,7 +155,7 @@ class SqliteStore:
 
         Raises `StoreFullError` and `StoreError`; nothing of the batch is then kept.
         """
-        with _translated(self.path):
+        with translated(self.path):
             if durable is not self._full:
                 self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
                 self._full = durable
@@ -178,19 +179,20 @@ class SqliteStore:
 
     def close(self) -> None:
         """Close; SQLite folds its log into the file. Idempotent."""
-        with _translated(self.path):
+        with translated(self.path):
             self._db.close()
 
 
-def _migrate(database: sqlite3.Connection, path: Path) -> None:
+def migrate(database: sqlite3.Connection, path: Path, scripts: Sequence[str]) -> None:
+    """Bring a file forward to the last of `scripts`, all or nothing. Raises `StoreError` for one of a newer version."""
     database.execute("BEGIN IMMEDIATE")
     try:
         database.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
         row = database.execute("SELECT max(version) FROM schema_version").fetchone()
         version = row[0] or 0
-        if version > len(_MIGRATIONS):
+        if version > len(scripts):
             raise StoreError(f"{path} was written by a newer gatehouse (schema {version}): upgrade, or move it away")
-        for script in _MIGRATIONS[version:]:
+        for script in scripts[version:]:
             for statement in filter(str.strip, script.split(";")):
                 database.execute(statement)
             version += 1
@@ -232,7 +234,7 @@ class RecordReader:
         if not path.exists():
             raise StoreError(f"no records yet: {path} does not exist")
         self._path = path
-        with _translated(path):
+        with translated(path):
             self._db = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=_BUSY_MS / 1000)
 
     def __enter__(self) -> RecordReader:
@@ -254,19 +256,19 @@ class RecordReader:
             raise ValueError(f"no filter {unknown[0]!r}: use one of {', '.join(FILTERS)}")
         where = " AND ".join(f"{name} = ?" for name in wanted)
         query = f"SELECT seq, digest, body FROM records WHERE {where} ORDER BY seq DESC LIMIT ?"  # noqa: S608  # names checked above
-        with _translated(self._path):
+        with translated(self._path):
             return [_shown(row) for row in self._db.execute(query, (*wanted.values(), limit))]
 
     def decisions_since(self, time: str) -> Iterator[JsonObject]:
         """Every decision from that moment (ISO 8601, UTC) on, oldest first, one at a time."""
         query = "SELECT seq, digest, body FROM records WHERE kind = 'decision' AND time >= ? ORDER BY seq"
-        with _translated(self._path):
+        with translated(self._path):
             for row in self._db.execute(query, (time,)):
                 yield _shown(row)
 
     def count_decisions(self, time: str) -> int:
         """How many decisions `decisions_since` would give."""
-        with _translated(self._path):
+        with translated(self._path):
             query = "SELECT COUNT(*) FROM records WHERE kind = 'decision' AND time >= ?"
             return int(self._db.execute(query, (time,)).fetchone()[0])
 
@@ -274,20 +276,20 @@ class RecordReader:
         """Every record of these kinds from that moment (ISO 8601, UTC) on, in the order of writing."""
         marks = ", ".join("?" * len(kinds))
         query = f"SELECT seq, digest, body FROM records WHERE kind IN ({marks}) AND time >= ? ORDER BY seq"  # noqa: S608  # marks only
-        with _translated(self._path):
+        with translated(self._path):
             for row in self._db.execute(query, (*kinds, time)):
                 yield _shown(row)
 
     def get_latest(self, request_id: str, kind: str) -> JsonObject | None:
         """The newest record of that kind that names a request; None when there is none."""
         query = "SELECT seq, digest, body FROM records WHERE id = ? AND kind = ? ORDER BY seq DESC LIMIT 1"
-        with _translated(self._path):
+        with translated(self._path):
             row = self._db.execute(query, (request_id, kind)).fetchone()
         return _shown(row) if row else None
 
     def spent(self, month: str) -> list[spending.Spent]:
         """What a calendar month (`2026-05`, UTC) has cost so far, by tenant and reason; all workers of this gateway."""
-        with _translated(self._path):
+        with translated(self._path):
             try:
                 return [spending.read_row(row) for row in self._db.execute(spending.READ, (month,))]
             except sqlite3.OperationalError:  # a file that no gateway of this version has opened yet
@@ -302,13 +304,13 @@ class RecordReader:
     def get_record(self, request_id: str) -> JsonObject | None:
         """The record of a request: its decision, or the intent when nothing came after it; None when there is none."""
         query = "SELECT seq, digest, body FROM records WHERE id = ? ORDER BY kind = 'decision' DESC, seq DESC LIMIT 1"
-        with _translated(self._path):
+        with translated(self._path):
             row = self._db.execute(query, (request_id,)).fetchone()
         return _shown(row) if row else None
 
     def verify(self, last: int | None = None) -> ChainReport:
         """Recompute the chain over all rows, or over the last ones."""
-        with _translated(self._path):
+        with translated(self._path):
             self._db.execute("BEGIN")  # one view of the file, whatever is written meanwhile
             try:
                 return _verify(self._db, last)

@@ -11,15 +11,22 @@ from policies.types import EgressPermit
 
 JsonObject = dict[str, Any]
 
+KeyScope = Literal["infer", "read", "admin"]
+SCOPES: tuple[KeyScope, ...] = ("infer", "read", "admin")
+
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks, from authentication only: never from a body, nor from a header that the key does not name."""
+    """Who asks, from authentication only: never from a body, nor from a header that the key does not name.
+
+    `subject` is a keyed pseudonym of whoever the caller asks for. `scopes`: ask models, read of traffic, change things.
+    """
 
     tenant: str = "default"
     key_id: str | None = None
     subject: str | None = None
     groups: tuple[str, ...] = ()
+    scopes: frozenset[KeyScope] = frozenset(SCOPES)
 
 
 @dataclass(frozen=True, slots=True)

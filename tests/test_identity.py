@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from router.errors import Denied, Unauthenticated
-from router.identity import Identity, ensure_start_key, is_loopback
+from router.identity import NOBODY, Identity, ensure_start_key, is_loopback
 from router.keys import StateFolderError
 from router.settings import Settings, from_environment
 from router.types import Principal
@@ -50,8 +50,9 @@ def test_only_an_address_of_this_machine_is_loopback(host: str, expected: bool) 
 
 def test_on_loopback_anybody_is_the_default_tenant_whatever_key_a_client_sends(tmp_path: Path) -> None:
     identity = Identity(settings(tmp_path))
-    assert identity.authenticate([]) == Principal()
-    assert identity.authenticate([(b"authorization", b"Bearer sk-none")]) == Principal()
+    assert identity.authenticate([]) == NOBODY
+    assert identity.authenticate([(b"authorization", b"Bearer sk-none")]) == NOBODY
+    assert Principal(scopes=frozenset({"infer", "read"})) == NOBODY, "everybody on this machine changes nothing"
     assert not (tmp_path / ".local").exists()
 
 
@@ -166,11 +167,11 @@ def test_an_origin_that_is_not_listed_is_403_with_or_without_a_key(origin: bytes
 
 def test_a_listed_origin_passes_and_a_second_one_that_is_not_does_not() -> None:
     identity = with_key(None, "https://app.example")
-    assert identity.authenticate([(b"origin", b"https://app.example")]) == Principal()
+    assert identity.authenticate([(b"origin", b"https://app.example")]) == NOBODY
     with pytest.raises(Denied):
         identity.authenticate([(b"origin", b"https://app.example"), (b"origin", b"https://evil.example")])
 
 
 def test_no_header_but_the_key_says_anything_about_who_asks() -> None:
     headers = [(b"x-tenant", b"other"), (b"x-user", b"root"), (b"openai-organization", b"org")]
-    assert with_key(None).authenticate(headers) == Principal()
+    assert with_key(None).authenticate(headers) == NOBODY

@@ -100,7 +100,7 @@ def built(**changed: Any) -> dict[str, Any]:
     given: dict[str, Any] = {
         "keys": KEYS,
         "request_id": "req-1",
-        "principal": Principal("acme", "k1", "subject-" + CANARY, ("group-" + CANARY,)),
+        "principal": Principal("acme", "k1", "ab" * 16, ("group-" + CANARY,)),
         "policy": POLICY,
         "facts": Facts(requested="auto", needs=frozenset({"tools"}), unavailable={"cloud": "missing_key"}),
         "signals": SIGNALS,
@@ -135,7 +135,7 @@ def test_a_record_tells_the_whole_decision() -> None:
     assert record["schema_version"] == SCHEMA_VERSION
     assert record["kind"] == "decision"
     assert record["id"] == "req-1"
-    assert record["principal"] == {"tenant": "acme", "key_id": "k1"}
+    assert record["principal"] == {"tenant": "acme", "key_id": "k1", "subject": "ab" * 16}
     assert record["policy"] == {"version": 7, "digest": "d" * 64, "mode": "enforce"}
     assert record["signals"]["complexity"] == {"value": 0.81, "band": "hard"}
     assert record["signals"]["modality"] == {"value": ["image", "text"]}

@@ -31,11 +31,11 @@ from router.errors import GatehouseError, InvalidRequest, MethodNotAllowed, Unav
 from router.exchange import Exchange
 from router.following import FollowedChunks
 from router.gateway import Gateway
-from router.identity import Identity
+from router.identity import Identity, require
 from router.relay import Relay
 from router.settings import Settings
 from router.telemetry import Telemetry
-from router.types import ChatRequest, Outcome, Reply
+from router.types import ChatRequest, KeyScope, Outcome, Reply
 
 log = logging.getLogger("gatehouse.api")
 
@@ -60,6 +60,7 @@ class ChatEndpoint:
         self._settings = settings
         self._telemetry = telemetry
         self._serve = self._explain if planning else self._answer
+        self._scope: KeyScope = "read" if planning else "infer"
         self._in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -109,6 +110,7 @@ class ChatEndpoint:
         if scope["method"] != "POST":
             raise MethodNotAllowed("POST")
         principal = self._identity.authenticate(scope["headers"])
+        require(principal, self._scope)
         if self._in_flight > self._settings.max_concurrent:
             self._telemetry.request_shed("concurrency")
             raise Unavailable("Too many requests are in flight. Retry shortly.", code="local_overloaded")

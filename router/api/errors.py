@@ -19,7 +19,8 @@ def openai_envelope(error: GatehouseError) -> bytes:
 
 
 def error_headers(error: GatehouseError) -> Headers:
-    """`retry-after` (whole seconds, at least 1) and `x-should-retry`, as the official clients read them; `allow`."""
+    """`retry-after` (whole seconds, at least 1) and `x-should-retry`, as the official clients read them; `allow` with a
+    405 and `www-authenticate` with a 401, as RFC 9110 wants them."""
     headers: Headers = []
     retry_after = error.retry_after
     if retry_after is None and error.status in (429, 503):
@@ -28,6 +29,8 @@ def error_headers(error: GatehouseError) -> Headers:
         headers.append((b"retry-after", str(max(1, math.ceil(retry_after))).encode()))
     if error.should_retry is not None:
         headers.append((b"x-should-retry", b"true" if error.should_retry else b"false"))
+    if error.status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
     if isinstance(error, MethodNotAllowed):
         headers.append((b"allow", error.allow.encode()))
     return headers

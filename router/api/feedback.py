@@ -12,7 +12,7 @@ from router.api.http import CallerGone, Receive, Scope, Send, new_request_id, re
 from router.api.parse import parse_json_object
 from router.errors import GatehouseError, InvalidRequest, MethodNotAllowed, NotFound, Unavailable
 from router.feedback import REASONS, VERDICTS
-from router.identity import Identity
+from router.identity import Identity, require
 from router.types import JsonObject, Outcome, Principal
 
 _MOST_BYTES = 4096
@@ -42,6 +42,7 @@ class FeedbackEndpoint:
             if scope["method"] != "POST":
                 raise MethodNotAllowed("POST")
             principal = self._identity.authenticate(scope["headers"])
+            require(principal, "infer")
             raw = await read_body(scope, receive, _MOST_BYTES, _SECONDS)
             feedback = _read(parse_json_object(raw, _DEPTH), principal)
             _refuse(await self._desk.send_feedback(feedback))

@@ -13,7 +13,7 @@ from router.api.errors import error_headers, openai_envelope
 from router.api.headers import outcome_headers
 from router.api.http import new_request_id
 from router.errors import GatehouseError, MethodNotAllowed, NotFound
-from router.identity import Identity
+from router.identity import Identity, require
 from router.metrics import CONTENT_TYPE
 from router.running import Running, RunningPolicy
 from router.status import Status
@@ -43,7 +43,7 @@ class Service:
     async def metrics(self, request: Request) -> Response:
         """Prometheus text, over all processes of this gateway."""
         try:
-            self._identity.authenticate(request.scope["headers"])
+            require(self._identity.authenticate(request.scope["headers"]), "read")
         except GatehouseError as error:
             return error_response(error)
         page = await asyncio.to_thread(self._telemetry.render)  # it reads the files of every process
@@ -52,7 +52,7 @@ class Service:
     async def models(self, request: Request) -> Response:
         """OpenAI's list of models: `auto`, `local`, `cloud` and those of the policy."""
         try:
-            self._identity.authenticate(request.scope["headers"])
+            require(self._identity.authenticate(request.scope["headers"]), "infer", "read")
         except GatehouseError as error:
             return error_response(error)
         return _json({"object": "list", "data": list(_entries(self._running.current).values())})
@@ -60,7 +60,7 @@ class Service:
     async def model(self, request: Request) -> Response:
         """One model of the list."""
         try:
-            self._identity.authenticate(request.scope["headers"])
+            require(self._identity.authenticate(request.scope["headers"]), "infer", "read")
             entry = _entries(self._running.current).get(request.path_params["model"])
             if entry is None:
                 raise NotFound("There is no such model. GET /v1/models lists what there is.", param="model")

@@ -15,6 +15,7 @@ COMMANDS = {
     "explain": "router.cli.explain",
     "policy": "router.cli.policy",
     "models": "router.cli.models",
+    "keys": "router.cli.keys",
     "records": "router.cli.records",
     "findings": "router.cli.findings",
     "savings": "router.cli.savings",

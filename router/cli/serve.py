@@ -94,6 +94,8 @@ def announce(parent: Parent) -> None:
 def _key_lines(parent: Parent, settings: Settings) -> list[str]:
     if parent.start_key is not None:
         return [f"  key     needed on this address; read it with: {parent.start_key.how_to_read}"]
+    if parent.has_keys:
+        return ["  key     needed; gatehouse keys list shows which there are"]
     return ["  key     as GATEHOUSE_API_KEY says"] if settings.api_key else ["  key     none is needed on loopback"]
 
 
