@@ -31,9 +31,11 @@ from policies.types import Model, Policy
 from router.accounting import Accounts
 from router.affinity import TABLE_BYTES, TABLE_FILE, Affinity
 from router.answering import Answering
-from router.api.chat import ChatEndpoint
+from router.api.anthropic_messages import CountedMessages, Messages
+from router.api.endpoint import Endpoint
 from router.api.feedback import FeedbackEndpoint, FeedbackSending
 from router.api.headers import EXPOSED
+from router.api.openai_chat import ChatCompletions
 from router.api.service import Service
 from router.backends.base import Backend
 from router.backends.table import make_backend
@@ -281,9 +283,14 @@ def _application(worker: Worker, gateway: Gateway, identity: Identity, desk: Fee
         ]
     )
     rest.router.default = request_response(service.unknown)
-    chat = ChatEndpoint(gateway, identity, worker.settings, worker.telemetry)
-    route = ChatEndpoint(gateway, identity, worker.settings, worker.telemetry, planning=True)
-    hot = {"/v1/chat/completions": chat, "/v1/route": route, "/v1/feedback": FeedbackEndpoint(identity, desk)}
+    parts = (gateway, identity, worker.settings, worker.telemetry)
+    hot = {
+        "/v1/chat/completions": Endpoint(*parts, ChatCompletions()),
+        "/v1/route": Endpoint(*parts, ChatCompletions(), explains=True),
+        "/v1/messages": Endpoint(*parts, Messages()),
+        "/v1/messages/count_tokens": Endpoint(*parts, CountedMessages(), counts=True),
+        "/v1/feedback": FeedbackEndpoint(identity, desk),
+    }
     whole = Application(cast("dict[str, ASGIApp]", hot), rest)
     origins = worker.settings.allowed_origins
     if not origins:

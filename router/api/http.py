@@ -95,13 +95,17 @@ async def respond(send: Send, status: int, headers: Headers, body: bytes, *, mor
     await send({"type": "http.response.body", "body": body, "more_body": more})
 
 
-async def respond_error(send: Send, error: GatehouseError, headers: Headers, receive: Receive | None = None) -> None:
-    """An error in OpenAI's envelope. Given `receive`, the caller of a 413 may end its sending before it is cut off."""
+async def respond_error(
+    send: Send, error: GatehouseError, headers: Headers, receive: Receive | None = None, envelope: bytes | None = None
+) -> None:
+    """An error in its `envelope`, else OpenAI's. Given `receive`, the caller of a 413 may end its sending before it is
+    cut off."""
     headers = [*headers, *error_headers(error)]
+    body = openai_envelope(error) if envelope is None else envelope
     if error.status not in (408, 413):
-        await respond(send, error.status, headers, openai_envelope(error))
+        await respond(send, error.status, headers, body)
         return
-    await respond(send, error.status, [*headers, (b"connection", b"close")], openai_envelope(error), more=True)
+    await respond(send, error.status, [*headers, (b"connection", b"close")], body, more=True)
     if error.status == 413 and receive is not None:
         await _drain(receive)
     await send({"type": "http.response.body", "body": b""})

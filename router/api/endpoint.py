@@ -1,4 +1,4 @@
-"""`POST /v1/chat/completions` and `POST /v1/route`: OpenAI's chat dialect in, the same dialect out."""
+"""Every endpoint that asks for an answer: a dialect's body in, the straight line, the same dialect out."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import Any, cast
 
 import orjson
 
-from router.api import sse
-from router.api.errors import openai_envelope
+from router.api.dialect import Asked, Dialect, Events, Told
 from router.api.explain import explanation
 from router.api.headers import Headers, outcome_headers, outcome_object, pending_headers
 from router.api.http import (
@@ -43,8 +42,11 @@ _HEARTBEAT_SECONDS = 10.0
 _STREAM_HEADERS: Headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache")]
 
 
-class ChatEndpoint:
-    """The data path as a plain ASGI application; `planning` answers with the decision instead of asking a model."""
+class Endpoint:
+    """The data path as a plain ASGI application, in one dialect.
+
+    `explains` answers with the decision, and `counts` with the number of input tokens, instead of asking a model.
+    """
 
     def __init__(
         self,
@@ -52,15 +54,18 @@ class ChatEndpoint:
         identity: Identity,
         settings: Settings,
         telemetry: Telemetry,
+        dialect: Dialect,
         *,
-        planning: bool = False,
+        explains: bool = False,
+        counts: bool = False,
     ) -> None:
         self._gateway = gateway
         self._identity = identity
         self._settings = settings
         self._telemetry = telemetry
-        self._serve = self._explain if planning else self._answer
-        self._scope: KeyScope = "read" if planning else "infer"
+        self._dialect = dialect
+        self._serve = self._explain if explains else self._count_tokens if counts else self._answer
+        self._scope: KeyScope = "read" if explains or counts else "infer"
         self._in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,16 +73,16 @@ class ChatEndpoint:
         request_id = new_request_id()
         exchange: Exchange | None = None
         watch: DisconnectWatch | None = None
-        started = Started(send, receive)
+        started = Started(send, receive, self._dialect)
         self._count(1)
         try:
-            request = await self._read(scope, receive, request_id, received)
+            request, asked = await self._read(scope, receive, request_id, received)
             watch = DisconnectWatch(receive)
             exchange = self._gateway.begin(request)
             exchange.span = self._telemetry.span_request(
                 scope["path"], request_id=request_id, traceparent=request.traceparent
             )
-            await self._serve(exchange, started)
+            await self._serve(exchange, asked, started)
         except GatehouseError as error:
             if exchange is None:  # refused before there was anything to decide
                 refused = Outcome(error_code=error.code)
@@ -106,7 +111,9 @@ class ChatEndpoint:
         self._in_flight += change
         self._telemetry.in_flight(self._in_flight)
 
-    async def _read(self, scope: Scope, receive: Receive, request_id: str, received: float) -> ChatRequest:
+    async def _read(
+        self, scope: Scope, receive: Receive, request_id: str, received: float
+    ) -> tuple[ChatRequest, Asked]:
         if scope["method"] != "POST":
             raise MethodNotAllowed("POST")
         principal = self._identity.authenticate(scope["headers"])
@@ -116,28 +123,22 @@ class ChatEndpoint:
             raise Unavailable("Too many requests are in flight. Retry shortly.", code="local_overloaded")
         raw = await read_body(scope, receive, self._settings.max_body_bytes, self._settings.body_timeout_s)
         body = parse_json_object(raw, self._settings.max_json_depth)
-        model, stream = body.get("model", "auto"), body.get("stream") or False
-        if not isinstance(model, str) or not model:
-            raise InvalidRequest("`model` must be a non-empty string, such as `auto`.", param="model")
-        if not isinstance(stream, bool):
-            raise InvalidRequest("`stream` must be true or false.", param="stream")
-        options = body.get("stream_options") or {}
-        if not isinstance(options, dict):
-            raise InvalidRequest("`stream_options` must be an object.", param="stream_options")
-        return ChatRequest(
+        asked = await self._dialect.read(body, principal)
+        request = ChatRequest(
             id=request_id,
-            body=body,
-            model=model,
+            body=asked.body,
+            model=asked.model,
             principal=principal,
-            stream=stream,
-            include_usage=options.get("include_usage") is True,
+            stream=asked.stream,
+            include_usage=asked.include_usage,
             local_only=_local_only(scope),
             no_store=b"no-store" in (header(scope, b"cache-control") or b"").lower(),
             traceparent=(header(scope, b"traceparent") or b"").decode("latin-1") or None,
             received=received,
         )
+        return request, asked
 
-    async def _explain(self, exchange: Exchange, started: Started) -> None:
+    async def _explain(self, exchange: Exchange, asked: Asked, started: Started) -> None:
         try:
             await self._gateway.plan(exchange, explains=True)
         finally:
@@ -146,59 +147,79 @@ class ChatEndpoint:
         payload = orjson.dumps(explanation(exchange.plan, exchange.running.policy))
         await respond(started.send, 200, outcome_headers(exchange.request.id, exchange.outcome), payload)
 
-    async def _answer(self, exchange: Exchange, started: Started) -> None:
-        if exchange.request.stream:
-            await self._stream(exchange, started)
+    async def _count_tokens(self, exchange: Exchange, asked: Asked, started: Started) -> None:
+        """An estimate that errs high: the one that decides which model's window is wide enough."""
+        try:
+            await self._gateway.plan(exchange)
+        finally:
+            exchange.discard()
+        payload = orjson.dumps({"input_tokens": exchange.known.input_tokens})
+        await respond(started.send, 200, outcome_headers(exchange.request.id, exchange.outcome), payload)
+
+    async def _answer(self, exchange: Exchange, asked: Asked, started: Started) -> None:
+        if asked.stream:
+            await self._stream(exchange, asked, started)
             return
         reply = await self._gateway.answer(exchange)
-        headers = outcome_headers(exchange.request.id, reply.outcome)
+        assert reply.body is not None
+        answer = self._dialect.whole(asked, _told(exchange), reply.body)
+        await self._dialect.keep(asked, exchange.request.principal, answer)
         started.yes = True
-        await respond(started.send, 200, headers, orjson.dumps(reply.body))
+        await respond(started.send, 200, _headers(exchange, asked), orjson.dumps(answer))
 
-    async def _stream(self, exchange: Exchange, started: Started) -> None:
+    async def _stream(self, exchange: Exchange, asked: Asked, started: Started) -> None:
         """Headers wait for the route, at most `headers_after`; then heartbeats, and the route in the last chunk."""
         answering = asyncio.ensure_future(self._gateway.answer(exchange))
         try:
             await asyncio.wait({answering}, timeout=exchange.running.policy.headers_after_seconds)
             pending = not answering.done()
             if pending:
-                await started.start(pending_headers(exchange.request.id))
+                await started.start(
+                    pending_headers(exchange.request.id), self._dialect.events(asked, _told(exchange, pending=True))
+                )
             while not answering.done():
-                await started.write(sse.HEARTBEAT)
+                await started.write(started.events.heartbeat)
                 await asyncio.wait({answering}, timeout=_HEARTBEAT_SECONDS)
             reply = answering.result()
             if not pending:
-                await started.start(outcome_headers(exchange.request.id, reply.outcome))
-            await self._relay(exchange, reply, started, pending)
+                await started.start(_headers(exchange, asked), self._dialect.events(asked, _told(exchange)))
+            await self._relay(exchange, asked, reply, started, pending)
         finally:
             await _let_go(answering)
 
-    async def _relay(self, exchange: Exchange, reply: Reply, started: Started, pending: bool) -> None:
-        last: dict[str, Any] | None = None
+    async def _relay(self, exchange: Exchange, asked: Asked, reply: Reply, started: Started, pending: bool) -> None:
+        events = started.events
         async with aclosing(cast(Any, aiter(cast(Any, reply.chunks)))) as chunks:
             async for chunk in chunks:
-                if last is not None:
-                    await started.write(sse.event(last))
-                if pending:
-                    last = chunk  # held back by one, for the final route stands in the last
-                else:
-                    await started.write(sse.event(chunk))
-        if last is not None:
-            last["gatehouse"] = outcome_object(exchange.request.id, reply.outcome)
-            await started.write(sse.event(last))
-        await started.write(sse.DONE, more=False)
+                data = events.chunk(chunk)
+                if data:
+                    await started.write(data)
+        ending = events.end(outcome_object(exchange.request.id, _outcome(exchange, asked)) if pending else None)
+        answer = events.answer()
+        if answer is not None:
+            await self._dialect.keep(asked, exchange.request.principal, answer)
+        await started.write(ending, more=False)
 
 
 class Started:
     """The response as far as it has gone: before it has begun an error has its status, afterwards it is an event."""
 
-    def __init__(self, send: Send, receive: Receive) -> None:
+    def __init__(self, send: Send, receive: Receive, dialect: Dialect) -> None:
         self.send = send
         self._receive = receive
+        self._dialect = dialect
+        self._events: Events | None = None
         self.yes = False
 
-    async def start(self, headers: Headers) -> None:
+    @property
+    def events(self) -> Events:
+        """Those of the stream; there are some from `start` on."""
+        assert self._events is not None
+        return self._events
+
+    async def start(self, headers: Headers, events: Events) -> None:
         self.yes = True
+        self._events = events
         await self.send({"type": "http.response.start", "status": 200, "headers": [*_STREAM_HEADERS, *headers]})
 
     async def write(self, data: bytes, *, more: bool = True) -> None:
@@ -207,11 +228,29 @@ class Started:
     async def fail(self, error: GatehouseError, request_id: str, exchange: Exchange | None) -> None:
         """End with `error`, in the form that the caller can still be told it."""
         if self.yes:
-            await self.write(sse.error_event(openai_envelope(error)), more=False)
+            await self.write(b"" if self._events is None else self._events.error(error), more=False)
             return
         outcome = exchange.outcome if exchange is not None else Outcome()
         outcome.route = "refused"
-        await respond_error(self.send, error, outcome_headers(request_id, outcome), self._receive)
+        envelope = self._dialect.envelope(error, request_id)
+        await respond_error(self.send, error, outcome_headers(request_id, outcome), self._receive, envelope)
+
+
+def _told(exchange: Exchange, *, pending: bool = False) -> Told:
+    tokens = exchange.plan.facts.input_tokens if exchange.plan is not None else 0
+    return Told(exchange.request.id, tokens, pending)
+
+
+def _outcome(exchange: Exchange, asked: Asked) -> Outcome:
+    """The outcome, with what the dialect itself has left out."""
+    outcome = exchange.outcome
+    if asked.ignored:
+        outcome.ignored = tuple(sorted({*outcome.ignored, *asked.ignored}))
+    return outcome
+
+
+def _headers(exchange: Exchange, asked: Asked) -> Headers:
+    return outcome_headers(exchange.request.id, _outcome(exchange, asked))
 
 
 async def _let_go(answering: asyncio.Future[Reply]) -> None:
