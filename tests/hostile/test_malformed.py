@@ -250,7 +250,17 @@ def test_what_is_only_read_takes_no_other_method(hostile: Place, path: str, meth
 
 
 FOREIGN = (
-    *("/v1/embeddings", "/v1/responses", "/v1/messages/batches", "/v1/completions", "/v1/files", "/v1", "/v1/", "/", "/docs"),
+    *(
+        "/v1/embeddings",
+        "/v1/responses",
+        "/v1/messages/batches",
+        "/v1/completions",
+        "/v1/files",
+        "/v1",
+        "/v1/",
+        "/",
+        "/docs",
+    ),
     *("/v1/chat/completions/", f"/v1/chat/completions/{C}", f"/v1/{C}", "/v1/../healthz", "//v1/chat/completions"),
     *("/v1/chat%2Fcompletions/x", "/V1/chat/completions", "/v1/chat/completions;x", f"/{C}?{C}={C}", "/%00", "/%ff"),
     *("/healthz/", "/openapi.json", "/admin"),
