@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -80,7 +80,7 @@ def probe(
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
     probes = _chosen(probes, only, settings.policy)
-    done = asyncio.run(run_probes(policy, probes, settings))
+    done = asyncio.run(_probe_all(policy, probes, settings))
     if as_json:
         typer.echo(orjson.dumps(_as_json(policy, done), option=orjson.OPT_INDENT_2).decode())
     else:
@@ -100,19 +100,22 @@ def _chosen(probes: tuple[Probe, ...], only: Sequence[str] | None, source: str) 
     return tuple(each for each in probes if not only or each.name in only)
 
 
-async def run_probes(policy: Policy, probes: Sequence[Probe], settings: Settings) -> list[Probed]:
-    """Decide about each probe as the gateway would, and judge it."""
+async def _probe_all(policy: Policy, probes: Sequence[Probe], settings: Settings) -> list[Probed]:
     pipeline = Pipeline(
         budget_ms=BUDGET_MS,
         detectors=detectors_with(settings.extra_detectors),
         approval_key=approval_key(policy, settings),
     )
-    console = Console(stderr=True)
+    shown = track(probes, "probing", console=Console(stderr=True), transient=True, disable=len(probes) < 50)
     try:
-        shown = track(probes, "probing", console=console, transient=True, disable=len(probes) < 50)
-        return [await _run(each, policy, pipeline) for each in shown]
+        return await run_probes(policy, shown, pipeline)
     finally:
         await pipeline.close()
+
+
+async def run_probes(policy: Policy, probes: Iterable[Probe], pipeline: Pipeline) -> list[Probed]:
+    """Decide about each probe as the gateway would, and judge it."""
+    return [await _run(each, policy, pipeline) for each in probes]
 
 
 async def _run(probe: Probe, policy: Policy, pipeline: Pipeline) -> Probed:

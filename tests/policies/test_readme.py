@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from classifiers.pipeline import Pipeline
 from policies.document import parse
 from policies.editors import json_schema
 from policies.read_probes import probes_of
@@ -16,7 +17,6 @@ from policies.schema import compile_policy
 from policies.shape import PolicyFile
 from policies.vocabulary import LATER_SIGNALS, SIGNAL_KINDS
 from router.cli.policy_probe import run_probes
-from router.settings import Settings
 
 PAGE = files("policies").joinpath("README.md").read_text("utf-8")
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
@@ -54,9 +54,9 @@ PROBED = [n for n, example in enumerate(EXAMPLES) if re.search(r"^probes:", exam
 
 
 @pytest.mark.parametrize("number", PROBED)
-async def test_the_probes_of_the_page_pass(number: int) -> None:
+async def test_the_probes_of_the_page_pass(number: int, pipeline: Pipeline) -> None:
     policy = compile_policy(POLICIES[number], "README.md")
-    done = await run_probes(policy, probes_of(POLICIES[number], "README.md", policy), Settings())
+    done = await run_probes(policy, probes_of(POLICIES[number], "README.md", policy), pipeline)
     assert done
     assert [(each.probe.name, each.misses, each.error) for each in done if not each.passed] == []
 
