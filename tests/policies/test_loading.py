@@ -81,7 +81,8 @@ def test_in_each_recipe_every_id_that_detectors_know_is_restricted_and_stays(nam
     contacts |= MEANINGS - {"CREDENTIALS", "TRADE_SECRET"}
     harmless = {"ORGANIZATION", "LOCATION", "NRP", "AGE", "DATE_TIME"}  # alone
     for entity in producible_entities() - harmless:
-        assert policy.levels.get(entity) == (Level.CONFIDENTIAL if entity in contacts else Level.RESTRICTED), entity
+        least = Level.CONFIDENTIAL if entity in contacts else Level.RESTRICTED  # a recipe of a trade may be stricter
+        assert policy.levels[entity] >= least, entity
         assert decide(policy, Facts(), signals({"complexity": 1.0}, scan([entity]))).route == "local"
 
 
