@@ -36,7 +36,9 @@ from router.api.endpoint import Endpoint
 from router.api.feedback import FeedbackEndpoint, FeedbackSending
 from router.api.headers import EXPOSED
 from router.api.openai_chat import ChatCompletions
+from router.api.openai_responses import Responses
 from router.api.service import Service
+from router.api.stored_responses import StoredResponses
 from router.backends.base import Backend
 from router.backends.table import make_backend
 from router.cache.base import Cache
@@ -64,6 +66,7 @@ from router.outside import Outside
 from router.partitions import Partitions
 from router.planning import Planner
 from router.records import RecordSink
+from router.response_states import STATES_FILE, ResponseStateFile
 from router.running import Running, RunningPolicy, with_local_server
 from router.settings import Settings
 from router.status import Status
@@ -145,6 +148,12 @@ class Worker:
             accounts=accounts,
         )
         self.identity = Identity(settings, keys)
+        self.states = ResponseStateFile(
+            settings.state_dir / STATES_FILE,
+            Sealer(keys, name="state"),
+            settings.responses_ttl_s,
+            settings.responses_max_bytes,
+        )
         self.app = _application(self, gateway, self.identity, desk)
 
     def _backend(self, model: Model, policy: Policy) -> Backend:
@@ -221,6 +230,7 @@ class Worker:
         await self.cache.close()
         await self.ledger.close()
         await self.affinity.close()
+        self.states.close()
         await self.pipeline.close()
         self.telemetry.close()
 
@@ -265,6 +275,7 @@ def _make_affinity(settings: Settings, keys: Keys) -> Affinity:
 
 def _application(worker: Worker, gateway: Gateway, identity: Identity, desk: FeedbackSending) -> ASGIApp:
     service = Service(worker.running, identity, worker.status, worker.telemetry)
+    stored = StoredResponses(identity, worker.states)
     rest = FastAPI(
         title="Gatehouse",
         docs_url=None,
@@ -280,6 +291,8 @@ def _application(worker: Worker, gateway: Gateway, identity: Identity, desk: Fee
             Route("/metrics", service.metrics),
             Route("/v1/models", service.models),
             Route("/v1/models/{model:path}", service.model),
+            Route("/v1/responses/{response}", stored.show, methods=["GET"]),
+            Route("/v1/responses/{response}", stored.delete, methods=["DELETE"]),
         ]
     )
     rest.router.default = request_response(service.unknown)
@@ -288,6 +301,7 @@ def _application(worker: Worker, gateway: Gateway, identity: Identity, desk: Fee
         "/v1/chat/completions": Endpoint(*parts, ChatCompletions()),
         "/v1/route": Endpoint(*parts, ChatCompletions(), explains=True),
         "/v1/messages": Endpoint(*parts, Messages()),
+        "/v1/responses": Endpoint(*parts, Responses(worker.states)),
         "/v1/messages/count_tokens": Endpoint(*parts, CountedMessages(), counts=True),
         "/v1/feedback": FeedbackEndpoint(identity, desk),
     }

@@ -60,6 +60,8 @@ class Settings(BaseModel):
     scan_budget_ms_per_kb: float = Field(2.0, ge=0)
     extra_detectors: tuple[str, ...] = ()  # `presidio`, where the operator has installed it
     cache_max_bytes: int = Field(64 * 1024 * 1024, ge=0)
+    responses_ttl_s: float = Field(86_400.0, gt=0, le=366 * 86_400)  # how long `previous_response_id` can be continued
+    responses_max_bytes: int = Field(256 * 1024 * 1024, ge=64 * 1024)
     taint_ttl_s: float = Field(86_400.0, gt=0, le=366 * 86_400)  # how long answers to sensitive requests are followed
     taint_max_bytes: int = Field(32 * 1024 * 1024, ge=64 * 1024)  # of the table of their marks, when it is created
     local_watts: float = Field(0.0, ge=0, le=1000)  # of one busy core; 0: the processor's counter, else an assumption

@@ -163,7 +163,8 @@ class Endpoint:
         reply = await self._gateway.answer(exchange)
         assert reply.body is not None
         answer = self._dialect.whole(asked, _told(exchange), reply.body)
-        await self._dialect.keep(asked, exchange.request.principal, answer)
+        if not exchange.request.no_store:
+            await self._dialect.keep(asked, exchange.request.principal, answer)
         started.yes = True
         await respond(started.send, 200, _headers(exchange, asked), orjson.dumps(answer))
 
@@ -196,7 +197,7 @@ class Endpoint:
                     await started.write(data)
         ending = events.end(outcome_object(exchange.request.id, _outcome(exchange, asked)) if pending else None)
         answer = events.answer()
-        if answer is not None:
+        if answer is not None and not exchange.request.no_store:
             await self._dialect.keep(asked, exchange.request.principal, answer)
         await started.write(ending, more=False)
 

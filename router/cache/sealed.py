@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from router.cache.base import CachedReply, SealedBytes
-from router.keys import Keys
+from router.keys import KeyName, Keys
 
 _HEAD = struct.Struct(">B8sQ")  # version, key id, expiry (Unix time in ms)
 _VERSION = 1
@@ -32,8 +32,10 @@ class Sealer:
     So a value that was moved to another key, another tenant or another time does not open.
     """
 
-    def __init__(self, keys: Keys, clock: Clock = time.time) -> None:
+    def __init__(self, keys: Keys, clock: Clock = time.time, name: KeyName = "cache") -> None:
+        """`name`: whose subkeys these are, so that what one seals another never opens."""
         self._keys = keys
+        self._name: KeyName = name
         self._clock = clock
         self._ciphers: dict[str, tuple[bytes, AESGCM]] = {}
 
@@ -63,8 +65,10 @@ class Sealer:
         if found is None:
             if len(self._ciphers) >= _MAX_TENANTS:
                 self._ciphers.clear()
-            key_id = self._keys.subkey("cache", f"id/{tenant}")[:8]  # tells one key from another, and nothing about it
-            found = self._ciphers[tenant] = (key_id, AESGCM(self._keys.subkey("cache", f"seal/{tenant}")))
+            key_id = self._keys.subkey(self._name, f"id/{tenant}")[
+                :8
+            ]  # tells one key from another, and nothing about it
+            found = self._ciphers[tenant] = (key_id, AESGCM(self._keys.subkey(self._name, f"seal/{tenant}")))
         return found
 
 

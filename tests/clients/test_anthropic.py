@@ -47,12 +47,7 @@ def test_a_text_comes_back_as_a_message(house: House, client: Anthropic) -> None
     )
     message = raw.parse()
     assert [block.text for block in message.content if block.type == "text"] == [HOME]
-    assert (message.role, message.type, message.stop_reason, message.model) == (
-        "assistant",
-        "message",
-        "end_turn",
-        "home",
-    )
+    assert (message.role, message.type, message.stop_reason) == ("assistant", "message", "end_turn")
     assert message.usage.input_tokens == 7
     assert message.usage.output_tokens > 0
     assert raw.headers["x-gatehouse-route"] == "local"
