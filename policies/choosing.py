@@ -43,6 +43,7 @@ class Choice:
     rule: str = ""
     held: str | None = None
     purpose: Purpose = "answer"
+    fallback: tuple[str, ...] | None = None  # who is asked next when it fails; None: what `defaults` says
     may_leave_later: bool = False  # `auto`, and no rule sent it home: escalation and fallback may follow
     refusal: Refusal | None = None
     shadow_route: str | None = None
@@ -163,7 +164,7 @@ def pinned(case: Case, asked: str) -> Choice:
     if target is not None:
         case.note("pinned", True, f"the caller asked for {target.model.name}")
         note_specialist(case, target, lawful)
-        return Choice(target, reason="pinned")
+        return Choice(target, reason="pinned", fallback=())
     able = [target for target in lawful if target.is_able]
     if not able:
         barred = [target for target in targets if not target.is_lawful]

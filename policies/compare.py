@@ -187,6 +187,8 @@ def _said(rule: Rule | None) -> str:
     if rule is None:
         return "nothing"
     does = f"route {rule.route}" if rule.route is not None else f"forbid {', '.join(sorted(rule.forbid))}"
+    if rule.fallback is not None:
+        does += f" with fallback [{', '.join(rule.fallback)}]"
     when = f" when {describe(rule.when)}" if rule.when is not None else ""
     return f"{does}{when} (priority {rule.priority})"
 
@@ -205,6 +207,10 @@ def _ways_out(old: Policy, new: Policy) -> Iterable[Difference]:
         is_out = new.fallback_local_unavailable == "cloud"
         what = f"{old.fallback_local_unavailable} -> {new.fallback_local_unavailable}"
         yield Difference("fallback.local_unavailable", "sends out" if is_out else "tightens", what)
+    if old.default_fallback != new.default_fallback:
+        is_more = not set(new.default_fallback) <= set(old.default_fallback)
+        what = f"[{', '.join(old.default_fallback)}] -> [{', '.join(new.default_fallback)}]"
+        yield Difference("defaults.fallback", "sends out" if is_more else "tightens", what)
     if old.history != new.history:
         yield Difference("history", _toward(new.history == "drop_turns"), f"{old.history} -> {new.history}")
     if old.audit != new.audit:

@@ -21,6 +21,7 @@ from policies.choosing import (
     straight_out,
 )
 from policies.conditions import Evaluator, unmatched
+from policies.falling_back import fallbacks, stand_in
 from policies.lawful import lawful_payload
 from policies.levels import kept_level, request_level, scan_level
 from policies.staying import stay
@@ -120,8 +121,11 @@ def _routed(case: Case) -> Choice:
         targets = case.targets.named(rule.route)
         target = _target(case, rule, holds, targets)
         if target is not None:
-            choice = Choice(target, reason=rule.name, rule=rule.name)
+            choice = Choice(target, reason=rule.name, rule=rule.name, fallback=rule.fallback)
             return keep(choice, held) if target.is_home else choice
+        standing_in = stand_in(case, rule, targets) if holds else None
+        if standing_in is not None:
+            return standing_in
         if holds and held is None and targets and not any(each.is_lawful for each in targets):
             held = Held(rule.name, targets[0].barred)
     staying, kept = stay(case)
@@ -165,6 +169,8 @@ def _decision(case: Case, choice: Choice) -> Decision:
     is_exit = target is not None and not target.is_home
     answer = _grant(policy, target, choice.rule or choice.reason, choice.purpose) if target and is_exit else None
     escalation, fallback = _later(case, choice)
+    after = fallbacks(case, choice)
+    others = [_grant(policy, each, choice.rule or choice.reason, "fallback") for each in after if not each.is_home]
     payload: Payload = target.payload if target is not None and is_exit else "none"
     # Neither an answer with its values nor one with placeholders, which only its own request can read, is kept.
     is_harmless = case.level <= Level.INTERNAL and not case.facts.no_store and payload != "pseudonymized"
@@ -176,12 +182,13 @@ def _decision(case: Case, choice: Choice) -> Decision:
         payload=payload,
         sensitivity=case.level,
         policy_digest=policy.digest,
-        grants=tuple(grant for grant in (answer, escalation, fallback) if grant is not None),
+        grants=tuple(grant for grant in (answer, escalation, fallback, *others) if grant is not None),
         escalation=escalation,
         threshold=policy.escalation.threshold if escalation is not None else 0.0,
         stream=policy.escalation.stream,
         races=escalation is not None and _races(case),
         fallback=fallback,
+        after=tuple(each.model.name for each in after),
         held=choice.held,
         cacheable=policy.cache.mode == "exact" and is_harmless and target is not None,
         refusal=choice.refusal,

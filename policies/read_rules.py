@@ -12,6 +12,7 @@ from policies.conditions import ready
 from policies.document import Path
 from policies.errors import nearest, suggest
 from policies.notes import Notes
+from policies.read_fallback import check_place, read_fallback
 from policies.read_when import read_when
 from policies.shape import PolicyFile
 from policies.shape_rules import DecisionPart, EgressPart, EgressRulePart
@@ -122,7 +123,9 @@ def read_rules(file: PolicyFile, models: Mapping[str, Model], notes: Notes) -> t
         _check_forbid(path, part, models, notes)
         when = read_when(part.when, (*path, "when"), notes) if "when" in part.model_fields_set else None
         forbid = frozenset(part.forbid or ())
-        rules.append(ready(Rule(part.name, part.priority or 0, when, part.route, forbid)))
+        check_place((*path, "fallback"), part.fallback, part.route, models, notes)
+        fallback = read_fallback((*path, "fallback"), part.fallback, part.route, models, notes)
+        rules.append(ready(Rule(part.name, part.priority or 0, when, part.route, forbid, fallback)))
     # The name settles ties among forbids, so that the order in the file never matters.
     return tuple(sorted(rules, key=lambda rule: (-rule.priority, rule.name)))
 

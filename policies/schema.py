@@ -28,6 +28,7 @@ from policies.merging import merge
 from policies.notes import Notes
 from policies.proof import reachable, violations
 from policies.read_escalation import read_escalation
+from policies.read_fallback import read_fallback
 from policies.read_models import read_aliases, read_defaults, read_models, read_networks
 from policies.read_probes import check_probes
 from policies.read_retention import read_cache
@@ -92,6 +93,7 @@ def _assemble(
     networks = read_networks(file, notes)
     models = read_models(file, networks, notes)
     default_local, default_cloud = read_defaults(file, models, notes)
+    fallback = read_fallback(("defaults", "fallback"), file.defaults.fallback, None, models, notes)
     aliases = read_aliases(file, models, notes)
     sensitivity = read_sensitivity(file, entities, notes, calendar)
     egress = read_egress(file.egress, models, notes)
@@ -108,6 +110,7 @@ def _assemble(
         models=models,
         default_local=default_local,
         default_cloud=default_cloud,
+        default_fallback=fallback or (),
         aliases=aliases,
         lan_networks=tuple(str(network) for network in networks),
         levels=sensitivity.levels,

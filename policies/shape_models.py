@@ -62,6 +62,9 @@ class DefaultsPart(Part):
 
     local: ModelName = Field(description="The model that answers when no rule says otherwise.")
     cloud: ModelName | None = Field(default=None, description="The cloud model that is tried first.")
+    fallback: list[ModelName] = Field(
+        default=[], max_length=16, description="Who is asked, in this order, when a model outside fails; else nobody."
+    )
 
 
 class NetworksPart(Part):

@@ -50,3 +50,6 @@ class DecisionPart(Part):
     forbid: list[ModelName] | None = Field(
         default=None, min_length=1, description="lan, cloud, or names of models outside."
     )
+    fallback: list[ModelName] | None = Field(
+        default=None, max_length=16, description="Of a route out: who is asked, in this order, when its model fails."
+    )

@@ -118,6 +118,7 @@ class Rule:
     when: Condition | None
     route: str | None = None
     forbid: frozenset[str] = frozenset()
+    fallback: tuple[str, ...] | None = None  # of a route: localities or models; None: what `defaults` says
     test: Test | None = field(default=None, compare=False, repr=False)
     reads: tuple[str, ...] = field(default=(), compare=False, repr=False)  # the signals that `when` names
     unmatched: Reason | None = field(default=None, compare=False, repr=False)
@@ -197,6 +198,7 @@ class Policy:
     models: Mapping[str, Model]
     default_local: str
     default_cloud: str | None
+    default_fallback: tuple[str, ...] = field(default=(), kw_only=True)  # who answers where a model outside fails
     aliases: tuple[tuple[str, str], ...]  # (pattern, `*` at its end at most; target), the most specific first
     lan_networks: tuple[str, ...]
     levels: Mapping[str, Level]  # entity, dictionary or pattern name -> level; unlisted counts as confidential
@@ -319,6 +321,7 @@ class Decision:
     stream: StreamMode = "before"
     races: bool = False  # the escalation is asked for at once, beside the local model
     fallback: Grant | None = None  # set when the policy lets an unavailable local model fall back; also in `grants`
+    after: tuple[str, ...] = ()  # models tried when the one outside fails before its first byte; exits are in `grants`
     held: str | None = None  # the route rule that would have sent an `auto` request out, had that been lawful
     cacheable: bool = False
     refusal: Refusal | None = None

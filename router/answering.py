@@ -15,6 +15,7 @@ from router.ahead import Ahead
 from router.caching import ReplyCache
 from router.calling import Calls
 from router.confidence import AnswerTrace
+from router.elsewhere import Elsewhere, may_be_tried_elsewhere
 from router.errors import Denied, GatehouseError, Unavailable, UpstreamError
 from router.exchange import Exchange
 from router.holding import hold
@@ -56,6 +57,7 @@ class Answering:
         self._judging = judging
         self._telemetry = telemetry
         self._partitions = partitions
+        self._elsewhere = Elsewhere(outside, self._at_home)
 
     async def answer(self, exchange: Exchange) -> Reply:
         """The reply of the model that the decision names, or of what the policy puts in its place."""
@@ -74,6 +76,10 @@ class Answering:
                 raise
             exchange.outcome.reason = "sensitivity"
             exchange.outcome.held = decision.rule or None
+        except UpstreamError as error:
+            if not may_be_tried_elsewhere(exchange, error):
+                raise
+            return await self._elsewhere.answer(exchange, grant.model, error)
         return await self._at_home(exchange, exchange.running.policy.default_local)
 
     async def _at_home(self, exchange: Exchange, name: str) -> Reply:

@@ -48,6 +48,8 @@ class ReplyCache:
         if key is None or not finish or not finish <= {"stop", "tool_calls"} or not _sure_enough(exchange):
             return
         outcome = exchange.outcome
+        if outcome.failed_over:
+            return  # the model that was asked for is there again sooner than the cache forgets
         entry = CachedReply(body=orjson.dumps(completion), model=outcome.model, confidence=outcome.confidence)
         ttl = exchange.running.policy.cache.ttl_seconds
         storing = asyncio.create_task(self._cache.put(exchange.request.principal.tenant, key, entry, ttl))

@@ -266,6 +266,7 @@ def _outcome(outcome: Outcome, policy: Policy | None) -> JsonObject:
         "judgement": asdict(outcome.judgement) if outcome.judgement is not None else None,
         "raced": outcome.raced,
         "escalation_error": outcome.escalation_error,
+        "failed_over": [{"model": model, "error": code} for model, code in outcome.failed_over],
         "tokens": {
             name: {"input": usage.input_tokens, "output": usage.output_tokens} for name, usage in outcome.usage.items()
         },

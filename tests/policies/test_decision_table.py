@@ -37,6 +37,7 @@ def test_the_decision_is_the_one_of_the_table(row: dict[str, Any]) -> None:
         "cacheable": decision.cacheable,
         "shadow_route": decision.shadow_route or "none",
         "grants": [f"{grant.purpose} {grant.model}" for grant in decision.grants],
+        "after": list(decision.after),
         "refusal": decision.refusal.code if decision.refusal else None,
         "status": decision.refusal.status if decision.refusal else None,
     }

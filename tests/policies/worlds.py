@@ -66,6 +66,11 @@ VARIANTS: dict[str, Sequence[tuple[str, str]]] = {
         ("confidential: {payload: full", "confidential: {payload: pseudonymized"),
         ("restricted: {payload: full, localities: [lan]", "restricted: {payload: none, localities: [lan]"),
     ),
+    "fallback-list": (
+        ("defaults: {local: home, cloud: cloud}", "defaults: {local: home, cloud: cloud, fallback: [eu, home]}"),
+        ("{at_least: 0.7}}]}, route: cloud}", "{at_least: 0.7}}]}, route: cloud, fallback: [eu, lan, local]}"),
+        ("route: eu}", "route: eu, fallback: []}"),
+    ),
     "no-escalation": (("threshold: 0.55", "threshold: 0.0"),),
     "specialists": (
         (
