@@ -31,6 +31,7 @@ FLOORS = {
     "router.planning": 6,
     "router.relay": 6,
     "router.replies": 6,
+    "router.elsewhere": 6,
     "router.outside": 6,
     "router.racing": 6,
     "router.judging": 6,
