@@ -150,7 +150,10 @@ def check_proof(policy: Policy, notes: Notes) -> None:
 
 
 def _digest(value: object) -> str:
-    """SHA-256 of what the file says: comments, spacing and quoting do not count, the order of entries does."""
+    """SHA-256 of what the file says: comments, spacing, quoting and the order of the top-level keys do not count, the
+    order of entries does."""
+    if isinstance(value, dict):
+        value = {key: value[key] for key in PolicyFile.model_fields if key in value}
     return hashlib.sha256(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest()
 
 

@@ -16,7 +16,9 @@ from router.calibration.standing import Promises
 from router.cli.approve_text import approve_text
 from router.cli.hash_value import hash_value
 from router.cli.policy_changes import diff, simulate_command
+from router.cli.policy_fmt import fmt
 from router.cli.policy_probe import probe
+from router.cli.show_problems import show_problems
 from router.settings import from_environment
 
 policy = typer.Typer(help="Check policy files, and write the parts of them that need a machine.", no_args_is_help=True)
@@ -25,6 +27,7 @@ policy = typer.Typer(help="Check policy files, and write the parts of them that 
 policy.command("approve-text")(approve_text)
 policy.command("hash")(hash_value)
 policy.command("diff")(diff)
+policy.command("fmt")(fmt)
 policy.command("probe")(probe)
 policy.command("simulate")(simulate_command)
 
@@ -40,7 +43,7 @@ def validate(
     try:
         loaded = load_policy(file)
     except PolicyError as error:
-        typer.echo(str(error), err=True)
+        show_problems(error)
         raise typer.Exit(1) from None
     for warning in loaded.warnings:
         typer.echo(f"warning: {warning}", err=True)

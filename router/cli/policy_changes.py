@@ -18,6 +18,7 @@ from policies.compare import Difference, compare
 from policies.schema import PolicyError, load_policy
 from policies.simulate import LEAVING, Radius, simulate, usual_latencies
 from policies.types import Policy
+from router.cli.show_problems import show_problems
 from router.settings import from_environment
 from router.store import RECORDS_FILE, RecordReader, StoreError
 from router.types import JsonObject
@@ -109,7 +110,7 @@ def _load(file: str) -> Policy:
     try:
         return load_policy(file)
     except PolicyError as error:
-        typer.echo(str(error), err=True)
+        show_problems(error)
         raise typer.Exit(1) from None
 
 

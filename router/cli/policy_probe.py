@@ -27,6 +27,7 @@ from policies.types import Policy
 from router.api.explain import explanation
 from router.approvals import approval_key
 from router.cli.explain import show_explanation
+from router.cli.show_problems import show_problems
 from router.engine_models import known_models, with_engine_models
 from router.errors import GatehouseError
 from router.planning import Planner
@@ -77,7 +78,7 @@ def probe(
         probes = load_probes(settings.policy, policy)
         policy = with_engine_models(policy, known_models(policy, settings), settings)
     except PolicyError as error:
-        typer.echo(str(error), err=True)
+        show_problems(error)
         raise typer.Exit(2) from None
     probes = _chosen(probes, only, settings.policy)
     done = asyncio.run(_probe_all(policy, probes, settings))
