@@ -11,7 +11,7 @@ from typing import Literal
 from policies import refusals
 from policies.candidates import LOCAL_ONLY, Target, Targets, first_ready
 from policies.conditions import Evaluator
-from policies.types import Facts, Level, Policy, Reason, Refusal
+from policies.types import Facts, Level, Policy, Reason, Refusal, Rule
 
 SPECIALIST = "specialist"  # what the explanation says of a local model that was preferred
 
@@ -43,7 +43,7 @@ class Choice:
     rule: str = ""
     held: str | None = None
     purpose: Purpose = "answer"
-    fallback: tuple[str, ...] | None = None  # who is asked next when it fails; None: what `defaults` says
+    by: Rule | None = None  # the route that decided; what it does not say, the policy's defaults do
     may_leave_later: bool = False  # `auto`, and no rule sent it home: escalation and fallback may follow
     refusal: Refusal | None = None
     shadow_route: str | None = None
@@ -164,7 +164,7 @@ def pinned(case: Case, asked: str) -> Choice:
     if target is not None:
         case.note("pinned", True, f"the caller asked for {target.model.name}")
         note_specialist(case, target, lawful)
-        return Choice(target, reason="pinned", fallback=())
+        return Choice(target, reason="pinned")
     able = [target for target in lawful if target.is_able]
     if not able:
         barred = [target for target in targets if not target.is_lawful]

@@ -6,7 +6,7 @@ Whether a difference loosens is judged by what it may do at worst: a doubtful on
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from policies.conditions import describe
@@ -172,6 +172,8 @@ def _rule_direction(was: Rule | None, now: Rule | None, old: Policy, new: Policy
         return "changes" if (now.forbid, now.when) == (was.forbid, was.when) else "tightens"
     if now is not None and now.forbid:
         return "tightens"
+    if was is not None and now is not None and replace(was, cache=now.cache) == now:
+        return "changes"
     if was is None or now is None:
         leads_out = _leads_out(was, old) if was is not None else now is not None and _leads_out(now, new)
         return "sends out" if leads_out is (was is None) else "tightens"
@@ -189,6 +191,8 @@ def _said(rule: Rule | None) -> str:
     does = f"route {rule.route}" if rule.route is not None else f"forbid {', '.join(sorted(rule.forbid))}"
     if rule.fallback is not None:
         does += f" with fallback [{', '.join(rule.fallback)}]"
+    if rule.cache is not None:
+        does += " without cache" if rule.cache.mode == "off" else f" cached for {rule.cache.ttl_seconds:,} s"
     when = f" when {describe(rule.when)}" if rule.when is not None else ""
     return f"{does}{when} (priority {rule.priority})"
 

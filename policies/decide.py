@@ -121,7 +121,7 @@ def _routed(case: Case) -> Choice:
         targets = case.targets.named(rule.route)
         target = _target(case, rule, holds, targets)
         if target is not None:
-            choice = Choice(target, reason=rule.name, rule=rule.name, fallback=rule.fallback)
+            choice = Choice(target, reason=rule.name, rule=rule.name, by=rule)
             return keep(choice, held) if target.is_home else choice
         standing_in = stand_in(case, rule, targets) if holds else None
         if standing_in is not None:
@@ -173,6 +173,7 @@ def _decision(case: Case, choice: Choice) -> Decision:
     others = [_grant(policy, each, choice.rule or choice.reason, "fallback") for each in after if not each.is_home]
     payload: Payload = target.payload if target is not None and is_exit else "none"
     # Neither an answer with its values nor one with placeholders, which only its own request can read, is kept.
+    cache = policy.cache if choice.by is None or choice.by.cache is None else choice.by.cache
     is_harmless = case.level <= Level.INTERNAL and not case.facts.no_store and payload != "pseudonymized"
     return Decision(
         route=target.model.locality if target is not None else "refused",
@@ -190,7 +191,8 @@ def _decision(case: Case, choice: Choice) -> Decision:
         fallback=fallback,
         after=tuple(each.model.name for each in after),
         held=choice.held,
-        cacheable=policy.cache.mode == "exact" and is_harmless and target is not None,
+        cacheable=cache.mode == "exact" and is_harmless and target is not None,
+        cache_seconds=cache.ttl_seconds,
         refusal=choice.refusal,
         candidates=case.targets.candidates(),
         reasons=tuple(case.reasons),

@@ -16,10 +16,9 @@ FALLBACK = "fallback"  # the header's word, where the list was followed
 
 def fallbacks(case: Case, choice: Choice) -> tuple[Target, ...]:
     """The models that are tried, in this order, when the chosen one outside fails before its first byte."""
-    if choice.target is None or choice.target.is_home:
+    if choice.target is None or choice.target.is_home or choice.reason == "pinned":
         return ()
-    words = case.policy.default_fallback if choice.fallback is None else choice.fallback
-    ready = {each.model.name: each for each in _listed(case, words) if each.is_ready}
+    ready = {each.model.name: each for each in _listed(case, choice.by) if each.is_ready}
     ready.pop(choice.target.model.name, None)
     return tuple(ready.values())
 
@@ -28,14 +27,15 @@ def stand_in(case: Case, rule: Rule, targets: list[Target]) -> Choice | None:
     """Where a route goes whose model could have the request and is not there now; None where nothing stands in."""
     if not any(each.is_lawful and each.is_able and not each.is_home for each in targets):
         return None
-    words = case.policy.default_fallback if rule.fallback is None else rule.fallback
-    target = first_ready(_listed(case, words))
+    target = first_ready(_listed(case, rule))
     if target is None:
         return None
     case.note(rule.name, True, f"{rule.route} is not there; falls back to {target.model.name}")
-    return Choice(target, reason=FALLBACK, rule=rule.name, fallback=words)
+    return Choice(target, reason=FALLBACK, rule=rule.name, by=rule)
 
 
-def _listed(case: Case, words: tuple[str, ...]) -> Iterator[Target]:
+def _listed(case: Case, rule: Rule | None) -> Iterator[Target]:
+    own = rule.fallback if rule is not None else None
+    words = case.policy.default_fallback if own is None else own
     for word in words:
         yield from case.targets.named(word)

@@ -13,6 +13,7 @@ from policies.document import Path
 from policies.errors import nearest, suggest
 from policies.notes import Notes
 from policies.read_fallback import check_place, read_fallback
+from policies.read_retention import read_rule_cache
 from policies.read_when import read_when
 from policies.shape import PolicyFile
 from policies.shape_rules import DecisionPart, EgressPart, EgressRulePart
@@ -125,7 +126,8 @@ def read_rules(file: PolicyFile, models: Mapping[str, Model], notes: Notes) -> t
         forbid = frozenset(part.forbid or ())
         check_place((*path, "fallback"), part.fallback, part.route, models, notes)
         fallback = read_fallback((*path, "fallback"), part.fallback, part.route, models, notes)
-        rules.append(ready(Rule(part.name, part.priority or 0, when, part.route, forbid, fallback)))
+        cache = read_rule_cache(path, part, file, notes)
+        rules.append(ready(Rule(part.name, part.priority or 0, when, part.route, forbid, fallback, cache)))
     # The name settles ties among forbids, so that the order in the file never matters.
     return tuple(sorted(rules, key=lambda rule: (-rule.priority, rule.name)))
 

@@ -99,7 +99,7 @@ def _assemble(
     egress = read_egress(file.egress, models, notes)
     rules = read_rules(file, models, notes)
     escalation = read_escalation(file.escalation, models, notes)
-    cache = read_cache(file.cache, file.retention, notes)
+    cache = read_cache(file, notes)
     check_probes(file.probes, models, [rule.name for rule in rules], notes)
     notes.raise_problems()
     policy = Policy(

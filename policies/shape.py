@@ -93,7 +93,7 @@ class PolicyFile(Part):
 # Keys and values that the language will have and that nothing implements yet: refused, never ignored.
 LATER_KEYS: dict[type[Part], frozenset[str]] = {
     PolicyFile: frozenset({"tenants", "limits", "budgets", "release", "notice"} | {"approvals", "policy"}),
-    DecisionPart: frozenset({"cache", "tools", "cel", "deadline", "retention"}),
+    DecisionPart: frozenset({"tools", "cel", "deadline", "retention"}),
     CachePart: frozenset({"similarity", "threshold"}),
 }
 LATER_VALUES = frozenset({("cache", "mode", "semantic")})

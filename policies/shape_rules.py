@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from policies.part import Part
 from policies.shape_words import RULE_NAME, Entity, ModelName, Reason, Word
@@ -40,6 +40,20 @@ class EgressPart(Part):
     )
 
 
+class RuleCachePart(Part):
+    """Whether answers to what a route decides are kept, where that differs from `cache`."""
+
+    mode: Literal["off", "exact"] = Field(default="exact", description="As in `cache`.")
+    ttl_seconds: int | None = Field(
+        default=None, ge=1, le=2_592_000, description="How long an answer is kept; absent: as `cache` says."
+    )
+
+
+def _mode(value: Any) -> Any:
+    """A bare word is short for the mode alone."""
+    return {"mode": value} if isinstance(value, str) else value
+
+
 class DecisionPart(Part):
     """One rule: exactly one of route and forbid."""
 
@@ -53,3 +67,8 @@ class DecisionPart(Part):
     fallback: list[ModelName] | None = Field(
         default=None, max_length=16, description="Of a route out: who is asked, in this order, when its model fails."
     )
+    cache: Annotated[
+        RuleCachePart | None,
+        BeforeValidator(_mode),
+        WithJsonSchema({"anyOf": [{"enum": ["off", "exact"]}, RuleCachePart.model_json_schema()]}),
+    ] = Field(default=None, description="Of a route: whether its answers are kept; absent: as `cache` says.")

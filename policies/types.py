@@ -119,6 +119,7 @@ class Rule:
     route: str | None = None
     forbid: frozenset[str] = frozenset()
     fallback: tuple[str, ...] | None = None  # of a route: localities or models; None: what `defaults` says
+    cache: CachePolicy | None = None  # of a route; None: the policy's
     test: Test | None = field(default=None, compare=False, repr=False)
     reads: tuple[str, ...] = field(default=(), compare=False, repr=False)  # the signals that `when` names
     unmatched: Reason | None = field(default=None, compare=False, repr=False)
@@ -324,6 +325,7 @@ class Decision:
     after: tuple[str, ...] = ()  # models tried when the one outside fails before its first byte; exits are in `grants`
     held: str | None = None  # the route rule that would have sent an `auto` request out, had that been lawful
     cacheable: bool = False
+    cache_seconds: int = 0  # how long an answer is kept if it is
     refusal: Refusal | None = None
     candidates: tuple[Candidate, ...] = ()
     reasons: tuple[Reason, ...] = ()

@@ -51,7 +51,7 @@ class ReplyCache:
         if outcome.failed_over:
             return  # the model that was asked for is there again sooner than the cache forgets
         entry = CachedReply(body=orjson.dumps(completion), model=outcome.model, confidence=outcome.confidence)
-        ttl = exchange.running.policy.cache.ttl_seconds
+        ttl = exchange.planned.cache_seconds
         storing = asyncio.create_task(self._cache.put(exchange.request.principal.tenant, key, entry, ttl))
         self._storing.add(storing)
         storing.add_done_callback(self._storing.discard)

@@ -35,6 +35,7 @@ def test_the_decision_is_the_one_of_the_table(row: dict[str, Any]) -> None:
         "payload": decision.payload,
         "sensitivity": decision.sensitivity.word,
         "cacheable": decision.cacheable,
+        "cache_seconds": decision.cache_seconds,
         "shadow_route": decision.shadow_route or "none",
         "grants": [f"{grant.purpose} {grant.model}" for grant in decision.grants],
         "after": list(decision.after),

@@ -56,6 +56,11 @@ VARIANTS: dict[str, Sequence[tuple[str, str]]] = {
     "fallback": (("version: 3\n", "version: 3\nfallback: {local_unavailable: cloud}\n"),),
     "shadow-fallback": (("version: 3\n", "version: 3\nmode: shadow\nfallback: {local_unavailable: cloud}\n"),),
     "before": (("stream: hold", "stream: before"),),
+    "rule-cache": (
+        ("{at_least: 0.7}}]}, route: cloud}", "{at_least: 0.7}}]}, route: cloud, cache: 'off'}"),
+        ("route: eu}", "route: eu, cache: {ttl_seconds: 60}}"),
+    ),
+    "rule-cache-alone": (("mode: exact", "mode: off"), ("route: eu}", "route: eu, cache: exact}")),
     "no-cache": (("mode: exact", "mode: off"),),
     "pseudonymized": (
         ("confidential: {payload: full", "confidential: {payload: pseudonymized"),
