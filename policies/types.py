@@ -265,8 +265,7 @@ class Facts:
     waits: Mapping[str, float] | None = None  # local model's name -> ms until its whole answer would be there, if known
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(NamedTuple):
     """One line of the explanation; made by the evaluator that decided."""
 
     rule: str
@@ -274,8 +273,7 @@ class Reason:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """One model as `decide` saw it."""
 
     model: str
