@@ -28,7 +28,7 @@ test: python ## run the tests (ARGS="...": arguments of pytest)
 egress: python ## ask every cell of the zero-egress matrix, 10,000 of them (make test asks a thousand)
 	@GATEHOUSE_TEST_EGRESS=all $(BOOTSTRAP) test tests/egress -q $(ARGS)
 
-check: python ## format, lint and types
+check: python ## format, lint, types, and every branch of what decides
 	@$(BOOTSTRAP) check
 
 lock: python .cache/uv/bin/uv ## resolve the requirement locks anew (UPGRADE=--upgrade takes newer versions)

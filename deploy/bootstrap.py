@@ -111,9 +111,18 @@ class Setup:
         self.projects(dev=False, editable=False)
 
 
+CHECKS = (
+    "ruff format --check .",
+    "ruff check --no-cache .",
+    "mypy",
+    "coverage run -m pytest tests/policies -q",
+    "coverage report",  # which files, and that every branch of them is to be taken: pyproject.toml
+)
+
+
 def check(environment: Environment) -> int:
-    """Format, lint and types, each shown; the status of the first that fails."""
-    for line in ("ruff format --check .", "ruff check --no-cache .", "mypy"):
+    """Format, lint, types, and the branches of what decides, each shown; the status of the first that fails."""
+    for line in CHECKS:
         environment.console.say(f"$ {line}")
         program, *arguments = line.split()
         command = [str(environment.bin(program)), *arguments]

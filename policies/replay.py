@@ -81,6 +81,7 @@ def _facts(facts: Mapping[str, Any], record: Mapping[str, Any], replaceable: fro
         output_tokens=int(facts["output_tokens"]),
         unavailable=dict(facts["unavailable"]),
         no_store=bool(facts["no_store"]),
+        answered_by=tuple(str(name) for name in facts.get("answered_by", ())),
         waits=dict(facts.get("waits", {})),
         replaceable=replaceable,
         taint=Level[str(facts["taint"]).upper()],

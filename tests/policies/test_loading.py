@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from importlib.resources import files
@@ -166,6 +167,12 @@ def test_the_schema_for_editors_is_current() -> None:
 def test_the_schema_for_editors_is_printed_by_its_command() -> None:
     printed = subprocess.run([sys.executable, "-m", "policies.schema"], capture_output=True, text=True, check=True)
     assert printed.stdout == json_schema()
+
+
+def test_the_schema_for_editors_is_what_the_module_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    """As the command, in this process: `make check` counts its branches."""
+    runpy.run_path(str(files("policies").joinpath("schema.py")), run_name="__main__")
+    assert capsys.readouterr().out == json_schema()
 
 
 def test_the_schema_for_editors_explains_every_key() -> None:

@@ -77,6 +77,43 @@ VARIANTS: dict[str, Sequence[tuple[str, str]]] = {
         ("route: eu}", "route: eu, fallback: []}"),
     ),
     "no-escalation": (("threshold: 0.55", "threshold: 0.0"),),
+    "affinity": (("stream: hold}", "stream: hold, affinity: {minutes: 30}}"),),
+    "shadow-affinity": (
+        ("version: 3\n", "version: 3\nmode: shadow\n"),
+        ("stream: hold}", "stream: hold, affinity: {minutes: 30}}"),
+    ),
+    "race": (("stream: hold}", "stream: hold, race: 0.4}"),),
+    "deadline": (("stream: hold}", "stream: hold, deadline_ms: 2000}"),),
+    "deadline-commit": (("stream: hold}", "stream: commit, deadline_ms: 2000}"),),
+    "pseudonymized-lan": (
+        ("confidential: {payload: full", "confidential: {payload: pseudonymized"),
+        ("restricted: {payload: full, localities: [lan]", "restricted: {payload: pseudonymized, localities: [lan]"),
+    ),
+    "meanings": (
+        (
+            "confidential: {payload: full",
+            "confidential: {payload: pseudonymized, meaning_may_leave: [{entity: MEDICAL, reason: consented to}]",
+        ),
+        ("restricted: {payload: full, localities: [lan]", "restricted: {payload: none, localities: [lan]"),
+    ),
+    "words": (
+        (
+            "decisions:\n",
+            "decisions:\n"
+            "  - {name: german-or-french, priority: 240, when: {language: {in: [de, fr]}}, route: eu}\n"
+            "  - {name: text-alone, priority: 230, when: {all: [{modality: {is: text}}, {task: {is: summarise}}]},"
+            " route: lan}\n"
+            "  - {name: short-law, priority: 220, when: {all: [{domain: {is: law}}, {context_length: {at_most: 100}}]},"
+            " route: cloud}\n"
+            "  - {name: harmless-alone, priority: 210,"
+            " when: {all: [{sensitivity: {is: internal}}, {complexity: {at_least: 0.3}}]}, route: eu}\n"
+            "  - {name: window, priority: 200,"
+            " when: {all: [{complexity: {at_least: 0.2}}, {complexity: {at_most: 0.25}}]}, route: lan}\n"
+            "  - {name: deep, priority: 190, when: {any: [{all: [{any: [{all: [{task: {is: code}},"
+            " {complexity: {at_least: 0.5}}]}]}]}, {domain: {is: medicine}}]}, route: lan}\n"
+            "  - {name: code-off-lan, priority: 5, when: {task: {in: [code]}}, forbid: [lan]}\n",
+        ),
+    ),
     "specialists": (
         (
             "  lan: {locality: lan",
