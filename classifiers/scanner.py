@@ -25,7 +25,7 @@ from classifiers.types import Gap, ScanRules, UnknownKind
 PIECE = 4096
 OVERLAP = 1024  # no shipped pattern needs more to recognise an item
 _SET_MEMORY = 64 << 20  # bound of the automaton's cache; a few MB are used
-_KEPT_RULES = 8
+_KEPT_RULES = 64  # each tenant may have words of its own
 _FORM = re.compile(r"\{\d|\\d")
 _SAMPLE = (
     b"Call (212) 555-2368 or +44 20 7946 0958, mail someone@example.org, card 4111 1111 1111 1111, from 192.0.2.7 or "

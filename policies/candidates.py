@@ -106,8 +106,12 @@ def resolve(policy: Policy, requested: str) -> str | None:
         return requested
     for pattern, target in policy.aliases:
         if requested == pattern or (pattern.endswith("*") and requested.startswith(pattern[:-1])):
-            return target
+            return target if target == AUTO or _is_there(policy, target) else None  # a tenant may lack the model
     return None
+
+
+def _is_there(policy: Policy, word: str) -> bool:
+    return word in policy.models or any(model.locality == word for model in policy.models.values())
 
 
 def first_ready(targets: Iterable[Target]) -> Target | None:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from policies.conditions import describe
 from policies.proof import reachable
+from policies.tenants import view_of
 from policies.types import Level, Model, Payload, Policy, Rule
 
 Direction = Literal["loosens", "sends out", "tightens", "changes"]
@@ -31,7 +32,17 @@ class Difference:
 
 def compare(old: Policy, new: Policy) -> tuple[Difference, ...]:
     """Every difference from `old` to `new`, what loosens first."""
-    found = [
+    found = _found(old, new)
+    for tenant in sorted(old.tenants.keys() | new.tenants.keys()):
+        for each in _found(view_of(old, tenant), view_of(new, tenant)):
+            if each not in found:  # what differs for everybody is said once
+                found.append(replace(each, path=f"tenants.{tenant}.{each.path}"))
+    order = {"loosens": 0, "sends out": 1, "tightens": 2, "changes": 3}
+    return tuple(sorted(found, key=lambda each: order[each.direction]))
+
+
+def _found(old: Policy, new: Policy) -> list[Difference]:
+    return [
         *_reach(old, new),
         *_levels(old, new),
         *_loosened(old, new),
@@ -41,8 +52,6 @@ def compare(old: Policy, new: Policy) -> tuple[Difference, ...]:
         *_ways_out(old, new),
         *_settings(old, new),
     ]
-    order = {"loosens": 0, "sends out": 1, "tightens": 2, "changes": 3}
-    return tuple(sorted(found, key=lambda each: order[each.direction]))
 
 
 def _toward(is_looser: bool) -> Direction:

@@ -57,6 +57,8 @@ def permit(policy: Policy, decision: Decision, grant: Grant, digest: bytes, scan
     model = policy.models.get(grant.model)
     if not policy.digest == decision.policy_digest == grant.policy_digest or grant not in decision.grants:
         return _no_permit("the grant is not one of this decision under this policy")
+    if policy.tenant != decision.tenant:
+        return _no_permit("the decision was made under another tenant's view of the policy")
     if model is None or model.locality == "local":
         return _no_permit("the grant names no model outside")
     if len(digest) != DIGEST_BYTES:
@@ -197,6 +199,7 @@ def _decision(case: Case, choice: Choice) -> Decision:
         candidates=case.targets.candidates(),
         reasons=tuple(case.reasons),
         shadow_route=choice.shadow_route,
+        tenant=policy.tenant,
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from policies.addresses import is_cloud_name, local_problem
 from policies.errors import PolicyError, Problem
+from policies.tenants import with_models
 from policies.types import Policy
 from policies.vocabulary import SERVER_CAPABILITIES
 
@@ -36,4 +37,4 @@ def with_local_model(policy: Policy, base_url: str, model: str | None) -> Policy
         api_key_file=None,
     )
     digest = hashlib.sha256(f"{policy.digest}\n{base_url}\n{model}".encode()).hexdigest()
-    return replace(policy, models={**policy.models, home.name: home}, digest=digest)
+    return with_models(policy, {home.name: home}, digest)

@@ -48,6 +48,16 @@ def violations(policy: Policy) -> tuple[str, ...]:
     return tuple(found)
 
 
+def beyond(policy: Policy, view: Policy) -> tuple[str, ...]:
+    """What a tenant's view of a policy could let out that the policy itself could not: nothing, or it is refused."""
+    most = {(cell.level, cell.model): _RANK[cell.payload] for cell in reachable(policy)}
+    return tuple(
+        f"{cell.level.word} could reach '{cell.model}' as {cell.payload}, which is more than the file lets out"
+        for cell in reachable(view)
+        if _RANK[cell.payload] > most.get((cell.level, cell.model), 0)
+    )
+
+
 def _most(policy: Policy, level: Level, model: Model) -> Payload:
     if model.locality == "local":
         return "full"

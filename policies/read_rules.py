@@ -5,7 +5,7 @@ The one that matters most: a higher level may never reach what a lower one may n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from classifiers.vocabulary import MEANINGS
 from policies.conditions import ready
@@ -24,7 +24,7 @@ _LOCALITIES = ("local", "lan", "cloud")
 # What `x-gatehouse-reason` says when no rule decided.
 RESERVED = (
     *("default", "pinned", "sensitivity", "capability", "escalation", "fallback", "shadow", "local-only"),
-    *("race", "affinity", "specialist"),
+    *("race", "affinity", "specialist", "tenant"),
 )
 
 
@@ -45,7 +45,7 @@ def read_egress(part: EgressPart, models: Mapping[str, Model], notes: Notes) -> 
         _check_meanings(("egress", level.word, "meaning_may_leave"), entry, notes)
         _check_words(("egress", level.word), entry, models, notes)
     _check_restricted(rules.get(Level.RESTRICTED), notes)
-    _check_order(rules, notes)
+    check_order(rules, notes)
     return rules
 
 
@@ -58,7 +58,8 @@ def _check_restricted(rule: EgressRule | None, notes: Notes) -> None:
         )
 
 
-def _check_order(rules: Mapping[Level, EgressRule], notes: Notes) -> None:
+def check_order(rules: Mapping[Level, EgressRule], notes: Notes, at: Path = ("egress",)) -> None:
+    """A problem where a higher level may do what a lower one may not; `at` is where the rules stand."""
     for lower, higher in zip(list(Level), list(Level)[1:], strict=False):
         above, below = rules.get(higher), rules.get(lower, EgressRule("none"))
         if above is None or above.payload == "none":
@@ -66,7 +67,7 @@ def _check_order(rules: Mapping[Level, EgressRule], notes: Notes) -> None:
         problem = _exceeds(above, below)
         if problem:
             message = f"{higher.word} may {problem} although {lower.word}, which is less sensitive, may not"
-            notes.problem(("egress", higher.word), message, at_key=True)
+            notes.problem((*at, higher.word), message, at_key=True)
 
 
 def _exceeds(above: EgressRule, below: EgressRule) -> str | None:
@@ -121,7 +122,7 @@ def read_rules(file: PolicyFile, models: Mapping[str, Model], notes: Notes) -> t
             notes.problem(path, f"'{part.name}' must have exactly one of 'route' and 'forbid'")
         _check_priority(path, part, priorities, notes)
         _check_route(path, part, models, notes)
-        _check_forbid(path, part, models, notes)
+        check_forbid((*path, "forbid"), part.forbid or (), models, notes)
         when = read_when(part.when, (*path, "when"), notes) if "when" in part.model_fields_set else None
         forbid = frozenset(part.forbid or ())
         check_place((*path, "fallback"), part.fallback, part.route, models, notes)
@@ -155,9 +156,10 @@ def _check_route(path: Path, part: DecisionPart, models: Mapping[str, Model], no
     notes.problem((*path, "route"), f"'{part.route}' is no locality and no model{suggest(part.route, words)}")
 
 
-def _check_forbid(path: Path, part: DecisionPart, models: Mapping[str, Model], notes: Notes) -> None:
-    for index, entry in enumerate(part.forbid or ()):
-        here = (*path, "forbid", index)
+def check_forbid(path: Path, forbid: Sequence[str], models: Mapping[str, Model], notes: Notes) -> None:
+    """Problems of a list of what is forbidden, which stands at `path`."""
+    for index, entry in enumerate(forbid):
+        here = (*path, index)
         model = models.get(entry)
         if entry == "local" or (model is not None and model.locality == "local"):
             notes.problem(here, "home is never forbidden, or a fault would drive requests out: route elsewhere instead")

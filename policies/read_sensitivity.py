@@ -18,7 +18,10 @@ from policies.read_exceptions import SECRET, read_approvals, read_exceptions, sa
 from policies.read_words import check_entity, check_pattern
 from policies.shape import PolicyFile
 from policies.shape_sensitivity import DictionaryPart, SensitivityPart
+from policies.shape_tenants import TenantSensitivityPart
 from policies.types import Level
+
+_HERE: Path = ("sensitivity",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class Sensitivity:
 def read_sensitivity(file: PolicyFile, entities: Collection[str], notes: Notes, calendar: Calendar) -> Sensitivity:
     """Compile the part. `entities` are the types that the loaded detectors can produce."""
     part = file.sensitivity
-    own = _own_names(part, notes)
+    own = own_names(part, notes)
     levels = _levels(part, own, notes)
     known = {*entities, *own}
     for word in ("public", "internal", "confidential", "restricted"):
@@ -51,16 +54,18 @@ def read_sensitivity(file: PolicyFile, entities: Collection[str], notes: Notes, 
     return Sensitivity(
         levels=levels,
         min_score={entity: float(score) for entity, score in part.min_score.items()},
-        on_unknown={kind: _level(entry.counts_as) for kind, entry in part.on_unknown.items()},
+        on_unknown={kind: level_of(entry.counts_as) for kind, entry in part.on_unknown.items()},
         rules=_scan_rules(part, exemptions, approvals),
     )
 
 
-def _level(word: str) -> Level:
+def level_of(word: str) -> Level:
+    """The level of that name."""
     return Level[word.upper()]
 
 
-def _own_names(part: SensitivityPart, notes: Notes) -> dict[str, Level]:
+def own_names(part: SensitivityPart | TenantSensitivityPart, notes: Notes, at: Path = _HERE) -> dict[str, Level]:
+    """Dictionaries and patterns with their levels; `at` is where the part stands."""
     own: dict[str, Level] = {}
     lists: tuple[tuple[str, list[tuple[str, str]]], ...] = (
         ("dictionaries", [(each.name, each.level) for each in part.dictionaries]),
@@ -69,8 +74,8 @@ def _own_names(part: SensitivityPart, notes: Notes) -> dict[str, Level]:
     for key, entries in lists:
         for index, (name, level) in enumerate(entries):
             if name in own:
-                notes.problem(("sensitivity", key, index, "name"), f"'{name}' is the name of another one already")
-            own[name] = _level(level)
+                notes.problem((*at, key, index, "name"), f"'{name}' is the name of another one already")
+            own[name] = level_of(level)
     return own
 
 
@@ -111,6 +116,22 @@ def _scan_rules(part: SensitivityPart, exemptions: tuple[Exemption, ...], approv
         countries=tuple(part.countries),
     )
     return replace(rules, digest=_digest(rules))
+
+
+def with_more_rules(rules: ScanRules, part: TenantSensitivityPart, notes: Notes, at: Path) -> ScanRules:
+    """The scan rules of the file with a tenant's own dictionaries and patterns beside them."""
+    if not part.dictionaries and not part.patterns:
+        return rules
+    for index, dictionary in enumerate(part.dictionaries):
+        _check_dictionary((*at, "dictionaries", index), dictionary, notes)
+    for index, each in enumerate(part.patterns):
+        check_pattern((*at, "patterns", index, "regex"), each.regex, notes)
+    more = replace(
+        rules,
+        dictionaries=(*rules.dictionaries, *(_dictionary(each) for each in part.dictionaries)),
+        patterns=(*rules.patterns, *(Pattern(each.name, each.regex) for each in part.patterns)),
+    )
+    return replace(more, digest=_digest(more))
 
 
 def _dictionary(part: DictionaryPart) -> Dictionary:

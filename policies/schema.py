@@ -34,6 +34,7 @@ from policies.read_probes import check_probes
 from policies.read_retention import read_cache
 from policies.read_rules import read_egress, read_rules
 from policies.read_sensitivity import read_sensitivity
+from policies.read_tenants import read_tenants
 from policies.shape import PolicyFile
 from policies.sources import recipes
 from policies.types import EscalationPolicy, Level, Model, Policy, Rule
@@ -80,6 +81,8 @@ def _compile(chain: Sequence[Written], entities: Collection[str], today: date | 
         raise PolicyError(source, complaints(error, document)) from None
     notes = Notes(document, source)
     policy = _assemble(file, source, _digest(document.value), entities, notes, Calendar(today))
+    policy = replace(policy, tenants=read_tenants(file.tenants, policy, entities, notes))
+    notes.raise_problems()
     if parent is not None:
         check_tightens(parent, policy, document, notes, is_recipe=above[0].source in recipes())
         notes.raise_problems()

@@ -17,7 +17,8 @@ from policies.shape_probes import ProbePart
 from policies.shape_retention import RetentionPart
 from policies.shape_rules import DecisionPart, EgressPart
 from policies.shape_sensitivity import ApprovedTextPart, SensitivityPart
-from policies.shape_words import ALIAS, ModelName
+from policies.shape_tenants import TenantPart
+from policies.shape_words import ALIAS, ModelName, TenantName
 
 
 class CachePart(Part):
@@ -85,6 +86,9 @@ class PolicyFile(Part):
     headers_after: float = Field(
         default=10.0, gt=0, le=300, allow_inf_nan=False, description="Seconds that a held stream's headers may wait."
     )
+    tenants: dict[TenantName, TenantPart] = Field(
+        default={}, max_length=1000, description="What a tenant's requests are held to beside all this: less may leave."
+    )
     probes: list[ProbePart] = Field(
         default=[], max_length=5000, description="Requests and what must come of them: gatehouse policy probe."
     )
@@ -92,7 +96,7 @@ class PolicyFile(Part):
 
 # Keys and values that the language will have and that nothing implements yet: refused, never ignored.
 LATER_KEYS: dict[type[Part], frozenset[str]] = {
-    PolicyFile: frozenset({"tenants", "limits", "budgets", "release", "notice"} | {"approvals", "policy"}),
+    PolicyFile: frozenset({"limits", "budgets", "release", "notice"} | {"approvals", "policy"}),
     DecisionPart: frozenset({"tools", "cel", "deadline", "retention"}),
     CachePart: frozenset({"similarity", "threshold"}),
 }

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from policies.decide import decide
 from policies.replay import NotReplayable, Replayed, replay
+from policies.tenants import view_of
 from policies.types import Decision, Payload, Policy
 
 Change = Literal[
@@ -111,7 +112,7 @@ def usual_latencies(records: Iterable[Mapping[str, Any]]) -> dict[str, float]:
 
 def judge(policy: Policy, request: Replayed, latencies: Mapping[str, float]) -> Verdict:
     """What the candidate would make of one request."""
-    decision, before = decide(policy, request.facts, request.signals), request.before
+    decision, before = decide(view_of(policy, request.facts.tenant), request.facts, request.signals), request.before
     goes_out = decision.route in _EXITS or _escalates(decision, request)
     becomes = _answerer(decision, request)
     changed_model = becomes != (before.answered_by or before.model)

@@ -221,6 +221,8 @@ class Policy:
     warnings: tuple[str, ...] = ()
     loosenings: tuple[Loosening, ...] = ()
     next_expiry: date | None = None  # the first day on which less is let pass than today
+    tenant: str = ""  # whose view of the policy this is; "": everybody's whom `tenants` does not name
+    tenants: Mapping[str, Policy] = field(default_factory=dict, repr=False)  # the views of those who have their own
 
     @property
     def has_pseudonyms(self) -> bool:
@@ -328,6 +330,7 @@ class Decision:
     candidates: tuple[Candidate, ...] = ()
     reasons: tuple[Reason, ...] = ()
     shadow_route: str | None = None  # mode shadow: what `decisions` would have done
+    tenant: str = ""  # whose view of the policy decided
 
 
 @dataclass(frozen=True, slots=True)

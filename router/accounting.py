@@ -92,7 +92,7 @@ class Accounts:
 
     def _costs(self, exchange: Exchange) -> Costs:
         """The account as it stands: a call that still runs counts with what has come of it."""
-        policy, plan = exchange.running.policy, exchange.plan
+        policy, plan = exchange.policy, exchange.plan
         costs = account(
             policy,
             plan.decision if plan is not None else None,

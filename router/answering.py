@@ -63,7 +63,7 @@ class Answering:
         """The reply of the model that the decision names, or of what the policy puts in its place."""
         decision = exchange.planned
         if decision.route == "local":
-            return await self._at_home(exchange, decision.model or exchange.running.policy.default_local)
+            return await self._at_home(exchange, decision.model or exchange.policy.default_local)
         grant = next(grant for grant in decision.grants if grant.purpose != "escalation")
         try:
             return await self._outside.answer(exchange, grant)
@@ -80,7 +80,7 @@ class Answering:
             if not may_be_tried_elsewhere(exchange, error):
                 raise
             return await self._elsewhere.answer(exchange, grant.model, error)
-        return await self._at_home(exchange, exchange.running.policy.default_local)
+        return await self._at_home(exchange, exchange.policy.default_local)
 
     async def _at_home(self, exchange: Exchange, name: str) -> Reply:
         outcome = exchange.outcome
@@ -137,7 +137,7 @@ class Answering:
 
         It is dropped once the answer from outside has begun: until then what is held is the only answer there is.
         """
-        rule = exchange.running.policy.escalation
+        rule = exchange.policy.escalation
         outgoing = self._outgoing(exchange, name, stream=True)
         chunks = Ahead(await self._calls.open_stream(exchange, name, outgoing))
         try:
@@ -159,7 +159,7 @@ class Answering:
 
     def _outgoing(self, exchange: Exchange, name: str, *, stream: bool) -> Outgoing:
         """The bytes for a local model."""
-        model, request = exchange.running.policy.models[name], exchange.request
+        model, request = exchange.policy.models[name], exchange.request
         body, exchange.outcome.ignored = fields.local_body(
             request.body, model, stream=stream, want_logprobs=fields.gives_logprobs(model)
         )
@@ -195,7 +195,7 @@ class Answering:
             self._telemetry.request_shed("tenant_queue" if error.status == 429 else "local_queue")
         if error.code != "local_unavailable":
             raise error
-        models = exchange.running.policy.models
+        models = exchange.policy.models
         if decision.fallback is not None:
             try:
                 return await self._outside.answer(exchange, decision.fallback, reason="fallback")
@@ -216,7 +216,7 @@ def _may_stay(exchange: Exchange, grant: Grant) -> bool:
     if grant.payload != "pseudonymized" or grant.purpose == "fallback":
         return False
     if exchange.planned.reason == "pinned":
-        return exchange.running.policy.on_pinned_denied == "local"
+        return exchange.policy.on_pinned_denied == "local"
     return exchange.planned.reason != "capability"
 
 

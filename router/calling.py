@@ -80,7 +80,7 @@ class _Call:
         self._telemetry = telemetry
         self._exchange = exchange
         self._name = name
-        self._model: Model = exchange.running.policy.models[name]
+        self._model: Model = exchange.policy.models[name]
         self._started = time.perf_counter()
         self._clock = ChunkClock(self._started) if stream else None
         self._span: Span | NoSpan = telemetry.span_upstream(exchange.span, self._model, stream=stream)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from policies.errors import PolicyError, Problem
+from policies.tenants import with_models
 from policies.types import Model, Policy
 from router.models.catalogue import ModelFileError, catalogue
 from router.models.local import manifest_entries
@@ -94,7 +95,7 @@ def with_engine_models(policy: Policy, known: Mapping[str, EngineModel], setting
     digest = policy.digest
     if unpinned:
         digest = hashlib.sha256("\n".join([digest, *unpinned]).encode()).hexdigest()
-    return replace(policy, models=models, digest=digest)
+    return with_models(policy, models, digest)
 
 
 def read_message(message: Mapping[str, Any]) -> dict[str, EngineModel]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from classifiers.pseudonyms import Pseudonyms
 from classifiers.types import Signals
-from policies.types import Decision, EgressPermit, Facts
+from policies.tenants import view_of
+from policies.types import Decision, EgressPermit, Facts, Policy
 from router.costs import CallUse
 from router.planning import Plan
 from router.running import Running
@@ -38,6 +39,11 @@ class Exchange:
     span: Span | NoSpan = NO_SPAN
 
     @property
+    def policy(self) -> Policy:
+        """The policy in force, as the caller's tenant is held to it."""
+        return view_of(self.running.policy, self.request.principal.tenant)
+
+    @property
     def planned(self) -> Decision:
         """The decision; there is one from `note` on."""
         assert self.plan is not None
@@ -60,7 +66,7 @@ class Exchange:
         self.plan = plan
         self.request = plan.request
         decision, outcome = plan.decision, self.outcome
-        outcome.policy = self.running.policy.label
+        outcome.policy = self.policy.label
         outcome.sensitivity = decision.sensitivity.word
         outcome.held = decision.held
         outcome.dropped = plan.dropped

@@ -50,7 +50,7 @@ class Gateway:
     async def plan(self, exchange: Exchange, *, explains: bool = False) -> None:
         """Classify and decide; calls no model. `explains`: every signal is measured, to be shown."""
         running = exchange.running
-        plan = await self._planner.plan(exchange.request, running.policy, running.unavailable(), explains=explains)
+        plan = await self._planner.plan(exchange.request, exchange.policy, running.unavailable(), explains=explains)
         exchange.note(plan)
 
     async def answer(self, exchange: Exchange) -> Reply:
@@ -82,7 +82,7 @@ class Gateway:
         if conversation is None or outcome.route == "cache" or exchange.planned.reason == "pinned":
             return
         if outcome.reason != "fallback":
-            policy = exchange.running.policy
+            policy = exchange.policy
             await self._affinity.note(exchange.request.principal, conversation, outcome.model, policy)
 
 

@@ -22,7 +22,7 @@ class Judging:
         """The confidence of a whole answer of the model of that name (the policy's); None where it was not measured."""
         asked = asked_of(exchange.request.body, exchange.measured)
         exchange.outcome.answer_features = trace.features(asked)
-        return self._confidence.of_answer(trace, exchange.running.policy.models[name].model, asked)
+        return self._confidence.of_answer(trace, exchange.policy.models[name].model, asked)
 
     def of_answer(self, exchange: Exchange, name: str, trace: AnswerTrace) -> Judgement:
         """The judgement of a whole answer; also noted on the outcome."""
@@ -32,7 +32,7 @@ class Judging:
         """The judgement of the first tokens of an answer; also noted on the outcome. No tokens yet: not measured."""
         confidence = None
         if _tokens(trace):
-            model = exchange.running.policy.models[name].model
+            model = exchange.policy.models[name].model
             confidence = self._confidence.at_commit(trace, model, asked_of(exchange.request.body, exchange.measured))
         return _note(exchange, trace, "commit", confidence)
 

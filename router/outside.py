@@ -86,7 +86,7 @@ class Outside:
         restoring = Restoring(exchange, begun.outgoing, self._telemetry)
         is_kept = decision.cacheable and grant.payload == "full"
         exchange.pseudonyms = begun.outgoing.pseudonyms  # from here on the answer is the one from outside
-        outcome.route, outcome.model = exchange.running.policy.models[grant.model].locality, grant.model
+        outcome.route, outcome.model = exchange.policy.models[grant.model].locality, grant.model
         outcome.reason, outcome.ignored = reason or outcome.reason, restoring.ignored
         if begun.chunks is not None:
             chunks: AsyncIterator[Any] = restoring.stream(begun.chunks)
@@ -98,7 +98,7 @@ class Outside:
         return whole(exchange, completion)
 
     async def _permitted(self, exchange: Exchange, grant: Grant) -> Outgoing:
-        policy = exchange.running.policy
+        policy = exchange.policy
         try:
             outgoing = await self._egress.prepare(exchange.request, exchange.planned, policy, exchange.measured, grant)
         except Denied as error:

@@ -15,6 +15,7 @@ import orjson
 
 from classifiers.types import Finding, Signal, Signals, Unknown
 from policies.causes import Cause, causes
+from policies.tenants import view_of
 from policies.types import Decision, EgressPermit, Facts, Model, Policy
 from router.costs import Costs, to_json
 from router.keys import Keys
@@ -76,17 +77,18 @@ def build_record(
         "artifacts": dict(artifacts or {}),
         "permits": [_permit(permit, keys) for permit in permits],
     }
+    view = view_of(policy, principal.tenant) if policy is not None else None
     if policy is not None:
         record["policy"] = {"version": policy.version, "digest": policy.digest, "mode": policy.mode}
     if facts is not None:
         record["facts"] = _facts(facts, policy)
     if signals is not None:
-        hides = policy is not None and policy.has_pseudonyms and facts is not None
+        hides = view is not None and view.has_pseudonyms and facts is not None
         _add_signals(record, signals, facts.replaceable if hides and facts is not None else None)
     if decision is not None:
         record["decision"] = _decision(decision, policy, facts.unknown_fields if facts is not None else frozenset())
-        if policy is not None and signals is not None and _is_held(decision, outcome):
-            held_by = [_cause(cause) for cause in causes(policy, decision, signals.scan)]
+        if view is not None and signals is not None and _is_held(decision, outcome):
+            held_by = [_cause(cause) for cause in causes(view, decision, signals.scan)]
             record.update({"held_by": held_by} if held_by else {})
     if promise is not None:
         record["promise"] = promise

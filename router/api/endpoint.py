@@ -144,7 +144,7 @@ class Endpoint:
         finally:
             exchange.discard()
         assert exchange.plan is not None
-        payload = orjson.dumps(explanation(exchange.plan, exchange.running.policy))
+        payload = orjson.dumps(explanation(exchange.plan, exchange.policy))
         await respond(started.send, 200, outcome_headers(exchange.request.id, exchange.outcome), payload)
 
     async def _count_tokens(self, exchange: Exchange, asked: Asked, started: Started) -> None:
@@ -172,7 +172,7 @@ class Endpoint:
         """Headers wait for the route, at most `headers_after`; then heartbeats, and the route in the last chunk."""
         answering = asyncio.ensure_future(self._gateway.answer(exchange))
         try:
-            await asyncio.wait({answering}, timeout=exchange.running.policy.headers_after_seconds)
+            await asyncio.wait({answering}, timeout=exchange.policy.headers_after_seconds)
             pending = not answering.done()
             if pending:
                 await started.start(

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from policies.types import Model
+from policies.tenants import view_of
+from policies.types import Model, Policy
 from router.api.errors import error_headers, openai_envelope
 from router.api.headers import outcome_headers
 from router.api.http import new_request_id
 from router.errors import GatehouseError, MethodNotAllowed, NotFound
 from router.identity import Identity, require
 from router.metrics import CONTENT_TYPE
-from router.running import Running, RunningPolicy
+from router.running import RunningPolicy
 from router.status import Status
 from router.telemetry import Telemetry
 from router.types import JsonObject, Outcome
@@ -52,21 +54,27 @@ class Service:
     async def models(self, request: Request) -> Response:
         """OpenAI's list of models: `auto`, `local`, `cloud` and those of the policy."""
         try:
-            require(self._identity.authenticate(request.scope["headers"]), "infer", "read")
+            entries = self._entries(request)
         except GatehouseError as error:
             return error_response(error)
-        return _json({"object": "list", "data": list(_entries(self._running.current).values())})
+        return _json({"object": "list", "data": list(entries.values())})
 
     async def model(self, request: Request) -> Response:
         """One model of the list."""
         try:
-            require(self._identity.authenticate(request.scope["headers"]), "infer", "read")
-            entry = _entries(self._running.current).get(request.path_params["model"])
+            entry = self._entries(request).get(request.path_params["model"])
             if entry is None:
                 raise NotFound("There is no such model. GET /v1/models lists what there is.", param="model")
         except GatehouseError as error:
             return error_response(error)
         return _json(entry)
+
+    def _entries(self, request: Request) -> dict[str, JsonObject]:
+        """The models that there are for whoever asks."""
+        principal = self._identity.authenticate(request.scope["headers"])
+        require(principal, "infer", "read")
+        running = self._running.current
+        return _entries(view_of(running.policy, principal.tenant), running.unavailable())
 
     async def unknown(self, request: Request) -> Response:
         """No path of an upstream is ever passed through."""
@@ -79,8 +87,7 @@ class Service:
         return error_response(MethodNotAllowed("GET, HEAD"))
 
 
-def _entries(running: Running) -> dict[str, JsonObject]:
-    policy, unavailable = running.policy, running.unavailable()
+def _entries(policy: Policy, unavailable: Mapping[str, str]) -> dict[str, JsonObject]:
     entries = {"auto": _entry("auto", {"routes_by": policy.label})}
     for word, name in (("local", policy.default_local), ("cloud", policy.default_cloud)):
         if name is not None:

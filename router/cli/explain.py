@@ -16,6 +16,7 @@ from rich.table import Table
 from classifiers.pipeline import Pipeline
 from classifiers.registry import detectors_with
 from policies.schema import PolicyError, load_policy
+from policies.tenants import view_of
 from policies.types import Policy
 from router.api.explain import explanation
 from router.api.parse import parse_json_object
@@ -44,6 +45,9 @@ def explain(
         str | None, typer.Option(help="A policy file or a recipe's name.", show_default="default")
     ] = None,
     model: Annotated[str, typer.Option(help="The model's name as a caller would write it.")] = "auto",
+    tenant: Annotated[
+        str, typer.Option(help="As a request of this tenant; the policy's `tenants` says more.")
+    ] = "default",
     as_json: Annotated[bool, typer.Option("--json", help="What POST /v1/route answers.")] = False,
     highlight: Annotated[
         bool | None,
@@ -63,7 +67,7 @@ def explain(
         if file is None and text is not None and _is_file(text):
             file, text = Path(text), None
         body = _body(text, file, model, settings)
-        answer = asyncio.run(_explain(body, loaded, settings))
+        answer = asyncio.run(_explain(body, view_of(loaded, tenant), settings, tenant))
     except PolicyError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
@@ -96,7 +100,7 @@ def _body(text: str | None, file: Path | None, model: str, settings: Settings) -
     return {"model": model, "messages": [{"role": "user", "content": text}]}
 
 
-async def _explain(body: JsonObject, policy: Policy, settings: Settings) -> JsonObject:
+async def _explain(body: JsonObject, policy: Policy, settings: Settings, tenant: str) -> JsonObject:
     pipeline = Pipeline(
         budget_ms=settings.scan_budget_ms,
         per_kb_ms=settings.scan_budget_ms_per_kb,
@@ -107,7 +111,7 @@ async def _explain(body: JsonObject, policy: Policy, settings: Settings) -> Json
         id="explain",
         body=body,
         model=str(body.get("model", "auto")),
-        principal=Principal(),
+        principal=Principal(tenant),
         stream=body.get("stream") is True,
         include_usage=False,
         local_only=False,

@@ -51,6 +51,8 @@ def validate(
     for warning in (*strange(loaded, settings), *Promises.of(settings).complaints(loaded)):
         typer.echo(f"warning: {warning}", err=True)
     Console().print(_table(loaded))
+    for view in loaded.tenants.values():
+        Console().print(_of_tenant(loaded, view))
     if loaded.loosenings:
         Console().print(_loosenings(loaded))
     typer.echo(f"{loaded.source}: version {loaded.version}, digest {loaded.digest[:12]}, mode {loaded.mode}: good")
@@ -62,6 +64,18 @@ def _table(loaded: Policy) -> Table:
         table.add_row(
             reach.level.word, reach.model, loaded.models[reach.model].locality, reach.region or "-", reach.payload
         )
+    return table
+
+
+def _of_tenant(loaded: Policy, view: Policy) -> Table:
+    """What a tenant's requests may reach less than all others."""
+    table = Table(f"tenant {view.tenant}", "model", "payload", "for others", box=None)
+    usual = {(reach.level, reach.model): reach.payload for reach in reachable(loaded)}
+    own = {(reach.level, reach.model): reach.payload for reach in reachable(view)}
+    for (level, model), payload in usual.items():
+        less = own.get((level, model), "no such model")
+        if less != payload:
+            table.add_row(level.word, model, less, payload)
     return table
 
 
