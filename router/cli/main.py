@@ -14,6 +14,7 @@ COMMANDS = {
     "demo": "router.cli.demo",
     "explain": "router.cli.explain",
     "policy": "router.cli.policy",
+    "observe": "router.cli.observe",
     "models": "router.cli.models",
     "keys": "router.cli.keys",
     "records": "router.cli.records",
