@@ -17,6 +17,7 @@ from policies.types import Candidate, Facts, Level, Locality, Model, Payload, Po
 SENSITIVITY = "sensitivity"
 LOCAL_ONLY = "local-only"  # what bars an exit when the caller's own header does
 AUTO = "auto"
+EMBEDS = "embeddings"  # of a server: a model that has it answers nothing else
 LOCALITIES: tuple[Locality, ...] = ("local", "lan", "cloud")
 
 
@@ -143,6 +144,8 @@ def _lacks(facts: Facts, model: Model) -> tuple[str, ...]:
     lacks = []
     if not facts.needs <= model.capabilities:
         lacks = [need for need in sorted(facts.needs - model.capabilities) if not _implied(need, model)]
+    if EMBEDS in model.capabilities and EMBEDS not in facts.needs and model.backend != "engine":
+        lacks.append("it only gives embeddings")
     tokens = facts.input_tokens + (facts.output_tokens or 1)
     if tokens > model.context:
         lacks.append(f"{tokens:,} > {model.context:,} tokens")

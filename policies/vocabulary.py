@@ -29,8 +29,10 @@ OPERATORS: dict[Kind, tuple[str, ...]] = {
 # What a model may be able to do, and what it can where the policy does not say.
 CAPABILITIES = (
     *("tools", "json_mode", "json_schema", "vision", "audio", "video", "file", "n", "logprobs", "logit_bias"),
-    *("prediction", "web_search"),
+    *("prediction", "web_search", "embeddings"),
 )
-ENGINE_CAPABILITIES = frozenset({"json_mode", "json_schema", "logprobs", "n"})  # of every model; tools depend on which
+ENGINE_CAPABILITIES = frozenset(
+    {"json_mode", "json_schema", "logprobs", "n", "embeddings"}
+)  # of every model; tools depend on which
 SERVER_CAPABILITIES = frozenset({"tools", "json_mode", "json_schema", "n", "logprobs", "logit_bias"})
 CONTEXT = {"local": 8192, "lan": 8192, "cloud": 128_000}  # tokens, where the policy does not say

@@ -16,6 +16,7 @@ from router.caching import ReplyCache
 from router.calling import Calls
 from router.confidence import AnswerTrace
 from router.elsewhere import Elsewhere, may_be_tried_elsewhere
+from router.embedding_fields import embedding_body
 from router.errors import Denied, GatehouseError, Unavailable, UpstreamError
 from router.exchange import Exchange
 from router.holding import hold
@@ -160,11 +161,14 @@ class Answering:
     def _outgoing(self, exchange: Exchange, name: str, *, stream: bool) -> Outgoing:
         """The bytes for a local model."""
         model, request = exchange.policy.models[name], exchange.request
-        body, exchange.outcome.ignored = fields.local_body(
-            request.body, model, stream=stream, want_logprobs=fields.gives_logprobs(model)
-        )
+        if request.task == "embeddings":
+            body = embedding_body(request.body, model)
+        else:
+            body, exchange.outcome.ignored = fields.local_body(
+                request.body, model, stream=stream, want_logprobs=fields.gives_logprobs(model)
+            )
         body |= self._partitions.fields(model, request.principal.tenant, exchange.planned.sensitivity)
-        return Outgoing(orjson.dumps(body), stream, request_id=request.id)
+        return Outgoing(orjson.dumps(body), stream, request_id=request.id, task=request.task)
 
     def _streamed(self, exchange: Exchange, name: str, chunks: AsyncIterator[JsonObject]) -> Reply:
         """A local stream that is final."""

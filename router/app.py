@@ -36,6 +36,8 @@ from router.api.endpoint import Endpoint
 from router.api.feedback import FeedbackEndpoint, FeedbackSending
 from router.api.headers import EXPOSED
 from router.api.openai_chat import ChatCompletions
+from router.api.openai_completions import Completions
+from router.api.openai_embeddings import Embeddings
 from router.api.openai_responses import Responses
 from router.api.service import Service
 from router.api.stored_responses import StoredResponses
@@ -82,7 +84,7 @@ _SELF_TEST_SECONDS = (0.2, 5.0)  # between tries while starting, and between loo
 
 
 class Application:
-    """The data path's two endpoints at once, everything else through FastAPI."""
+    """The data path's endpoints at once, everything else through FastAPI."""
 
     def __init__(self, hot: dict[str, ASGIApp], rest: ASGIApp) -> None:
         self._hot = hot
@@ -301,6 +303,8 @@ def _application(worker: Worker, gateway: Gateway, identity: Identity, desk: Fee
         "/v1/chat/completions": Endpoint(*parts, ChatCompletions()),
         "/v1/route": Endpoint(*parts, ChatCompletions(), explains=True),
         "/v1/messages": Endpoint(*parts, Messages()),
+        "/v1/completions": Endpoint(*parts, Completions()),
+        "/v1/embeddings": Endpoint(*parts, Embeddings()),
         "/v1/responses": Endpoint(*parts, Responses(worker.states)),
         "/v1/messages/count_tokens": Endpoint(*parts, CountedMessages(), counts=True),
         "/v1/feedback": FeedbackEndpoint(identity, desk),

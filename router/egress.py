@@ -16,13 +16,14 @@ from classifiers.walk import strings_of
 from policies.decide import permit
 from policies.types import Decision, EgressPermit, Grant, Model, Policy
 from router.backends.permits import digest_of
+from router.embedding_fields import embedding_body
 from router.errors import Denied
 from router.fields import exit_body
 from router.hiding import BodyScanner, Hidden, hide
 from router.types import ChatRequest, JsonObject, Outgoing
 
 # What the gateway itself adds to a body: never the caller's, so never scanned.
-_OWN_WORDS = frozenset({"model", "stream", "stream_options", "include_usage"})
+_OWN_WORDS = frozenset({"model", "stream", "stream_options", "include_usage", "encoding_format", "float"})
 
 
 class TextScanner(BodyScanner, Protocol):
@@ -51,7 +52,11 @@ class Egress:
             raise Denied(f"Model `{model.name}` is local: there is no exit to it.")
         if grant.payload == "none":
             raise Denied("A grant of nothing lets nothing leave.")
-        body, ignored = exit_body(request.body, model, stream=request.stream)
+        ignored: tuple[str, ...] = ()
+        if request.task == "embeddings":
+            body = embedding_body(request.body, model)
+        else:
+            body, ignored = exit_body(request.body, model, stream=request.stream)
         scan, tenant, hidden = signals.scan, request.principal.tenant, None
         if grant.payload == "pseudonymized":
             hidden = await hide(self._scanner, body, scan, policy, decision.sensitivity, model, tenant)
@@ -61,7 +66,8 @@ class Egress:
         given = permit(policy, decision, grant, digest_of(written), scan)
         if not isinstance(given, EgressPermit):
             raise Denied(given.message, status=given.status, code=given.code, should_retry=given.should_retry)
-        return Outgoing(written, request.stream, given, request.id, ignored, hidden.pseudonyms if hidden else None)
+        pseudonyms = hidden.pseudonyms if hidden else None
+        return Outgoing(written, request.stream, given, request.id, request.task, ignored, pseudonyms)
 
     async def _proven(
         self, body: JsonObject, model: Model, scan: Scan, policy: Policy, tenant: str, hidden: Hidden | None

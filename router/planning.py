@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from classifiers.pipeline import Pipeline
 from classifiers.types import Signal, Signals
+from policies.candidates import AUTO, LOCALITIES
 from policies.decide import decide
 from policies.history import RULE, Blame, blame
 from policies.types import Decision, Facts, Level, Policy, Reason
@@ -14,6 +15,8 @@ from router import fields
 from router.affinity import Affinity, Conversation
 from router.calibration.standing import Promises, reason_for
 from router.calibration.targets import Standard, threshold_of
+from router.embedding_fields import read_embedding_fields
+from router.errors import NotFound
 from router.hiding import places_of
 from router.history import earlier_turns, without_turns
 from router.taint.ledger import CLEAN, Taint, TaintLedger
@@ -87,19 +90,20 @@ class Planner:
         own: Conversation | None,
         demanded: frozenset[str] | None,
     ) -> Plan:
-        needs, hints, unknown = fields.read_fields(request.body)
+        needs, hints, unknown = _read(request, policy)
         tenant = request.principal.tenant
         signals = await self._pipeline.run(request.body, policy.scan_rules, tenant, demanded)
         taint = await self._ledger.look(tenant, request.body) if self._ledger is not None else CLEAN
         context_length = signals.values["context_length"].value
-        input_tokens = context_length if isinstance(context_length, int) else 0
+        embeds = request.task == "embeddings"  # each input has the window for itself, and only its model knows it
+        input_tokens = context_length if isinstance(context_length, int) and not embeds else 0
         output_tokens = fields.max_output_tokens(request.body)
         waits = self._before(request, policy, input_tokens, output_tokens)
         signals = _with_wait(signals, waits.get(policy.default_local))
         facts = Facts(
             tenant=tenant,
             requested=request.model,
-            local_only=request.local_only,
+            local_only=request.local_only or (embeds and request.model == AUTO),
             stream=request.stream,
             needs=needs,
             hints=hints,
@@ -107,8 +111,8 @@ class Planner:
             input_tokens=input_tokens,
             output_tokens=output_tokens,
             unavailable=unavailable,
-            no_store=request.no_store,
-            replaceable=await places_of(request.body, signals.scan, policy),
+            no_store=request.no_store or embeds,
+            replaceable=frozenset() if embeds else await places_of(request.body, signals.scan, policy),
             taint=taint.level,
             taint_kept=taint.kept,
             taint_source=taint.source,
@@ -138,6 +142,14 @@ class Planner:
         reasons = (*decision.reasons, reason_for(standard))
         decision = replace(decision, threshold=threshold_of(standard.promise), reasons=reasons)
         return replace(plan, decision=decision, standard=standard)
+
+
+def _read(request: ChatRequest, policy: Policy) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+    if request.task == "embeddings":
+        if request.model not in (AUTO, *LOCALITIES, *policy.models):  # no alias: vectors of two models do not compare
+            raise NotFound("There is no embedding model of that name here; no alias counts.", param="model")
+        return read_embedding_fields(request.body), frozenset(), frozenset()
+    return fields.read_fields(request.body)
 
 
 def _with_wait(signals: Signals, wait: float | None) -> Signals:

@@ -10,6 +10,7 @@ from classifiers.pseudonyms import Pseudonyms
 from policies.types import EgressPermit
 
 JsonObject = dict[str, Any]
+Task = Literal["chat", "embeddings"]
 
 KeyScope = Literal["infer", "read", "admin"]
 SCOPES: tuple[KeyScope, ...] = ("infer", "read", "admin")
@@ -43,6 +44,7 @@ class ChatRequest:
     no_store: bool
     received: float  # time.perf_counter() when the request line was in
     traceparent: str | None = None
+    task: Task = "chat"  # embeddings: `body` is an embeddings body
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Outgoing:
     stream: bool
     permit: EgressPermit | None = None
     request_id: str = ""
+    task: Task = "chat"
     ignored: tuple[str, ...] = ()  # fields of the request that this target does not get
     pseudonyms: Pseudonyms | None = field(default=None, repr=False)  # what the placeholders in `body` stand for
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from router.errors import GatehouseError, InvalidRequest
 from router.fields import FIELDS
-from router.types import JsonObject, Principal
+from router.types import JsonObject, Principal, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class Asked:
     model: str
     stream: bool
     include_usage: bool  # whether a stream ends with its usage
+    task: Task = "chat"
     ignored: tuple[str, ...] = ()  # fields of the dialect that have no meaning here
     raw: JsonObject = field(default_factory=dict, repr=False)  # as it came, for a dialect that shows it again
     history: tuple[JsonObject, ...] = field(default=(), repr=False)  # what the dialect's own state put before it

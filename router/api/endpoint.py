@@ -135,6 +135,7 @@ class Endpoint:
             no_store=b"no-store" in (header(scope, b"cache-control") or b"").lower(),
             traceparent=(header(scope, b"traceparent") or b"").decode("latin-1") or None,
             received=received,
+            task=asked.task,
         )
         return request, asked
 

@@ -76,7 +76,7 @@ class Responses:
         stream = read_stream(body)
         if stream:
             chat["stream"] = True
-        return Asked(chat, chat["model"], stream, True, ignored, raw=body, history=tuple(said))
+        return Asked(chat, chat["model"], stream, True, ignored=ignored, raw=body, history=tuple(said))
 
     async def _earlier(self, previous: Any, principal: Principal) -> list[JsonObject]:
         if previous is None:

@@ -52,7 +52,11 @@ class LocalBackend:
         return await self._wire.open_stream(outgoing)
 
     async def self_test(self) -> None:
-        """Return when the model has said one token."""
+        """Return when the model has said one token, or embedded one word."""
+        if self.model.backend != "engine" and "embeddings" in self.model.capabilities:
+            asked = {"model": self.model.model, "input": "Hello", "encoding_format": "float"}
+            await self.complete(Outgoing(orjson.dumps(asked), stream=False, task="embeddings"))
+            return
         body = {"model": self.model.model, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1}
         await self.complete(Outgoing(orjson.dumps(body), stream=False))
 

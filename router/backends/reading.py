@@ -31,12 +31,35 @@ def parse(model: Model, data: bytes) -> JsonObject:
     except orjson.JSONDecodeError:
         raise failures.malformed(model, "broken JSON") from None
     if isinstance(value, dict):
-        if value.get("error"):
-            error = value["error"] if isinstance(value["error"], dict) else {}
-            raise failures.from_error(model, _status_of(error), error)
+        _raise_error(model, value)
         if isinstance(value.get("choices"), list):
             return value
     raise failures.malformed(model, "JSON that is no chat completion")
+
+
+def _raise_error(model: Model, value: JsonObject) -> None:
+    if value.get("error"):
+        error = value["error"] if isinstance(value["error"], dict) else {}
+        raise failures.from_error(model, _status_of(error), error)
+
+
+def embeddings(model: Model, body: bytes) -> JsonObject:
+    """A list of embeddings, every one of them numbers. Raises as `parse` does."""
+    try:
+        value: Any = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise failures.malformed(model, "broken JSON") from None
+    if isinstance(value, dict):
+        _raise_error(model, value)
+        rows = value.get("data")
+        if isinstance(rows, list) and rows and all(_is_vector(row) for row in rows):
+            return value
+    raise failures.malformed(model, "JSON that is no list of embeddings")
+
+
+def _is_vector(row: Any) -> bool:
+    vector = row.get("embedding") if isinstance(row, dict) else None
+    return isinstance(vector, list) and all(type(number) in (float, int) for number in vector)
 
 
 def completion(model: Model, body: bytes) -> JsonObject:

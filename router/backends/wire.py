@@ -18,7 +18,7 @@ from policies.types import Model
 from router import __version__
 from router.backends import failures, reading
 from router.backends.stream import ChatStream
-from router.types import JsonObject, Outgoing
+from router.types import JsonObject, Outgoing, Task
 
 _GRACE = 0.25  # seconds for the end of the body to follow `[DONE]`
 _MAX_ERROR_BYTES = 64 * 1024
@@ -46,6 +46,12 @@ class Endpoint:
     proxy: str | None = None
 
 
+def _embeddings_url(url: str) -> str:
+    """The embeddings address beside a chat-completions one."""
+    path, mark, query = url.partition("?")
+    return f"{path.removesuffix('/chat/completions')}/embeddings{mark}{query}"
+
+
 def chat_url(base_url: str) -> str:
     """The chat-completions address below a base URL; a query (as Azure's `api-version`) stays."""
     path, mark, query = base_url.partition("?")
@@ -58,7 +64,7 @@ class ChatWire:
     def __init__(self, model: Model, endpoint: Endpoint, timeouts: Timeouts) -> None:
         self._model = model
         self._endpoint = endpoint
-        self._url = URL(endpoint.url)
+        self._urls: dict[Task, URL] = {"chat": URL(endpoint.url), "embeddings": URL(_embeddings_url(endpoint.url))}
         self._timeouts = timeouts
         self._client_timeout = aiohttp.ClientTimeout(
             total=None, connect=timeouts.connect, sock_connect=timeouts.connect
@@ -67,10 +73,10 @@ class ChatWire:
         self._ending: set[aiohttp.ClientResponse] = set()  # answers that are whole, their connections not yet free
 
     async def complete(self, outgoing: Outgoing) -> JsonObject:
-        """Send and return the whole `chat.completion` object."""
+        """Send and return the whole `chat.completion` object, or the list of embeddings."""
         try:
             async with asyncio.timeout(self._timeouts.total):
-                response = await self._post(outgoing.body, _JSON)
+                response = await self._post(outgoing, _JSON)
                 try:
                     await self._expect_success(response)
                     body = await self._read_all(response)
@@ -79,7 +85,8 @@ class ChatWire:
                     raise
         except (aiohttp.ClientError, OSError) as error:
             raise reading.translate(self._model, error, "no answer within its time limit") from None
-        return reading.completion(self._model, body)
+        read = reading.embeddings if outgoing.task == "embeddings" else reading.completion
+        return read(self._model, body)
 
     async def open_stream(self, outgoing: Outgoing) -> ChatStream:
         """Send, wait for the first chunk, and return the iterator that starts with it."""
@@ -88,7 +95,7 @@ class ChatWire:
         first = min(deadline, loop.time() + self._timeouts.first_chunk)
         try:
             async with asyncio.timeout_at(first):
-                response = await self._post(outgoing.body, _SSE)
+                response = await self._post(outgoing, _SSE)
                 try:
                     await self._expect_success(response)
                     if response.content_type == _JSON:
@@ -135,10 +142,10 @@ class ChatWire:
         self._ending.discard(response)
         response.close()
 
-    async def _post(self, body: bytes, accept: str) -> aiohttp.ClientResponse:
+    async def _post(self, outgoing: Outgoing, accept: str) -> aiohttp.ClientResponse:
         return await self._session_now().post(
-            self._url,
-            data=body,
+            self._urls[outgoing.task],
+            data=outgoing.body,
             headers=self._headers(accept, ("content-type", _JSON)),
             allow_redirects=False,
             proxy=self._endpoint.proxy,

@@ -195,7 +195,7 @@ def test_a_small_policy_has_safe_defaults() -> None:
     assert (policy.egress, policy.rules, policy.aliases, policy.levels) == ({}, (), (), {})
     assert policy.headers_after_seconds == 10.0
     assert policy.history == "keep_local"
-    assert policy.models["home"].capabilities == {"json_mode", "json_schema", "logprobs", "n"}
+    assert policy.models["home"].capabilities == {"json_mode", "json_schema", "logprobs", "n", "embeddings"}
     assert policy.models["home"].context == 8192
 
 
