@@ -79,7 +79,10 @@ class Service:
     async def unknown(self, request: Request) -> Response:
         """No path of an upstream is ever passed through."""
         return error_response(
-            NotFound("There is no such path here. See /v1/chat/completions, /v1/responses, /v1/messages and /v1/models.", code="unknown_path")
+            NotFound(
+                "There is no such path here. See /v1/chat/completions, /v1/responses, /v1/messages and /v1/models.",
+                code="unknown_path",
+            )
         )
 
     async def wrong_method(self, request: Request, error: Exception) -> Response:
