@@ -15,13 +15,8 @@ import socket
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import cast
 
 import uvicorn
-from fastapi import FastAPI
-from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import Route, request_response
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from classifiers.pipeline import Pipeline
 from classifiers.registry import detectors_with
@@ -31,16 +26,8 @@ from policies.types import Model, Policy
 from router.accounting import Accounts
 from router.affinity import TABLE_BYTES, TABLE_FILE, Affinity
 from router.answering import Answering
-from router.api.anthropic_messages import CountedMessages, Messages
-from router.api.endpoint import Endpoint
-from router.api.feedback import FeedbackEndpoint, FeedbackSending
-from router.api.headers import EXPOSED
-from router.api.openai_chat import ChatCompletions
-from router.api.openai_completions import Completions
-from router.api.openai_embeddings import Embeddings
-from router.api.openai_responses import Responses
-from router.api.service import Service
-from router.api.stored_responses import StoredResponses
+from router.api.application import Surroundings, application
+from router.api.feedback import FeedbackSending
 from router.backends.base import Backend
 from router.backends.table import make_backend
 from router.cache.base import Cache
@@ -81,18 +68,6 @@ from router.waiting.waits import Waits
 log = logging.getLogger("gatehouse.worker")
 
 _SELF_TEST_SECONDS = (0.2, 5.0)  # between tries while starting, and between looks at a target that failed
-
-
-class Application:
-    """The data path's endpoints at once, everything else through FastAPI."""
-
-    def __init__(self, hot: dict[str, ASGIApp], rest: ASGIApp) -> None:
-        self._hot = hot
-        self._rest = rest
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        app = self._hot.get(scope["path"], self._rest) if scope["type"] == "http" else self._rest
-        await app(scope, receive, send)
 
 
 class Worker:
@@ -156,7 +131,8 @@ class Worker:
             settings.responses_ttl_s,
             settings.responses_max_bytes,
         )
-        self.app = _application(self, gateway, self.identity, desk)
+        surroundings = Surroundings(settings, self.running, self.status, self.telemetry, self.states, desk)
+        self.app = application(gateway, self.identity, surroundings)
 
     def _backend(self, model: Model, policy: Policy) -> Backend:
         return make_backend(model, self.settings, policy.lan_networks)
@@ -273,53 +249,6 @@ def _make_affinity(settings: Settings, keys: Keys) -> Affinity:
     from router.cache.redis import RedisAffinity
 
     return Affinity(keys, table, RedisAffinity(settings.redis_url, settings.redis_timeout_ms, table.name, 86_400.0))
-
-
-def _application(worker: Worker, gateway: Gateway, identity: Identity, desk: FeedbackSending) -> ASGIApp:
-    service = Service(worker.running, identity, worker.status, worker.telemetry)
-    stored = StoredResponses(identity, worker.states)
-    rest = FastAPI(
-        title="Gatehouse",
-        docs_url=None,
-        redoc_url=None,
-        openapi_url=None,
-        redirect_slashes=False,
-        exception_handlers={405: service.wrong_method},
-    )
-    rest.router.routes.extend(
-        [
-            Route("/healthz", service.healthz),
-            Route("/readyz", service.readyz),
-            Route("/metrics", service.metrics),
-            Route("/v1/models", service.models),
-            Route("/v1/models/{model:path}", service.model),
-            Route("/v1/responses/{response}", stored.show, methods=["GET"]),
-            Route("/v1/responses/{response}", stored.delete, methods=["DELETE"]),
-        ]
-    )
-    rest.router.default = request_response(service.unknown)
-    parts = (gateway, identity, worker.settings, worker.telemetry)
-    hot = {
-        "/v1/chat/completions": Endpoint(*parts, ChatCompletions()),
-        "/v1/route": Endpoint(*parts, ChatCompletions(), explains=True),
-        "/v1/messages": Endpoint(*parts, Messages()),
-        "/v1/completions": Endpoint(*parts, Completions()),
-        "/v1/embeddings": Endpoint(*parts, Embeddings()),
-        "/v1/responses": Endpoint(*parts, Responses(worker.states)),
-        "/v1/messages/count_tokens": Endpoint(*parts, CountedMessages(), counts=True),
-        "/v1/feedback": FeedbackEndpoint(identity, desk),
-    }
-    whole = Application(cast("dict[str, ASGIApp]", hot), rest)
-    origins = worker.settings.allowed_origins
-    if not origins:
-        return whole  # any web page could otherwise spend the user's money
-    return CORSMiddleware(
-        whole,
-        allow_origins=origins,
-        allow_methods=["GET", "POST"],
-        allow_headers=["authorization", "content-type", "x-api-key", "x-gatehouse-privacy", "cache-control"],
-        expose_headers=EXPOSED,
-    )
 
 
 async def serve(control: Path, listener: socket.socket) -> None:

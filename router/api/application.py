@@ -1,0 +1,104 @@
+"""Every path of a worker and what serves it: the data path's endpoints at once, everything else through FastAPI."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route, request_response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from router.api.anthropic_messages import CountedMessages, Messages
+from router.api.endpoint import Endpoint
+from router.api.feedback import FeedbackEndpoint, FeedbackSending
+from router.api.headers import EXPOSED
+from router.api.openai_chat import ChatCompletions
+from router.api.openai_completions import Completions
+from router.api.openai_embeddings import Embeddings
+from router.api.openai_responses import Responses, ResponseStates
+from router.api.service import Service
+from router.api.stored_responses import StoredResponses
+from router.gateway import Gateway
+from router.identity import Identity
+from router.running import RunningPolicy
+from router.settings import Settings
+from router.status import Status
+from router.telemetry import Telemetry
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the endpoints stand among, beside the gateway itself."""
+
+    settings: Settings
+    running: RunningPolicy
+    status: Status
+    telemetry: Telemetry
+    states: ResponseStates
+    desk: FeedbackSending
+
+
+class Application:
+    """The data path's endpoints by their exact path, without a router before them."""
+
+    def __init__(self, hot: dict[str, ASGIApp], rest: ASGIApp) -> None:
+        self._hot = hot
+        self._rest = rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self._hot.get(scope["path"], self._rest) if scope["type"] == "http" else self._rest
+        await app(scope, receive, send)
+
+
+def application(gateway: Gateway, identity: Identity, around: Surroundings) -> ASGIApp:
+    """The whole of a worker's HTTP side."""
+    parts = (gateway, identity, around.settings, around.telemetry)
+    hot = {
+        "/v1/chat/completions": Endpoint(*parts, ChatCompletions()),
+        "/v1/route": Endpoint(*parts, ChatCompletions(), explains=True),
+        "/v1/responses": Endpoint(*parts, Responses(around.states)),
+        "/v1/messages": Endpoint(*parts, Messages()),
+        "/v1/messages/count_tokens": Endpoint(*parts, CountedMessages(), counts=True),
+        "/v1/completions": Endpoint(*parts, Completions()),
+        "/v1/embeddings": Endpoint(*parts, Embeddings()),
+        "/v1/feedback": FeedbackEndpoint(identity, around.desk),
+    }
+    whole = Application(cast("dict[str, ASGIApp]", hot), _rest(identity, around))
+    origins = around.settings.allowed_origins
+    if not origins:
+        return whole  # any web page could otherwise spend the user's money
+    return CORSMiddleware(
+        whole,
+        allow_origins=origins,
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=["authorization", "content-type", "x-api-key", "x-gatehouse-privacy", "cache-control"],
+        expose_headers=EXPOSED,
+    )
+
+
+def _rest(identity: Identity, around: Surroundings) -> FastAPI:
+    service = Service(around.running, identity, around.status, around.telemetry)
+    stored = StoredResponses(identity, around.states)
+    rest = FastAPI(
+        title="Gatehouse",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        exception_handlers={405: service.wrong_method},
+    )
+    rest.router.routes.extend(
+        [
+            Route("/healthz", service.healthz),
+            Route("/readyz", service.readyz),
+            Route("/metrics", service.metrics),
+            Route("/v1/models", service.models),
+            Route("/v1/models/{model:path}", service.model),
+            Route("/v1/responses/{response}", stored.show, methods=["GET"]),
+            Route("/v1/responses/{response}", stored.delete, methods=["DELETE"]),
+        ]
+    )
+    rest.router.default = request_response(service.unknown)
+    return rest
