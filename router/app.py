@@ -62,6 +62,7 @@ from router.status import Status
 from router.taint.ledger import SharedMarks, TaintLedger
 from router.taint.marks import MARKS_FILE, MarkTable
 from router.telemetry import Telemetry
+from router.tokens import verifier_of
 from router.types import JsonObject
 from router.waiting.waits import Waits
 
@@ -124,7 +125,7 @@ class Worker:
             affinity=self.affinity,
             accounts=accounts,
         )
-        self.identity = Identity(settings, keys)
+        self.identity = Identity(settings, keys, tokens=verifier_of(settings))
         self.states = ResponseStateFile(
             settings.state_dir / STATES_FILE,
             Sealer(keys, name="state"),

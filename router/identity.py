@@ -21,6 +21,7 @@ from router.key_store import read_ring
 from router.keys import Keys, StateFolderError, create_private, ensure_private_folder, load_keys
 from router.settings import Settings
 from router.store import StoreError
+from router.tokens import Claims, TokenVerifying
 from router.types import KeyScope, Principal
 
 log = logging.getLogger("gatehouse.identity")
@@ -29,6 +30,8 @@ _START_KEY_FILE = "api.key"
 _KEY_HEADERS = frozenset({b"authorization", b"x-api-key"})
 _BEARER = b"bearer "
 _MOST_SUBJECT_BYTES = 256
+_TOKEN = "token"  # noqa: S105  # the key id of whoever came with a signed token
+_TOKEN_DOTS = 2
 
 Headers = Collection[tuple[bytes, bytes]]
 
@@ -86,12 +89,20 @@ class Identity:
     Who asks is known from here, what may be asked from `require`.
     """
 
-    def __init__(self, settings: Settings, keys: Keys | None = None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        keys: Keys | None = None,
+        clock: Callable[[], float] = time.time,
+        tokens: TokenVerifying | None = None,
+    ) -> None:
         """The rules for this address: the keys of the state folder, and the configured key, else the start key.
 
-        `keys` are for pseudonyms of subjects; without them they are loaded when the first is needed. Raises
-        `router.keys.StateFolderError` when the start key cannot be read or created.
+        `keys` are for pseudonyms of subjects; without them they are loaded when the first is needed. `tokens` are taken
+        too where there is somebody to verify them. Raises `router.keys.StateFolderError` when the start key cannot be
+        read or created.
         """
+        self._tokens = tokens
         self._state_dir = settings.state_dir
         self._keys = keys
         self._clock = clock
@@ -100,7 +111,7 @@ class Identity:
         start = ensure_start_key(settings, has_keys=not self._ring.is_empty)
         key = settings.api_key or (start.key if start is not None else None)
         self._digest = None if key is None else digest_of_key(key.encode())
-        self._may_be_open = key is None and is_loopback(settings.host)
+        self._may_be_open = key is None and tokens is None and is_loopback(settings.host)
         self._origins = frozenset(origin.encode() for origin in settings.allowed_origins)
         self._principal = Principal(key_id="start" if start is not None else "configured") if key else NOBODY
 
@@ -150,6 +161,8 @@ class Identity:
         digest = digest_of_key(text)
         if self._digest is not None and hmac.compare_digest(digest, self._digest):
             return self._principal
+        if self._tokens is not None and text.count(b".") == _TOKEN_DOTS:
+            return self._of_token(self._tokens.verify(text, self._clock()))
         found = self._ring.find(text, digest, self._clock())
         if isinstance(found, str):
             raise _refusal(found)
@@ -164,9 +177,16 @@ class Identity:
         subject = values.pop() if values else b""
         if not subject:
             return principal
+        return replace(principal, subject=self._pseudonym(principal.tenant, subject))
+
+    def _of_token(self, claims: Claims) -> Principal:
+        subject = self._pseudonym(claims.tenant, claims.subject.encode()) if claims.subject is not None else None
+        return Principal(claims.tenant, _TOKEN, subject, claims.groups, claims.scopes)
+
+    def _pseudonym(self, tenant: str, subject: bytes) -> str:
         if self._keys is None:
             self._keys = load_keys(self._state_dir)
-        return replace(principal, subject=subject_of(self._keys, principal.tenant, subject))
+        return subject_of(self._keys, tenant, subject)
 
 
 def subject_of(keys: Keys, tenant: str, subject: bytes) -> str:

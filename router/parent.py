@@ -37,6 +37,7 @@ from router.settings import Settings, one_thread_for_arrays
 from router.store import RECORDS_FILE, SqliteStore
 from router.supervisor import State, Supervisor
 from router.telemetry import Telemetry
+from router.tokens import verifier_of
 from router.types import JsonObject
 from router.waiting.waits import load_of
 
@@ -74,6 +75,7 @@ class Parent:
         ensure_private_folder(settings.runtime_dir)
         one_thread_for_arrays()
         load_keys(settings.state_dir)  # created here, before workers race for it
+        verifier_of(settings)  # workers would only die of a file that cannot be used
         keys = KeyWatch(settings.state_dir)
         keys.look()
         self.start_key = ensure_start_key(settings, has_keys=keys.has_keys)

@@ -39,6 +39,13 @@ class Settings(BaseModel):
     state_dir: Path = Path()  # filled by from_environment
     runtime_dir: Path = Path()
     api_key: str | None = Field(None, repr=False)
+    jwks_file: Path | None = None  # public keys of an issuer whose tokens are taken beside API keys; with both of:
+    jwt_issuer: str | None = None
+    jwt_audience: str | None = None
+    jwt_tenant_claim: str = "tenant"
+    jwt_groups_claim: str = "groups"
+    jwt_scopes_claim: str = "scope"
+    jwt_scope_prefix: str = "gatehouse:"
     local_url: str | None = None  # an OpenAI-compatible server that is there already
     local_model: str | None = None
     redis_url: str | None = Field(None, repr=False)

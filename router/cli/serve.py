@@ -16,6 +16,7 @@ from router.loop import loop_factory
 from router.models.catalogue import EMBEDDED
 from router.parent import Parent
 from router.settings import Settings, from_environment
+from router.tokens import TokenKeysError
 
 
 def serve(
@@ -61,7 +62,7 @@ def serve(
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             code = runner.run(parent.run())
-    except (StateFolderError, OSError) as error:
+    except (StateFolderError, TokenKeysError, OSError) as error:
         typer.echo(f"Cannot start: {error}", err=True)
         raise typer.Exit(1) from None
     raise typer.Exit(code)
