@@ -16,6 +16,7 @@ from policies.types import Candidate, Facts, Level, Locality, Model, Payload, Po
 
 SENSITIVITY = "sensitivity"
 LOCAL_ONLY = "local-only"  # what bars an exit when the caller's own header does
+LOCKDOWN = "lockdown"  # what bars an exit while an admin has locked them all
 AUTO = "auto"
 EMBEDS = "embeddings"  # of a server: a model that has it answers nothing else
 LOCALITIES: tuple[Locality, ...] = ("local", "lan", "cloud")
@@ -23,7 +24,7 @@ LOCALITIES: tuple[Locality, ...] = ("local", "lan", "cloud")
 
 @dataclass(slots=True)
 class Target:
-    """One model for one request. `barred` is empty, `sensitivity`, a forbid rule's name, or `local-only`."""
+    """One model for one request. `barred` is empty, `sensitivity`, a forbid rule's name, `lockdown` or `local-only`."""
 
     model: Model
     payload: Payload
@@ -134,6 +135,8 @@ def _assess(
         rule = forbidden.get(model.locality) or forbidden.get(model.name)
         if rule is not None:
             payload, barred, why = "none", rule, f"forbidden by {rule}"
+        elif facts.locked:
+            payload, barred, why = "none", LOCKDOWN, "all exits are locked"
         elif facts.local_only:
             payload, barred, why = "none", LOCAL_ONLY, "the request asks for local-only"
     down = facts.unavailable.get(model.name) if facts.unavailable else None

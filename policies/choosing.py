@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from policies import refusals
-from policies.candidates import LOCAL_ONLY, Target, Targets, first_ready
+from policies.candidates import LOCAL_ONLY, LOCKDOWN, Target, Targets, first_ready
 from policies.conditions import Evaluator
 from policies.types import Facts, Level, Policy, Reason, Refusal, Rule
 
@@ -147,11 +147,11 @@ def _missing_home(case: Case, able: list[Target]) -> Choice:
 
 
 def _stays(case: Case) -> bool:
-    """Whether the policy, and not the caller, keeps the request from the cloud."""
+    """Whether the policy, and neither the caller nor a lock, keeps the request from the cloud."""
     clouds = case.targets.at("cloud")
     if not clouds:
         return case.level > Level.INTERNAL
-    return all(target.barred not in ("", LOCAL_ONLY) for target in clouds)
+    return all(target.barred not in ("", LOCAL_ONLY, LOCKDOWN) for target in clouds)
 
 
 def pinned(case: Case, asked: str) -> Choice:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from policies.candidates import LOCAL_ONLY, SENSITIVITY, Target
+from policies.candidates import LOCAL_ONLY, LOCKDOWN, SENSITIVITY, Target
 from policies.types import Level, Policy, Reason, Refusal
 
 ADD_LOCAL_MODEL = "gatehouse serve --local-url http://127.0.0.1:11434/v1 --local-model NAME"
@@ -33,6 +33,13 @@ def missing_key(target: Target) -> Refusal:
 
 def denied(policy: Policy, level: Level, reasons: Sequence[Reason], asked: Sequence[Target]) -> Refusal:
     """403 for a model outside that was asked for by name and is not lawful."""
+    if all(target.barred == LOCKDOWN for target in asked):
+        return Refusal(
+            "lockdown",
+            403,
+            f"All exits are locked by an admin, so nothing may go to '{asked[0].model.name}'. "
+            "Ask for 'auto' or 'local' to have it answered at home.",
+        )
     causes = "; ".join(_cause(level, reasons, target) for target in _distinct(asked))
     return Refusal(
         "policy_denied",
@@ -90,6 +97,8 @@ def _distinct(targets: Iterable[Target]) -> list[Target]:
 def _cause(level: Level, reasons: Sequence[Reason], target: Target) -> str:
     if target.barred == LOCAL_ONLY:
         return "the request itself asks for local-only"
+    if target.barred == LOCKDOWN:
+        return "all exits are locked by an admin"
     if target.barred != SENSITIVITY:
         return f"the rule '{target.barred}' forbids it"
     found = next((reason.why for reason in reasons if reason.rule == SENSITIVITY and reason.matched is not False), "")

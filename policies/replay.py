@@ -73,6 +73,7 @@ def _facts(facts: Mapping[str, Any], record: Mapping[str, Any], replaceable: fro
         tenant=str(record["principal"]["tenant"]),
         requested=_requested(facts["requested"]),
         local_only=bool(facts["local_only"]),
+        locked=bool(facts.get("locked")),
         stream=bool(facts["stream"]),
         needs=frozenset(facts["needs"]),
         hints=frozenset(facts["hints"]),

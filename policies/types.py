@@ -264,6 +264,7 @@ class Facts:
     taint_source: TaintSource = ""
     taint_at: tuple[str, ...] = ()  # pointers to the parts that brought it in
     answered_by: tuple[str, ...] = ()  # models that have answered this conversation lately, the farthest first
+    locked: bool = False  # an admin has locked all exits for this tenant: everything stays
     waits: Mapping[str, float] | None = None  # local model's name -> ms until its whole answer would be there, if known
 
 

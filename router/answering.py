@@ -17,7 +17,7 @@ from router.calling import Calls
 from router.confidence import AnswerTrace
 from router.elsewhere import Elsewhere, may_be_tried_elsewhere
 from router.embedding_fields import embedding_body
-from router.errors import Denied, GatehouseError, Unavailable, UpstreamError
+from router.errors import Denied, GatehouseError, Locked, Unavailable, UpstreamError
 from router.exchange import Exchange
 from router.holding import hold
 from router.judging import Judging
@@ -72,6 +72,11 @@ class Answering:
             if decision.reason == "pinned":
                 raise
             exchange.outcome.reason = "audit"
+        except Locked as error:
+            if not error.unsent or decision.reason in ("pinned", "capability") or grant.purpose == "fallback":
+                raise
+            exchange.outcome.reason = error.code
+            exchange.outcome.held = decision.rule or None
         except Denied:
             if not _may_stay(exchange, grant):
                 raise
@@ -206,7 +211,9 @@ class Answering:
             except Denied:
                 if decision.fallback.payload != "pseudonymized":
                     raise  # what could not be replaced after all stays, and home is down
-        elif any(seen.lawful and models[seen.model].locality == "cloud" for seen in decision.candidates):
+        elif exchange.known.locked or any(
+            seen.lawful and models[seen.model].locality == "cloud" for seen in decision.candidates
+        ):
             raise error
         raise Unavailable(
             "The local model is not available, and the policy keeps this request at home. Retry in a few seconds.",

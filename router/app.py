@@ -12,7 +12,6 @@ import gc
 import logging
 import os
 import socket
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -24,16 +23,13 @@ from policies.chain import Written
 from policies.schema import compile_policy
 from policies.types import Model, Policy
 from router.accounting import Accounts
-from router.affinity import TABLE_BYTES, TABLE_FILE, Affinity
 from router.answering import Answering
 from router.api.application import Surroundings, application
 from router.api.feedback import FeedbackSending
 from router.backends.base import Backend
 from router.backends.table import make_backend
-from router.cache.base import Cache
 from router.cache.key import CacheKeys
-from router.cache.memory import MemoryBytes
-from router.cache.sealed import SealedCache, Sealer
+from router.cache.sealed import Sealer
 from router.caching import ReplyCache
 from router.calibration.standing import FOLDER as CARDS
 from router.calibration.standing import Promises
@@ -44,13 +40,15 @@ from router.egress import Egress
 from router.energy import Burn, read_burn
 from router.engine_models import read_message, with_engine_models
 from router.errors import GatehouseError
+from router.exits import Exits, degraded_words
 from router.following import Following
 from router.gateway import Gateway
 from router.identity import Identity
 from router.judging import Judging
-from router.keys import Keys, load_keys
+from router.keys import load_keys
 from router.logs import configure_logging
 from router.loop import loop_factory
+from router.memories import make_affinity, make_cache, make_ledger
 from router.outside import Outside
 from router.partitions import Partitions
 from router.planning import Planner
@@ -59,8 +57,6 @@ from router.response_states import STATES_FILE, ResponseStateFile
 from router.running import Running, RunningPolicy, with_local_server
 from router.settings import Settings
 from router.status import Status
-from router.taint.ledger import SharedMarks, TaintLedger
-from router.taint.marks import MARKS_FILE, MarkTable
 from router.telemetry import Telemetry
 from router.tokens import verifier_of
 from router.types import JsonObject
@@ -81,6 +77,10 @@ class Worker:
         self.telemetry = Telemetry.from_settings(settings)
         self.telemetry.start()
         keys = load_keys(settings.state_dir)
+        self.exits = Exits(settings.state_dir)
+        self._cut = 0
+        self.exits.on_change = self._tell_locks
+        self._tell_locks()
         self.running = RunningPolicy(policy, self._backend)
         self.telemetry.policy_in_force(policy.label)
         self.pipeline = Pipeline(
@@ -91,12 +91,12 @@ class Worker:
         )
         self.promises, self.confidence = Promises.of(settings), Confidence(made=settings.state_dir / CARDS)
         self._tell_uncalibrated()
-        self.cache, self._cache_state = _make_cache(settings, keys)
+        self.cache, self._cache_state = make_cache(settings, keys)
         is_lone = settings.workers == 1 and settings.engine_socket_path is None
         self.waits = Waits(shares_engine=not is_lone)
-        self.ledger = _make_ledger(settings, keys, self.telemetry)
+        self.ledger = make_ledger(settings, keys, self.telemetry)
         self._burn: Burn | None = None
-        self.affinity = _make_affinity(settings, keys)
+        self.affinity = make_affinity(settings, keys)
         self._accounts = accounts = Accounts(
             sink=sink,
             keys=keys,
@@ -108,7 +108,11 @@ class Worker:
         calls = Calls(self.telemetry, self.waits)
         answering = Answering(
             outside=Outside(
-                egress=Egress(self.pipeline), calls=calls, cache=replies, accounts=accounts, telemetry=self.telemetry
+                egress=Egress(self.pipeline, self.exits),
+                calls=calls,
+                cache=replies,
+                accounts=accounts,
+                telemetry=self.telemetry,
             ),
             calls=calls,
             cache=replies,
@@ -118,7 +122,7 @@ class Worker:
         )
         gateway = Gateway(
             running=self.running,
-            planner=Planner(self.pipeline, self.ledger, self.promises, self.affinity, self.waits),
+            planner=Planner(self.pipeline, self.ledger, self.promises, self.affinity, self.waits, self.exits),
             answering=answering,
             cache=replies,
             following=Following(self.ledger),
@@ -136,7 +140,14 @@ class Worker:
         self.app = application(gateway, self.identity, surroundings)
 
     def _backend(self, model: Model, policy: Policy) -> Backend:
-        return make_backend(model, self.settings, policy.lan_networks)
+        return make_backend(model, self.settings, policy.lan_networks, self.exits)
+
+    def _tell_locks(self) -> None:
+        """How the kill switch stands: in `/readyz` and in the metrics."""
+        locks, cut = self.exits.locks, self.exits.cut - self._cut
+        self._cut += cut
+        self.status.locked = degraded_words(locks)
+        self.telemetry.exits_locked(locks.holds_all, len(locks.tenants), cut)
 
     async def take(self, message: JsonObject) -> None:
         """What the parent tells: a new policy, or the state of policy file and engine."""
@@ -158,6 +169,7 @@ class Worker:
         elif message["t"] == "status":
             self.status.policy, self.status.engine = message["policy"], message["engine"]
             self.status.records_failing = message["records_failing"]
+            self.status.locks_shared = message["locks_shared"]
             self.status.promises_broken = list(message["promises_broken"])
 
     def _take_cards(self) -> None:
@@ -223,35 +235,6 @@ def effective_policy(message: JsonObject, settings: Settings) -> Policy:
     return with_engine_models(policy, read_message(message["engine_models"]), settings)
 
 
-def _make_cache(settings: Settings, keys: Keys) -> tuple[Cache, Callable[[], str]]:
-    """The cache, and how to ask for its state."""
-    if settings.redis_url is None:
-        return SealedCache(Sealer(keys), MemoryBytes(settings.cache_max_bytes)), lambda: "ok"
-    from router.cache.redis import RedisBytes  # only where it is configured: the client costs 6 MB
-
-    redis = RedisBytes(settings.redis_url, settings.redis_timeout_ms)
-    return SealedCache(Sealer(keys), redis), lambda: redis.state
-
-
-def _make_ledger(settings: Settings, keys: Keys, telemetry: Telemetry) -> TaintLedger:
-    table = MarkTable(settings.state_dir / MARKS_FILE, settings.taint_max_bytes)
-    shared: SharedMarks | None = None
-    if settings.redis_url is not None:
-        from router.cache.redis import RedisMarks
-
-        shared = RedisMarks(settings.redis_url, settings.redis_timeout_ms, table.name, settings.taint_ttl_s)
-    return TaintLedger(keys, table, ttl=settings.taint_ttl_s, telemetry=telemetry, shared=shared)
-
-
-def _make_affinity(settings: Settings, keys: Keys) -> Affinity:
-    table = MarkTable(settings.state_dir / TABLE_FILE, TABLE_BYTES)
-    if settings.redis_url is None:
-        return Affinity(keys, table)
-    from router.cache.redis import RedisAffinity
-
-    return Affinity(keys, table, RedisAffinity(settings.redis_url, settings.redis_timeout_ms, table.name, 86_400.0))
-
-
 async def serve(control: Path, listener: socket.socket) -> None:
     """Connect to the parent, build the worker from what it says, serve until told to stop or the parent has gone."""
     told: asyncio.Queue[JsonObject] = asyncio.Queue()
@@ -281,6 +264,7 @@ async def serve(control: Path, listener: socket.socket) -> None:
     tasks = [
         asyncio.create_task(_follow(told, worker)),
         asyncio.create_task(worker.watch_targets()),
+        asyncio.create_task(worker.exits.watch()),
         asyncio.create_task(_announce(worker, client)),
         asyncio.create_task(_stop_with_parent(stop, server)),
     ]

@@ -18,6 +18,7 @@ from policies.types import Decision, EgressPermit, Grant, Model, Policy
 from router.backends.permits import digest_of
 from router.embedding_fields import embedding_body
 from router.errors import Denied
+from router.exits import Exits
 from router.fields import exit_body
 from router.hiding import BodyScanner, Hidden, hide
 from router.types import ChatRequest, JsonObject, Outgoing
@@ -35,17 +36,20 @@ class TextScanner(BodyScanner, Protocol):
 
 
 class Egress:
-    """Makes permitted bytes of a request. Stateless beyond its scanner."""
+    """Makes permitted bytes of a request. Stateless beyond its scanner and the kill switch."""
 
-    def __init__(self, scanner: TextScanner) -> None:
+    def __init__(self, scanner: TextScanner, exits: Exits | None = None) -> None:
+        """`exits`: whether anything may leave now; without them nothing is ever locked (tests)."""
         self._scanner = scanner
+        self._exits = exits
 
     async def prepare(
         self, request: ChatRequest, decision: Decision, policy: Policy, signals: Signals, grant: Grant
     ) -> Outgoing:
         """The bytes for the grant's target, with the permit for exactly them.
 
-        Raises `Denied` when the policy withholds the permit, `InvalidRequest` for a field that the target cannot take.
+        Raises `Denied` when the policy withholds the permit, `Locked` while an admin has locked all exits,
+        `InvalidRequest` for a field that the target cannot take.
         """
         model = policy.models[grant.model]
         if model.locality == "local":
@@ -63,11 +67,18 @@ class Egress:
             body, scan = hidden.body, hidden.scan
         written = _serialise(body, model)
         scan = await self._proven(body, model, scan, policy, tenant, hidden)
+        if self._exits is not None:
+            self._exits.require_open(tenant)  # after everything that may take time
         given = permit(policy, decision, grant, digest_of(written), scan)
         if not isinstance(given, EgressPermit):
             raise Denied(given.message, status=given.status, code=given.code, should_retry=given.should_retry)
         pseudonyms = hidden.pseudonyms if hidden else None
-        return Outgoing(written, request.stream, given, request.id, request.task, ignored, pseudonyms)
+        return Outgoing(written, request.stream, given, request.id, request.task, ignored, pseudonyms, tenant)
+
+    def require_open(self, outgoing: Outgoing) -> None:
+        """Return if its tenant's exits are open. Raises `Locked`."""
+        if self._exits is not None:
+            self._exits.require_open(outgoing.tenant)
 
     async def _proven(
         self, body: JsonObject, model: Model, scan: Scan, policy: Policy, tenant: str, hidden: Hidden | None

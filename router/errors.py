@@ -80,6 +80,17 @@ class Unavailable(GatehouseError):
     type = "server_error"
 
 
+class Locked(Unavailable):
+    """An admin has locked all exits (`gatehouse lockdown`). `unsent`: nothing of this request had left."""
+
+    code = "lockdown"
+
+    def __init__(self, *, unsent: bool = True) -> None:
+        done = "nothing was sent" if unsent else "the answer from outside was cut off"
+        super().__init__(f"All exits are locked by an admin: {done}. Ask for `auto` or `local` to be answered at home.")
+        self.unsent = unsent
+
+
 class UpstreamError(GatehouseError):
     """A backend answered with an error, or broke off. `upstream_status` is what it said, if anything.
 

@@ -88,7 +88,7 @@ def create_private(path: Path, make: Callable[[], bytes]) -> bytes:
     with contextlib.suppress(FileNotFoundError):
         return read_private(path)
     try:
-        with _locked(path.parent):
+        with locked_folder(path.parent):
             with contextlib.suppress(FileNotFoundError):
                 return read_private(path)
             content = make()
@@ -106,7 +106,8 @@ def _refuse_open_to_others(path: Path, status: os.stat_result, mode: str) -> Non
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def locked_folder(folder: Path) -> Iterator[None]:
+    """One process at a time in the block, among all that lock the same folder. Raises OSError."""
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(folder / _LOCK_FILE, flags, 0o600)
     try:

@@ -198,6 +198,14 @@ TABLE: tuple[Definition, ...] = (
     _counter("gatehouse.engine.restarts", "{restart}", "Ends of the engine that nobody asked for.", "gatehouse.reason"),
     _counter("gatehouse.worker.restarts", "{restart}", "Restarts of gateway workers."),
     _gauge("gatehouse.degraded", "", "1 for what does not work as configured.", "livemax", "gatehouse.component"),
+    _gauge(
+        "gatehouse.lockdown",
+        "{lock}",
+        "Whether all exits are locked by an admin (scope all: 1), and of how many tenants.",
+        "livemax",
+        "gatehouse.scope",
+    ),
+    _counter("gatehouse.lockdown.cut", "{call}", "Calls outside that a lock has cut."),
     # What thresholds promise, and what the last thousand answers show of it (router/calibration/drift.py).
     _gauge(
         "gatehouse.promise.promised",

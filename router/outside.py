@@ -16,7 +16,7 @@ from router.ahead import Ahead
 from router.caching import ReplyCache
 from router.calling import Calls
 from router.egress import Egress
-from router.errors import Denied, Unavailable
+from router.errors import Denied, Locked, Unavailable
 from router.exchange import Exchange
 from router.relay import Relay
 from router.replies import whole
@@ -50,7 +50,7 @@ class Begun:
 
 
 class Outside:
-    """Asks models outside. What it raises is a `GatehouseError`; `Denied` when no permit was given."""
+    """Asks models outside. What it raises is a `GatehouseError`; `Denied` or `Locked` when no permit was given."""
 
     def __init__(
         self, *, egress: Egress, calls: Calls, cache: ReplyCache, accounts: Accounts, telemetry: Telemetry
@@ -101,12 +101,13 @@ class Outside:
         policy = exchange.policy
         try:
             outgoing = await self._egress.prepare(exchange.request, exchange.planned, policy, exchange.measured, grant)
-        except Denied as error:
+        except (Denied, Locked) as error:
             self._telemetry.permit_refused(error.code)
             raise
         if outgoing.permit is None:
             raise Denied("No permit was given.", code="policy_denied")
         if policy.audit == "required" and not await self._accounts.intend(exchange, outgoing.permit):
             raise IntentNotDurable
+        self._egress.require_open(outgoing)  # the intent may have taken a moment
         exchange.permits.append(outgoing.permit)
         return outgoing

@@ -29,6 +29,7 @@ from router.feedback import FeedbackDesk, Verdict
 from router.identity import ensure_start_key
 from router.key_watch import KeyWatch
 from router.keys import ensure_private_folder, load_keys
+from router.lockdown_sharing import LockSharing, shared_locks
 from router.metrics import forget_process, is_running, prepare_metrics_folder, remove_metrics_folder
 from router.reasks import Reasks
 from router.record_writer import RecordWriter
@@ -65,6 +66,8 @@ class Parent:
         self._tasks: set[asyncio.Task[None]] = set()
         self._counted_drops = self._counted_written = 0
         self._records_failing: str | None = None
+        self._locks: LockSharing | None = None
+        self._locks_shared = "ok"
 
     async def run(self) -> int:
         """Serve until SIGTERM or SIGINT. Returns the exit code."""
@@ -113,6 +116,7 @@ class Parent:
             loop.create_task(self._housekeep(writer)),
             loop.create_task(self._watch_calibration()),
             loop.create_task(keys.watch(self._control.publish)),
+            loop.create_task(self._share_locks(writer)),
             loop.create_task(self._announce()),
         ]
         try:
@@ -215,6 +219,7 @@ class Parent:
                 "policy": policy,
                 "engine": self._engine.report(),
                 "records_failing": self._records_failing,
+                "locks_shared": self._locks_shared,
                 "promises_broken": self._promises.broken,
             }
         )
@@ -252,6 +257,13 @@ class Parent:
             self._promises.show()
             await asyncio.sleep(_HOUSEKEEPING_SECONDS)
 
+    async def _share_locks(self, writer: RecordWriter) -> None:
+        """Keep the kill switch's state together with that of other hosts, where they have a common Redis."""
+        shared = shared_locks(self.settings)
+        if shared is not None:
+            self._locks = LockSharing(self.settings.state_dir, shared, writer.submit)
+            await self._locks.run()
+
     async def _housekeep(self, writer: RecordWriter) -> None:
         while True:
             await asyncio.sleep(_HOUSEKEEPING_SECONDS)
@@ -260,6 +272,9 @@ class Parent:
             self._counted_written, self._counted_drops = writer.written, writer.drops
             if writer.failing != self._records_failing:
                 self._records_failing = writer.failing
+                await self._publish_status()
+            if self._locks is not None and self._locks.state != self._locks_shared:
+                self._locks_shared = self._locks.state
                 await self._publish_status()
 
 

@@ -17,6 +17,7 @@ from router.calibration.standing import Promises, reason_for
 from router.calibration.targets import Standard, threshold_of
 from router.embedding_fields import read_embedding_fields
 from router.errors import NotFound
+from router.exits import Exits
 from router.hiding import places_of
 from router.history import earlier_turns, without_turns
 from router.taint.ledger import CLEAN, Taint, TaintLedger
@@ -48,6 +49,7 @@ class Planner:
         promises: Promises | None = None,
         affinity: Affinity | None = None,
         waits: Waits | None = None,
+        exits: Exits | None = None,
     ) -> None:
         """Without `promises` the threshold that a target comes to is not told; without `affinity` nothing stays."""
         self._pipeline = pipeline
@@ -55,6 +57,7 @@ class Planner:
         self._promises = promises
         self._affinity = affinity
         self._waits = waits
+        self._exits = exits
 
     async def plan(
         self, request: ChatRequest, policy: Policy, unavailable: Mapping[str, str], *, explains: bool = False
@@ -119,6 +122,7 @@ class Planner:
             taint_at=taint.pointers,
             answered_by=own.answered_by if own is not None else (),
             waits=waits,
+            locked=self._exits is not None and self._exits.holds(tenant),
         )
         return Plan(request, signals, facts, decide(policy, facts, signals), taint, conversation=own)
 

@@ -307,6 +307,12 @@ class Recorder:
         """`component` (`redis`, `engine`, `policy`, a model's name) does not work as configured, or does again."""
         self._set("gatehouse.degraded", component, value=int(is_degraded))
 
+    def exits_locked(self, everybody: bool, tenants: int, cut: int) -> None:
+        """All exits are locked, or those of so many tenants; so many calls were cut for it."""
+        self._set("gatehouse.lockdown", "all", value=int(everybody))
+        self._set("gatehouse.lockdown", "tenant", value=tenants)
+        self._count("gatehouse.lockdown.cut", amount=cut)
+
     def promise_observed(
         self, model: str, promise: str, promised: float, observed: float, answers: int, is_broken: bool
     ) -> None:

@@ -134,6 +134,7 @@ def _facts(facts: Facts, policy: Policy | None) -> JsonObject:
     return {
         "requested": _known_name(facts.requested, policy),
         "local_only": facts.local_only,
+        "locked": facts.locked,
         "stream": facts.stream,
         "needs": sorted(facts.needs),
         "hints": sorted(facts.hints),

@@ -20,6 +20,8 @@ class Status:
     uncalibrated: list[str] = field(default_factory=list)  # what the policy targets and no card can promise, in words
     cache_state: str = "ok"
     taint_state: str = "ok"
+    locked: tuple[str, ...] = ()  # how exits are locked by an admin: `lockdown`, …
+    locks_shared: str = "ok"  # whether the locks of other hosts are known, as the parent says
     draining: bool = False
 
     @property
@@ -29,7 +31,9 @@ class Status:
 
     def degraded(self) -> list[str]:
         """What is not as it should be, in short names."""
-        found = []
+        found = list(self.locked)
+        if self.locks_shared != "ok":
+            found.append(f"lockdown_shared_{self.locks_shared}")
         if self.policy.get("last_error"):
             found.append("policy_reload_failed")
         if self.engine.get("state") not in (None, "ready"):

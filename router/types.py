@@ -58,6 +58,7 @@ class Outgoing:
     task: Task = "chat"
     ignored: tuple[str, ...] = ()  # fields of the request that this target does not get
     pseudonyms: Pseudonyms | None = field(default=None, repr=False)  # what the placeholders in `body` stand for
+    tenant: str = ""  # whose request it is: a lock may hold back one tenant's alone
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from policies.types import Model
 from router.backends import failures
 from router.backends.permits import require_permit
 from router.backends.places import checked_connector, within
+from router.backends.sockets import Sockets
 from router.backends.stream import ChatStream
 from router.backends.tls import context_for
 from router.backends.wire import ChatWire, Endpoint, Timeouts, chat_url
@@ -101,25 +102,29 @@ def _endpoint(
     model: Model, settings: Settings, networks: tuple[str, ...], resolver: AbstractResolver | None
 ) -> Endpoint:
     limit = settings.max_concurrent
+    sockets = Sockets()
 
     def connect() -> aiohttp.BaseConnector:
         tls = context_for(model)
         if model.locality == "lan":
             refusal = "its address is not within the policy's networks.lan"
             return checked_connector(
-                within(networks), refusal, limit, resolver, ssl=tls, keepalive_timeout=_KEEP_ALIVE_SECONDS
+                *(within(networks), refusal, limit, resolver, sockets.make),
+                ssl=tls,
+                keepalive_timeout=_KEEP_ALIVE_SECONDS,
             )
         return aiohttp.TCPConnector(
             limit=limit,
             ttl_dns_cache=30,
             resolver=resolver or aiohttp.ThreadedResolver(),
             ssl=tls,
+            socket_factory=sockets.make,
             keepalive_timeout=_KEEP_ALIVE_SECONDS,
         )
 
     # A proxy would resolve the name of a lan model itself, unchecked: it is for the cloud alone.
     proxy = model.proxy if model.locality == "cloud" else None
-    return Endpoint(chat_url(model.base_url or ""), connect, lambda: require_key(model), proxy)
+    return Endpoint(chat_url(model.base_url or ""), connect, lambda: require_key(model), proxy, sockets.break_off)
 
 
 def import_litellm() -> ModuleType:

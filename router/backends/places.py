@@ -14,6 +14,8 @@ from typing import Any
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from router.backends.sockets import Sockets
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 IsAllowed = Callable[[Address], bool]
 
@@ -63,18 +65,24 @@ class CheckedResolver(AbstractResolver):
 
 
 def checked_connector(
-    is_allowed: IsAllowed, refusal: str, limit: int, resolver: AbstractResolver | None = None, **options: Any
+    is_allowed: IsAllowed,
+    refusal: str,
+    limit: int,
+    resolver: AbstractResolver | None = None,
+    make: Callable[[tuple[Any, ...]], socket.socket] | None = None,
+    **options: Any,
 ) -> aiohttp.TCPConnector:
-    """A connector that reaches allowed addresses only. Call it inside the running loop."""
+    """A connector that reaches allowed addresses only. Call it inside the running loop.
+
+    `make` makes the sockets, once their address is found to be allowed.
+    """
+    make_one = make or Sockets().make
 
     def make_socket(info: tuple[Any, ...]) -> socket.socket:
         # The last check, on the address itself: it also sees IP literals, which no resolver does.
-        family, kind, protocol, _, address = info
-        if not is_allowed(parse_address(str(address[0]))):
+        if not is_allowed(parse_address(str(info[4][0]))):
             raise WrongPlaceError(refusal)
-        made = socket.socket(family, kind, protocol)
-        made.setblocking(False)
-        return made
+        return make_one(info)
 
     return aiohttp.TCPConnector(
         limit=limit,

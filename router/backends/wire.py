@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ from router.types import JsonObject, Outgoing, Task
 
 _GRACE = 0.25  # seconds for the end of the body to follow `[DONE]`
 _MAX_ERROR_BYTES = 64 * 1024
+_IN_PIECES_FROM = 256 * 1024  # bytes; a larger body is written as fast as it is taken, so that it can be cut off
 _USER_AGENT = f"gatehouse/{__version__}"
 _SSE, _JSON = "text/event-stream", "application/json"
 
@@ -44,6 +46,7 @@ class Endpoint:
     connector: Callable[[], aiohttp.BaseConnector]  # may raise OSError (certificates that cannot be read)
     key: Callable[[], str | None] = lambda: None  # read at every request
     proxy: str | None = None
+    break_off: Callable[[], None] = lambda: None  # ends every connection with what waits in its buffers
 
 
 def _embeddings_url(url: str) -> str:
@@ -129,6 +132,7 @@ class ChatWire:
         session, self._session = self._session, None
         for response in tuple(self._ending):
             self._drop(response)
+        self._endpoint.break_off()
         if session is not None:
             await session.close()
 
@@ -145,7 +149,7 @@ class ChatWire:
     async def _post(self, outgoing: Outgoing, accept: str) -> aiohttp.ClientResponse:
         return await self._session_now().post(
             self._urls[outgoing.task],
-            data=outgoing.body,
+            data=outgoing.body if len(outgoing.body) < _IN_PIECES_FROM else io.BytesIO(outgoing.body),
             headers=self._headers(accept, ("content-type", _JSON)),
             allow_redirects=False,
             proxy=self._endpoint.proxy,

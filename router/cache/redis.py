@@ -55,7 +55,7 @@ log = logging.getLogger("gatehouse.cache")
 _BROKEN = (RedisError, OSError, TimeoutError, EOFError, ValueError, TypeError, LookupError, RecursionError)
 
 
-class _Link:
+class RedisLink:
     """The connections to one Redis, with their breaker. `state` is a word for `/readyz`.
 
     Raises `ValueError` for a URL that is not Redis's; connects at the first call.
@@ -147,7 +147,7 @@ class _Link:
         await self._client.aclose()
 
 
-class RedisBytes(_Link):
+class RedisBytes(RedisLink):
     """`SealedBytes` in Redis, under `gatehouse:cache:` and the key in hex digits."""
 
     async def get(self, key: bytes) -> bytes | None:
@@ -163,7 +163,7 @@ class RedisBytes(_Link):
             self._turn("ok", "")
 
 
-class RedisMarks(_Link):
+class RedisMarks(RedisLink):
     """`router.taint.ledger.SharedMarks` in Redis: a key a digest, a digit as its value, and an expiry; nothing else.
 
     Marks that Redis does not take wait here, a bounded number of them, and go with the first call that it answers.

@@ -24,6 +24,8 @@ COMMANDS = {
     "engine": "router.cli.engine",
     "eval": "router.cli.eval",
     "calibrate": "router.cli.calibrate",
+    "lockdown": "router.cli.lockdown",
+    "unlock": "router.cli.unlock",
 }
 _ABOUT = (
     "A gateway in front of language models. It answers at home with a small local model by default, and lets a request "

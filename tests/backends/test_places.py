@@ -12,6 +12,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from policies.addresses import is_cloud_name
 from router.backends.cloud import CloudBackend
+from router.backends.gated import GatedBackend
 from router.backends.local import LocalBackend
 from router.backends.places import is_loopback, parse_address, socket_path, within
 from router.backends.scripted import Script
@@ -218,7 +219,8 @@ async def test_a_lan_model_is_an_exit(cloud_model: MakeModel, settings: Settings
 
 def test_each_locality_has_its_backend(local_model: MakeModel, cloud_model: MakeModel, settings: Settings) -> None:
     assert isinstance(make_backend(local_model(), settings), LocalBackend)
-    assert isinstance(make_backend(cloud_model(), settings), CloudBackend)
+    assert isinstance(make_backend(cloud_model(), settings), GatedBackend)
+    assert isinstance(make_backend(cloud_model(locality="lan"), settings), GatedBackend)
     with pytest.raises(ValueError, match="not local"):
         LocalBackend(cloud_model(), settings)
     with pytest.raises(ValueError, match="no exit"):

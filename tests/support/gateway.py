@@ -81,6 +81,8 @@ class Gateway:
         self.announced = ""
 
     def start(self) -> Gateway:
+        """Start, again after `stop` too; the port may be another one then."""
+        self.announced = ""
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "router.cli.main", *self._arguments],

@@ -1,0 +1,31 @@
+"""`gatehouse unlock`: ends what `gatehouse lockdown` began. Here that is for the state folder's owner."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from router.cli.lockdown import StateDir, attempt, note_down, show_state, tell_others
+from router.lockdown import unlock as end_locks
+from router.settings import from_environment
+
+
+def unlock(
+    tenant: Annotated[
+        str | None, typer.Option(help="End the locks on this tenant alone.", show_default="the locks on everybody")
+    ] = None,
+    state_dir: StateDir = None,
+) -> None:
+    """Let requests out again, as the policy says. Locks on single tenants are ended by their name alone."""
+    settings = from_environment(state_dir=state_dir)
+    tell_others(settings)  # first: only a lock that has been seen can be ended
+    over = attempt(lambda: end_locks(settings.state_dir, tenant=tenant))
+    if not over:
+        typer.echo(f"Nothing is locked{f' for tenant {tenant}' if tenant else ' for everybody'}.")
+    else:
+        tell_others(settings)
+        note_down(settings, "unlock", over)
+        for each in over:
+            typer.echo(f"unlocked: {each.id}, since {each.since}: {each.reason}")
+    show_state(settings)
