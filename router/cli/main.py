@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import importlib
+import keyword
 import sys
 from collections.abc import Sequence
 
 import typer
 
-# name -> module; the module holds a function, or a `typer.Typer`, of that name.
+# name -> module; the module holds a function, or a `typer.Typer`, of that name (`import_`, as Python has that word).
 COMMANDS = {
     "serve": "router.cli.serve",
     "demo": "router.cli.demo",
     "explain": "router.cli.explain",
     "policy": "router.cli.policy",
     "observe": "router.cli.observe",
+    "import": "router.cli.importing",
     "models": "router.cli.models",
     "keys": "router.cli.keys",
     "records": "router.cli.records",
@@ -41,7 +43,8 @@ def build(arguments: Sequence[str]) -> typer.Typer:
     app.callback()(_keep_names)
     named = [name for name in COMMANDS if list(arguments[:1]) == [name]]
     for name in named or COMMANDS:
-        command = getattr(importlib.import_module(COMMANDS[name]), name)
+        attribute = f"{name}_" if keyword.iskeyword(name) else name
+        command = getattr(importlib.import_module(COMMANDS[name]), attribute)
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=name)
         else:
