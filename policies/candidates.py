@@ -12,6 +12,7 @@ from types import MappingProxyType
 from classifiers.types import Signal
 from policies.good_at import fits, preferred
 from policies.lawful import lawful_payload
+from policies.tools import TOOLS, barred_outside
 from policies.types import Candidate, Facts, Level, Locality, Model, Payload, Policy
 
 SENSITIVITY = "sensitivity"
@@ -24,7 +25,7 @@ LOCALITIES: tuple[Locality, ...] = ("local", "lan", "cloud")
 
 @dataclass(slots=True)
 class Target:
-    """One model for one request. `barred` is empty, `sensitivity`, a forbid rule's name, `lockdown` or `local-only`."""
+    """One model for one request. `barred`: empty, `sensitivity`, a forbid rule's name, `tools`, `lockdown`, `local-only`."""
 
     model: Model
     payload: Payload
@@ -74,7 +75,8 @@ class Targets:
         """`signals` say which local models are good at the request: these come first among the local ones."""
         self._policy = policy
         models = preferred(_preferred(policy), signals)
-        self._all = {model.name: _assess(policy, facts, level, forbidden, kept, model) for model in models}
+        offers = barred_outside(policy, level, facts)
+        self._all = {model.name: _assess(policy, facts, level, forbidden, kept, offers, model) for model in models}
         for target in self._all.values():
             if target.model.good_at:
                 target.fits = fits(target.model, signals)
@@ -127,7 +129,13 @@ def _preferred(policy: Policy) -> list[Model]:
 
 
 def _assess(
-    policy: Policy, facts: Facts, level: Level, forbidden: Mapping[str, str], kept: Level | None, model: Model
+    policy: Policy,
+    facts: Facts,
+    level: Level,
+    forbidden: Mapping[str, str],
+    kept: Level | None,
+    offers: str,
+    model: Model,
 ) -> Target:
     payload, why = lawful_payload(policy, level, model, kept)
     barred = SENSITIVITY if payload == "none" else ""
@@ -137,6 +145,8 @@ def _assess(
             payload, barred, why = "none", rule, f"forbidden by {rule}"
         elif facts.locked:
             payload, barred, why = "none", LOCKDOWN, "all exits are locked"
+        elif offers:
+            payload, barred, why = "none", TOOLS, offers
         elif facts.local_only:
             payload, barred, why = "none", LOCAL_ONLY, "the request asks for local-only"
     down = facts.unavailable.get(model.name) if facts.unavailable else None

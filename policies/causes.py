@@ -10,16 +10,17 @@ from typing import Literal
 from classifiers.types import Scan
 from policies.candidates import SENSITIVITY
 from policies.levels import place, scan_level
+from policies.tools import TOOLS
 from policies.types import Decision, Level, Policy
 
 _SHOWN = 4  # kinds of places of one cause
 
-CauseKind = Literal["finding", "unknown", "rule", "earlier_turns"]
+CauseKind = Literal["finding", "unknown", "rule", "earlier_turns", "tools"]
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One thing without which the request might have gone out: an entity type, a kind of unknown, a rule."""
+    """One thing without which the request might have gone out: an entity type, a kind of unknown, a rule, a tool."""
 
     kind: CauseKind
     name: str
@@ -36,6 +37,7 @@ def causes(policy: Policy, decision: Decision, scan: Scan) -> tuple[Cause, ...]:
         forbids = {rule.name for rule in policy.rules if rule.forbid}
         names = (reason.rule for reason in decision.reasons if reason.matched is not False and reason.rule in forbids)
         found += [Cause("rule", name) for name in dict.fromkeys(names)]
+        found += [Cause("tools", TOOLS)] if decision.reason == TOOLS else []
     return tuple(found)
 
 

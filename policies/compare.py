@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from policies.compare_tools import tools_differences
 from policies.conditions import describe
 from policies.proof import reachable
 from policies.tenants import view_of
@@ -50,6 +51,7 @@ def _found(old: Policy, new: Policy) -> list[Difference]:
         *_models(old, new),
         *_rules(old, new),
         *_ways_out(old, new),
+        *(Difference(path, _toward(is_looser), what) for path, is_looser, what in tools_differences(old, new)),
         *_settings(old, new),
     ]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from policies.candidates import LOCAL_ONLY, LOCKDOWN, SENSITIVITY, Target
+from policies.tools import TOOLS
 from policies.types import Level, Policy, Reason, Refusal
 
 ADD_LOCAL_MODEL = "gatehouse serve --local-url http://127.0.0.1:11434/v1 --local-model NAME"
@@ -99,6 +100,8 @@ def _cause(level: Level, reasons: Sequence[Reason], target: Target) -> str:
         return "the request itself asks for local-only"
     if target.barred == LOCKDOWN:
         return "all exits are locked by an admin"
+    if target.barred == TOOLS:
+        return target.why
     if target.barred != SENSITIVITY:
         return f"the rule '{target.barred}' forbids it"
     found = next((reason.why for reason in reasons if reason.rule == SENSITIVITY and reason.matched is not False), "")

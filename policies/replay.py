@@ -14,6 +14,7 @@ from classifiers.vocabulary import MEANINGS
 from policies.types import Facts, Level, Payload, Route, TaintSource
 
 _EXITS = ("lan", "cloud")
+_UNLISTED = "\x00unlisted"  # a tool that no pattern of the policy then in force named
 
 
 class NotReplayable(Exception):
@@ -78,6 +79,7 @@ def _facts(facts: Mapping[str, Any], record: Mapping[str, Any], replaceable: fro
         needs=frozenset(facts["needs"]),
         hints=frozenset(facts["hints"]),
         unknown_fields=frozenset(f"field {index}" for index in range(int(facts["unknown_fields"]))),
+        tools=tuple(_UNLISTED if name is None else str(name).removesuffix("*") for name in facts.get("tools", ())),
         input_tokens=int(facts["input_tokens"]),
         output_tokens=int(facts["output_tokens"]),
         unavailable=dict(facts["unavailable"]),

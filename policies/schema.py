@@ -35,6 +35,7 @@ from policies.read_retention import read_cache
 from policies.read_rules import read_egress, read_rules
 from policies.read_sensitivity import read_sensitivity
 from policies.read_tenants import read_tenants
+from policies.read_tools import read_tools
 from policies.shape import PolicyFile
 from policies.sources import recipes
 from policies.types import EscalationPolicy, Level, Model, Policy, Rule
@@ -124,6 +125,7 @@ def _assemble(
         rules=rules,
         escalation=escalation,
         cache=cache,
+        tools=read_tools(file.tools),
         audit=file.audit,
         on_pinned_denied=file.on_pinned_denied,
         fallback_local_unavailable=file.fallback.local_unavailable,

@@ -18,6 +18,7 @@ from policies.shape_retention import RetentionPart
 from policies.shape_rules import DecisionPart, EgressPart
 from policies.shape_sensitivity import ApprovedTextPart, SensitivityPart
 from policies.shape_tenants import TenantPart
+from policies.shape_tools import ToolsPart
 from policies.shape_words import ALIAS, ModelName, TenantName
 
 
@@ -70,6 +71,7 @@ class PolicyFile(Part):
         default=EscalationPart(max_hops=0), description="When a doubtful answer is handed on."
     )
     cache: CachePart = Field(default=CachePart(mode="off"), description="Whether answers are kept.")
+    tools: ToolsPart = Field(default=ToolsPart(), description="Which tools a request may offer, by sensitivity.")
     retention: RetentionPart = Field(default=RetentionPart(), description="How long what is left behind is kept.")
     energy: EnergyPart | None = Field(default=None, description="For the accounts; absent means energy has no price.")
     fallback: FallbackPart = Field(default=FallbackPart(), description="What happens when something is not there.")
@@ -97,7 +99,7 @@ class PolicyFile(Part):
 # Keys and values that the language will have and that nothing implements yet: refused, never ignored.
 LATER_KEYS: dict[type[Part], frozenset[str]] = {
     PolicyFile: frozenset({"limits", "budgets", "release", "notice"} | {"approvals", "policy"}),
-    DecisionPart: frozenset({"tools", "cel", "deadline", "retention"}),
+    DecisionPart: frozenset({"cel", "deadline", "retention"}),
     CachePart: frozenset({"similarity", "threshold"}),
 }
 LATER_VALUES = frozenset({("cache", "mode", "semantic")})

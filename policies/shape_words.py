@@ -17,6 +17,7 @@ VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]{0,127}$"
 COUNTRY = r"^[A-Z]{2}$"
 DOMAIN = r"^[a-z0-9-]+(\.[a-z0-9-]+)+$"
 ALIAS = r"^[!-)+-~]*\*?$"
+TOOL = r"^[!-)+-~]{0,127}\*?$"
 DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 HASH = r"^sha256:[A-Za-z0-9_-]{8,64}:[0-9a-f]{64}$"
 DIGEST = r"^[0-9a-f]{8}:[0-9a-f]{32}$"
@@ -31,6 +32,7 @@ PATTERN_WORDS = {
     COUNTRY: "an ISO 3166 country code of two capital letters",
     DOMAIN: "a lower-case domain such as example.com",
     ALIAS: "a model name, with at most one * and that at its end",
+    TOOL: "a tool's name, with at most one * and that at its end",
     DATE: "a date such as 2027-01-31",
     HASH: "sha256:SALT:DIGEST, as `gatehouse policy hash` makes it",
     DIGEST: "what `gatehouse policy approve-text` wrote",

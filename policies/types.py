@@ -189,6 +189,23 @@ class CachePolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolRule:
+    """Which tools a request from `level` on may offer outside. Patterns may end in `*`."""
+
+    level: Level
+    allow: frozenset[str] | None  # these and no others; None: any
+    forbid: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolPolicy:
+    """Which tools may be offered: `forbid` to no model at all, `outside` by the request's level."""
+
+    forbid: frozenset[str] = frozenset()
+    outside: Mapping[Level, tuple[ToolRule, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """A policy, compiled and checked. `digest` is the SHA-256 (hex) of the file's canonical content."""
 
@@ -210,6 +227,7 @@ class Policy:
     rules: tuple[Rule, ...]  # by falling priority
     escalation: EscalationPolicy
     cache: CachePolicy
+    tools: ToolPolicy = field(default_factory=ToolPolicy)
     audit: Literal["best_effort", "required"] = "best_effort"
     on_pinned_denied: Literal["refuse", "local"] = "refuse"
     fallback_local_unavailable: Literal["refuse", "cloud"] = "refuse"
@@ -254,6 +272,7 @@ class Facts:
     needs: frozenset[str] = frozenset()  # capabilities: tools, json_mode, json_schema, vision, audio, n, logprobs, …
     hints: frozenset[str] = frozenset()  # fields that a backend may lack without harm
     unknown_fields: frozenset[str] = frozenset()  # may go to the cloud, are a 400 for a local model
+    tools: tuple[str, ...] = ()  # the names of those that it offers, as the caller wrote them: never written down
     input_tokens: int = 0  # an estimate that errs high
     output_tokens: int = 0  # what the caller asked for at most; 0: not said
     unavailable: Mapping[str, str] | None = None  # model's name -> `missing_key`, `local_down`, …

@@ -20,6 +20,7 @@ from router.errors import NotFound
 from router.exits import Exits
 from router.hiding import places_of
 from router.history import earlier_turns, without_turns
+from router.offered import offered_tools
 from router.taint.ledger import CLEAN, Taint, TaintLedger
 from router.types import ChatRequest, Moment
 from router.waiting.waits import Waits, ask_of
@@ -111,6 +112,7 @@ class Planner:
             needs=needs,
             hints=hints,
             unknown_fields=unknown,
+            tools=offered_tools(request.body),
             input_tokens=input_tokens,
             output_tokens=output_tokens,
             unavailable=unavailable,

@@ -16,6 +16,7 @@ import orjson
 from classifiers.types import Finding, Signal, Signals, Unknown
 from policies.causes import Cause, causes
 from policies.tenants import view_of
+from policies.tools import known_as
 from policies.types import Decision, EgressPermit, Facts, Model, Policy
 from router.costs import Costs, to_json
 from router.keys import Keys
@@ -139,6 +140,7 @@ def _facts(facts: Facts, policy: Policy | None) -> JsonObject:
         "needs": sorted(facts.needs),
         "hints": sorted(facts.hints),
         "unknown_fields": len(facts.unknown_fields),
+        "tools": [known_as(policy, name) for name in facts.tools] if policy is not None else [],
         "input_tokens": facts.input_tokens,
         "output_tokens": facts.output_tokens,
         "unavailable": dict(facts.unavailable) if facts.unavailable else {},

@@ -112,6 +112,8 @@ def hint(holder: Holder) -> str:
     """What an admin can do about it."""
     if holder.kind == "rule":
         return f"see `decisions`: {holder.name}"
+    if holder.kind == "tools":
+        return "see `tools.outside`"
     if holder.kind == "earlier_turns":
         return "`history: drop_turns`, or a new conversation"
     if holder.kind == "unknown" and holder.name in _FAULTS:

@@ -66,6 +66,9 @@ SAID = "forbid cloud when injection at least 0.8 (priority 90)"
          f"{HARD_SAID} -> {HARD_SAID.replace('route cloud', 'route cloud without cache')}"),
         (HARD, HARD.replace("route: cloud", "route: cloud, cache: {ttl_seconds: 60}"), "changes",
          f"{HARD_SAID} -> {HARD_SAID.replace('route cloud', 'route cloud cached for 60 s')}"),
+        ("version: 3\n", "version: 3\ntools: {forbid: [shell]}\n", "tightens", "forbidden: shell"),
+        ("version: 3\n", "version: 3\ntools: {outside: {internal: {forbid: [a]}}}\n", "tightens",
+         "internal: fewer tools may be offered outside"),
         ("cache: {mode: exact}", "cache: {mode: 'off'}", "changes", "cache differs"),
         ("version: 3\n", "version: 3\nretention: {records_days: 30}\n", "changes", "retention_days differs"),
         ("version: 3\n", "version: 3\nretention: {cache_seconds: 60}\n", "changes", "cache differs"),
@@ -73,6 +76,23 @@ SAID = "forbid cloud when injection at least 0.8 (priority 90)"
 )  # fmt: skip
 def test_a_difference_is_named_with_its_direction(before: str, after: str, direction: str, what: str) -> None:
     assert (direction, what) in changed((before, after))
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "levels"),
+    [
+        ("{internal: {allow: [a, b]}}", "{internal: {allow: [a]}}", {}),
+        ("{internal: {allow: [a]}}", "{internal: {allow: [a, b]}}", {"internal", "confidential", "restricted"}),
+        ("{confidential: {forbid: [a]}}", "{internal: {forbid: [a]}}", {}),
+        ("{internal: {forbid: [a]}}", "{confidential: {forbid: [a]}}", {"internal"}),
+        ("{internal: {allow: []}}", "{}", {"internal", "confidential", "restricted"}),
+        ("{confidential: {forbid: ['a*']}}", "{confidential: {forbid: [ab]}}", {"confidential", "restricted"}),
+    ],
+)  # fmt: skip
+def test_tools_that_may_leave_from_a_level_on_loosen_where_more_may(was: str, now: str, levels: set[str]) -> None:
+    found = compare(load(f"{BASE}tools: {{outside: {was}}}\n"), load(f"{BASE}tools: {{outside: {now}}}\n"))
+    assert found
+    assert {each.path.removeprefix("tools.outside.") for each in found if each.direction == "loosens"} == set(levels)
 
 
 def test_the_same_policy_has_no_difference_whatever_the_file_looks_like() -> None:

@@ -19,6 +19,7 @@ LEVELS = ("taint", "taint_kept")
 
 def facts_of(row: dict[str, Any]) -> Facts:
     given = dict(row.get("facts") or {})
+    given.update({"tools": tuple(given["tools"])} if "tools" in given else {})
     given.update({name: frozenset(given[name]) for name in SETS if name in given})
     given.update({name: Level[given[name].upper()] for name in LEVELS if name in given})
     given.update({"answered_by": tuple(given.get("answered_by", ()))})

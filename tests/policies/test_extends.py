@@ -123,6 +123,7 @@ def test_a_model_that_says_where_it_is_takes_no_key_of_its_namesake(folder: Path
         ),
         ("decisions: [{name: no-injections-out, forbid: [cloud]}]\n", None),
         ("networks: {lan: [10.20.0.0/16, 10.30.0.0/16]}\n", ":3:12: looser than what this extends: counts as"),
+        ("tools: {forbid: [shell]}\n", None),
         ("history: drop_turns\n", ":3:1: looser than what this extends: keep_local -> drop_turns"),
         (
             "models: {new: {locality: cloud, backend: openai, model: m, region: eu, base_url: 'https://x.example.com'}}\n",

@@ -61,6 +61,14 @@ VARIANTS: dict[str, Sequence[tuple[str, str]]] = {
         ("route: eu}", "route: eu, cache: {ttl_seconds: 60}}"),
     ),
     "rule-cache-alone": (("mode: exact", "mode: off"), ("route: eu}", "route: eu, cache: exact}")),
+    "tools": (
+        (
+            "version: 3\n",
+            "version: 3\ntools:\n  forbid: [format_disk, 'shell*']\n  outside:\n"
+            "    public: {forbid: ['db_*']}\n    internal: {allow: [search, 'get_*', db_list]}\n",
+        ),
+        ("{at_least: 0.7}}]}, route: cloud}", "{at_least: 0.7}}]}, route: cloud, fallback: [eu, home]}"),
+    ),
     "no-cache": (("mode: exact", "mode: off"),),
     "pseudonymized": (
         ("confidential: {payload: full", "confidential: {payload: pseudonymized"),
