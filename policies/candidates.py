@@ -25,7 +25,7 @@ LOCALITIES: tuple[Locality, ...] = ("local", "lan", "cloud")
 
 @dataclass(slots=True)
 class Target:
-    """One model for one request. `barred`: empty, or `sensitivity`, a forbid rule, `tools`, `lockdown`, `local-only`."""
+    """One model for one request. `barred`: empty, `sensitivity`, a forbid rule, `tools`, `lockdown`, `local-only`."""
 
     model: Model
     payload: Payload
