@@ -97,7 +97,7 @@ def test_a_tenants_own_words_are_sensitive_for_it_alone(house: Gateway, keys: di
 
 
 def test_what_is_explained_is_explained_under_the_own_view(house: Gateway, keys: dict[str, str]) -> None:
-    shown = {name: chat(house, keys[name], BIRD, path="route").json() for name in ("south", "aviary", "vault")}
+    shown = {name: chat(house, keys[name], BIRD, path="/v1/route").json() for name in ("south", "aviary", "vault")}
     assert {name: (each["route"], each["sensitivity"]) for name, each in shown.items()} == {
         "south": ("cloud", "public"),
         "aviary": ("local", "restricted"),
