@@ -1,0 +1,132 @@
+"""What of a policy can never do anything: rules that cannot match or never decide, models that nothing leads to. Pure.
+
+Part of the static proof. It says nothing where it is not sure: what it names is idle whatever a request holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from policies.document import Path
+from policies.extents import Extent, covers, extents, levels_of
+from policies.proof import reachable
+from policies.types import Level, Model, Policy, Rule
+
+COMPARED = 300  # rules that are compared with one another: each with all that stand above it
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """One thing that does nothing. `path` names rules by their names: `("decisions", NAME)`."""
+
+    path: Path
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A rule with the ways in which it holds, and the models outside and at home that it is about."""
+
+    rule: Rule
+    ways: tuple[Extent, ...] | None
+    models: frozenset[str]
+
+
+def idle(policy: Policy) -> tuple[Idle, ...]:
+    """All of it: rules by falling priority, then models in the order of the file."""
+    reach = frozenset((cell.level, cell.model) for cell in reachable(policy) if cell.payload != "none")
+    read = [_Read(rule, extents(rule.when), _models(policy, rule)) for rule in policy.rules]
+    found = []
+    for index, each in enumerate(read):
+        why = _never(each) or _bars_nothing(each, reach) or _reaches_nothing(each, reach)
+        if not why and index < COMPARED:
+            why = _forbidden(each, read[:COMPARED]) if each.rule.route else _forbidden_already(each, read[:index])
+            why = why or (_decided_above(each, read[:index], policy) if each.rule.route else "")
+        if why:
+            found.append(Idle(("decisions", each.rule.name), why))
+    return (*found, *_unused(policy, reach))
+
+
+def _models(policy: Policy, rule: Rule) -> frozenset[str]:
+    words = rule.forbid if rule.route is None else {rule.route}
+    return frozenset(
+        name
+        for name, model in policy.models.items()
+        if name in words or (model.locality in words and model.locality not in policy.models)
+    )
+
+
+def _never(each: _Read) -> str:
+    if each.ways != ():
+        return ""
+    if each.rule.forbid:
+        return "no request can match it: it forbids only while a signal that it names is unavailable"
+    return "no request can match it: its bounds exclude one another"
+
+
+def _levels(each: _Read) -> frozenset[Level]:
+    if each.ways is None:
+        return frozenset(Level)
+    return frozenset(level for way in each.ways for level in levels_of(way))
+
+
+def _bars_nothing(each: _Read, reach: frozenset[tuple[Level, str]]) -> str:
+    if not each.rule.forbid or any((level, name) in reach for level in _levels(each) for name in each.models):
+        return ""
+    return "it forbids what nothing could reach anyway"
+
+
+def _reaches_nothing(each: _Read, reach: frozenset[tuple[Level, str]]) -> str:
+    if each.rule.forbid or any((level, name) in reach for level in _levels(each) for name in each.models):
+        return ""
+    levels = ", ".join(level.word for level in sorted(_levels(each)))
+    return f"it leads where nothing that it matches may go ({levels} to {', '.join(sorted(each.models))})"
+
+
+def _forbidden(each: _Read, read: Sequence[_Read]) -> str:
+    for other in read:
+        if other.rule.forbid and each.models <= other.models and covers(other.ways, each.ways):
+            return f"'{other.rule.name}' forbids its target whenever it matches"
+    return ""
+
+
+def _forbidden_already(each: _Read, above: Sequence[_Read]) -> str:
+    for other in above:
+        if other.rule.forbid and each.models <= other.models and covers(other.ways, each.ways):
+            return f"'{other.rule.name}' forbids the same already whenever it matches"
+    return ""
+
+
+def _decided_above(each: _Read, above: Sequence[_Read], policy: Policy) -> str:
+    """A route that holds whenever this one does, and is asked first."""
+    for other in above:
+        if not other.rule.route or not covers(other.ways, each.ways):
+            continue
+        named = f"'{other.rule.name}' (priority {other.rule.priority}), which matches whenever it does"
+        if each.models <= other.models and each.rule.fallback == other.rule.fallback:
+            return f"{named}, leads to the same models first"
+        if all(policy.models[name].locality == "local" for name in other.models):
+            return f"{named}, keeps the request at home first: it decides only where no such model can answer"
+    return ""
+
+
+def _unused(policy: Policy, reach: frozenset[tuple[Level, str]]) -> list[Idle]:
+    """Models outside that may be reached, and to which only a caller's own word leads."""
+    words = {rule.route for rule in policy.rules} | {target for _, target in policy.aliases}
+    words |= {word for rule in policy.rules for word in rule.fallback or ()} | set(policy.default_fallback)
+    if policy.escalation.may_escalate or policy.fallback_local_unavailable == "cloud":
+        words.add("cloud")
+    return [
+        Idle(
+            ("models", name), "no rule, alias, escalation or fallback leads to it: only callers who name it, or need it"
+        )
+        for name, model in policy.models.items()
+        if _is_unused(model, words, reach)
+    ]
+
+
+def _is_unused(model: Model, words: set[str | None], reach: frozenset[tuple[Level, str]]) -> bool:
+    if model.locality == "local" or not any((level, model.name) in reach for level in Level):
+        return False  # home stands in for home; what nothing may reach is told at load
+    return model.name not in words and model.locality not in words
