@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from policies.document import Path
 from policies.extents import Extent, covers, extents, levels_of
 from policies.proof import reachable
-from policies.types import Level, Model, Policy, Rule
+from policies.types import Condition, Leaf, Level, Model, Policy, Rule
 
 COMPARED = 300  # rules that are compared with one another: each with all that stand above it
 
@@ -31,12 +31,13 @@ class _Read:
     rule: Rule
     ways: tuple[Extent, ...] | None
     models: frozenset[str]
+    acts_on_unknown: bool  # a forbid, and a route that leads home
 
 
 def idle(policy: Policy) -> tuple[Idle, ...]:
     """All of it: rules by falling priority, then models in the order of the file."""
     reach = frozenset((cell.level, cell.model) for cell in reachable(policy) if cell.payload != "none")
-    read = [_Read(rule, extents(rule.when), _models(policy, rule)) for rule in policy.rules]
+    read = [_read(policy, rule) for rule in policy.rules]
     found = []
     for index, each in enumerate(read):
         why = _never(each) or _bars_nothing(each, reach) or _reaches_nothing(each, reach)
@@ -48,21 +49,22 @@ def idle(policy: Policy) -> tuple[Idle, ...]:
     return (*found, *_unused(policy, reach))
 
 
+def _read(policy: Policy, rule: Rule) -> _Read:
+    models = _models(policy, rule)
+    leads_home = all(policy.models[name].locality == "local" for name in models)
+    return _Read(rule, extents(rule.when), models, acts_on_unknown=bool(rule.forbid) or leads_home)
+
+
 def _models(policy: Policy, rule: Rule) -> frozenset[str]:
     words = rule.forbid if rule.route is None else {rule.route}
-    return frozenset(
-        name
-        for name, model in policy.models.items()
-        if name in words or (model.locality in words and model.locality not in policy.models)
-    )
+    return frozenset(name for name, model in policy.models.items() if name in words or model.locality in words)
 
 
 def _never(each: _Read) -> str:
     if each.ways != ():
         return ""
-    if each.rule.forbid:
-        return "no request can match it: it forbids only while a signal that it names is unavailable"
-    return "no request can match it: its bounds exclude one another"
+    why = "no request can match it: its bounds exclude one another"
+    return f"{why}; it counts only while a signal that it names is unavailable" if each.acts_on_unknown else why
 
 
 def _levels(each: _Read) -> frozenset[Level]:
@@ -93,7 +95,7 @@ def _forbidden(each: _Read, read: Sequence[_Read]) -> str:
 
 def _forbidden_already(each: _Read, above: Sequence[_Read]) -> str:
     for other in above:
-        if other.rule.forbid and each.models <= other.models and covers(other.ways, each.ways):
+        if other.rule.forbid and each.models <= other.models and _holds_for_all(other, each):
             return f"'{other.rule.name}' forbids the same already whenever it matches"
     return ""
 
@@ -101,14 +103,28 @@ def _forbidden_already(each: _Read, above: Sequence[_Read]) -> str:
 def _decided_above(each: _Read, above: Sequence[_Read], policy: Policy) -> str:
     """A route that holds whenever this one does, and is asked first."""
     for other in above:
-        if not other.rule.route or not covers(other.ways, each.ways):
+        if not other.rule.route or not _holds_for_all(other, each):
             continue
         named = f"'{other.rule.name}' (priority {other.rule.priority}), which matches whenever it does"
         if each.models <= other.models and each.rule.fallback == other.rule.fallback:
             return f"{named}, leads to the same models first"
-        if all(policy.models[name].locality == "local" for name in other.models):
+        if other.acts_on_unknown:
             return f"{named}, keeps the request at home first: it decides only where no such model can answer"
     return ""
+
+
+def _holds_for_all(other: _Read, each: _Read) -> bool:
+    """Whether `other` holds whenever `each` acts: for some rules that is also while a signal is unavailable.
+
+    What excludes itself is no extent, yet unknown with its signal: an `any` could hide it, so it is not judged there.
+    """
+    if not covers(other.ways, each.ways):
+        return False
+    return not each.acts_on_unknown or other.rule.when is None or not _has_any(each.rule.when)
+
+
+def _has_any(when: Condition | Leaf | None) -> bool:
+    return isinstance(when, Condition) and (when.kind == "any" or any(_has_any(part) for part in when.parts))
 
 
 def _unused(policy: Policy, reach: frozenset[tuple[Level, str]]) -> list[Idle]:

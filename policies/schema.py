@@ -40,13 +40,17 @@ from policies.shape import PolicyFile
 from policies.sources import recipes
 from policies.types import EscalationPolicy, Level, Model, Policy, Rule
 
-__all__ = ["PolicyError", "compile_policy", "load_policy"]
+__all__ = ["PolicyError", "compile_policy", "load_policy", "read_policy"]
 
 
 def load_policy(name: str) -> Policy:
     """The policy of a recipe's name or a file, as it is today. Raises `PolicyError`."""
-    own, *parents = read_chain(name)
-    return compile_policy(own.text, own.source, today=datetime.now(UTC).date(), parents=parents)
+    return read_policy(name)[0]
+
+
+def read_policy(name: str) -> tuple[Policy, Document]:
+    """The same, with the places of what it was read from. Raises `PolicyError`."""
+    return _compile(read_chain(name), producible_entities(), datetime.now(UTC).date())
 
 
 def compile_policy(
