@@ -28,13 +28,20 @@ def policies() -> list[str]:
     made = []
     for example in EXAMPLES:
         value: Any = parse(example, "README.md").value
-        state = value if "version" in value else {**state, **{key: _added(state.get(key), value[key]) for key in value}}
+        state = (
+            value
+            if "version" in value
+            else {**state, **{key: _added(key, state.get(key), value[key]) for key in value}}
+        )
         made.append(json.dumps(state))
     return made
 
 
-def _added(before: Any, after: Any) -> Any:
-    return {**before, **after} if isinstance(before, dict) and isinstance(after, dict) else after
+GROWS = ("models", "defaults", "aliases", "sensitivity", "egress", "tenants")  # by members; any other key is replaced
+
+
+def _added(key: str, before: Any, after: Any) -> Any:
+    return {**before, **after} if key in GROWS and isinstance(before, dict) else after
 
 
 POLICIES = policies()
