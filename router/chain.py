@@ -1,16 +1,23 @@
-"""The chain of decision records: each record's text names the SHA-256 of the record before it. Pure; opens no file."""
+"""The chain of decision records: each record's text names the SHA-256 of the record before it. Pure; opens no file.
+
+A row may be emptied (a person's), or its beginning cut off (retention): the chain stays whole as long as a later record
+of it, of kind `erasure`, says so. See docs/decisions/013-erasing-from-a-chain.md.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import orjson
 
 from router.types import JsonObject
 
 FIRST_DIGEST = "0" * 64  # what the first record names as its predecessor
+
+ERASURE = "erasure"  # the kind of the records that tell of erased rows
+_TOMBSTONE = "erased"  # the one key, beside `prev`, of an emptied row
 
 Row = tuple[int, str, bytes]  # number, digest (hex), text
 
@@ -25,11 +32,12 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class ChainReport:
-    """How many records were found good, and the first that is not, with the reason."""
+    """How many records were found good, `erased` ones among them, and the first that is not, with the reason."""
 
     rows: int
     broken_at: int | None = None
     why: str | None = None
+    erased: int = 0
 
     @property
     def intact(self) -> bool:
@@ -42,13 +50,23 @@ def link(record: JsonObject, previous: str) -> tuple[bytes, str]:
     return text, hashlib.sha256(text).hexdigest()
 
 
-def check(rows: Iterable[Row], head: Head, start: int = 0) -> ChainReport:
-    """Recompute the chain over `rows`, which follow number `start` in rising order and should end at `head`."""
-    seq, previous = start, None if start else FIRST_DIGEST
+def tombstone(text: bytes) -> bytes:
+    """What stands in the place of an erased record: its link to the one before it, and nothing else of it."""
+    return orjson.dumps({_TOMBSTONE: True, "prev": predecessor(text)}, option=orjson.OPT_SORT_KEYS)
+
+
+def check(rows: Iterable[Row], head: Head, start: int = 0, cut: Head | None = None) -> ChainReport:
+    """Recompute the chain over `rows`, which follow number `start` in rising order and should end at `head`.
+
+    `cut` is the last row of a beginning that was cut off, where `start` is its number.
+    """
+    seq, previous = start, cut.digest if cut is not None else None if start else FIRST_DIGEST
+    told = _Told(cut)
     for number, digest, text in rows:
         why = _fault(number, seq + 1, digest, text, previous)
         if why is not None:
             return ChainReport(seq - start, min(number, seq + 1), why)
+        told.take(number, text)
         seq, previous = number, digest
     if seq != head.seq:
         return ChainReport(
@@ -56,13 +74,49 @@ def check(rows: Iterable[Row], head: Head, start: int = 0) -> ChainReport:
         )
     if previous not in (None, head.digest):
         return ChainReport(seq - start, seq, "the head names another digest")
-    return ChainReport(seq - start)
+    if told.untold:
+        return ChainReport(seq - start, min(told.untold), "the row was erased, and no record tells of it")
+    return ChainReport(seq - start, erased=len(told.emptied))
+
+
+@dataclass(slots=True)
+class _Told:
+    """Rows that are gone, and what later records say of them."""
+
+    cut: Head | None
+    emptied: set[int] = field(default_factory=set)
+    untold: set[int] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        if self.cut is not None:
+            self.untold.add(self.cut.seq)
+
+    def take(self, number: int, text: object) -> None:
+        if isinstance(text, bytes) and _is_tombstone(text):
+            self.emptied.add(number)
+            self.untold.add(number)
+        elif isinstance(text, bytes) and b'"erasure"' in text:
+            record = orjson.loads(text)
+            said = record.get(ERASURE) if record.get("kind") == ERASURE else None
+            if isinstance(said, dict):
+                self.untold.difference_update(said.get("rows", ()))
+                if self.cut is not None and said.get("cut") == [self.cut.seq, self.cut.digest]:
+                    self.untold.discard(self.cut.seq)
+
+
+def _is_tombstone(text: bytes) -> bool:
+    if not text.startswith(b'{"erased":true,'):
+        return False
+    record = orjson.loads(text)
+    return isinstance(record, dict) and record.keys() == {_TOMBSTONE, "prev"}
 
 
 def _fault(number: int, expected: int, digest: str, text: object, previous: str | None) -> str | None:
     if number != expected:
         return "rows are missing"
-    if not isinstance(text, bytes) or hashlib.sha256(text).hexdigest() != digest:
+    if not isinstance(text, bytes):
+        return "the row was changed"
+    if hashlib.sha256(text).hexdigest() != digest and not _is_tombstone(text):
         return "the row was changed"
     if previous is not None and predecessor(text) != previous:
         return "the row does not follow its predecessor"

@@ -25,6 +25,7 @@ from router.calibration.watching import CardWatch, PromiseWatch
 from router.control import ControlServer
 from router.engine_child import EngineChild
 from router.engine_models import EngineModels, find, with_engine_models
+from router.erasing import expire_records
 from router.feedback import FeedbackDesk, Verdict
 from router.identity import ensure_start_key
 from router.key_watch import KeyWatch
@@ -35,7 +36,7 @@ from router.reasks import Reasks
 from router.record_writer import RecordWriter
 from router.running import with_local_server
 from router.settings import Settings, one_thread_for_arrays
-from router.store import RECORDS_FILE, SqliteStore
+from router.store import RECORDS_FILE, SqliteStore, StoreError
 from router.supervisor import State, Supervisor
 from router.telemetry import Telemetry
 from router.tokens import verifier_of
@@ -45,6 +46,7 @@ from router.waiting.waits import load_of
 log = logging.getLogger("gatehouse.parent")
 
 _HOUSEKEEPING_SECONDS = 1.0
+_RETENTION_SECONDS = 3600.0
 
 
 class Parent:
@@ -117,6 +119,7 @@ class Parent:
             loop.create_task(self._watch_calibration()),
             loop.create_task(keys.watch(self._control.publish)),
             loop.create_task(self._share_locks(writer)),
+            loop.create_task(self._retain()),
             loop.create_task(self._announce()),
         ]
         try:
@@ -263,6 +266,19 @@ class Parent:
         if shared is not None:
             self._locks = LockSharing(self.settings.state_dir, shared, writer.submit)
             await self._locks.run()
+
+    async def _retain(self) -> None:
+        """Delete the records that are older than the policy's `retention` says, at the start and each hour."""
+        while True:
+            days = self.policy.retention_days
+            if days is not None:
+                try:
+                    gone = await asyncio.to_thread(expire_records, self.settings.state_dir / RECORDS_FILE, days)
+                    if gone.rows:
+                        log.info("records: %d were older than %d days, and are deleted", gone.rows, days)
+                except StoreError as error:
+                    log.error("records: what is older than %d days cannot be deleted: %s", days, error)
+            await asyncio.sleep(_RETENTION_SECONDS)
 
     async def _housekeep(self, writer: RecordWriter) -> None:
         while True:

@@ -1,7 +1,7 @@
 """Durable state: the `Store` seam and its SQLite form, an append-only table of records chained by SHA-256.
 
 Each row's text holds its predecessor's digest, so a changed, removed or reordered row shows. Never holds content, and
-never changes a row that it has written.
+never changes a row that it has written; `router.erasing` alone empties rows, and writes down that it did.
 """
 
 from __future__ import annotations
@@ -54,6 +54,9 @@ _MIGRATIONS = (
     CREATE TABLE head (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, digest TEXT NOT NULL);
     """,
     spending.TABLE,
+    """
+    CREATE TABLE cut (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, digest TEXT NOT NULL);
+    """,
 )
 _COLUMNS = ("seq", "id", "time", *FILTERS, "digest", "body")
 _INSERT = f"INSERT INTO records ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608  # fixed names
@@ -161,16 +164,7 @@ class SqliteStore:
                 self._full = durable
             self._db.execute("BEGIN IMMEDIATE")
             try:
-                head = _head(self._db)
-                seq, digest = head.seq, head.digest
-                rows = []
-                for record in records:
-                    seq += 1
-                    text, digest = link(record, digest)
-                    rows.append(_row(seq, record, digest, text))
-                self._db.executemany(_INSERT, rows)
-                self._db.execute(_SET_HEAD, (seq, digest))
-                self._db.executemany(spending.ADD, spending.rows_of(records))
+                chain_on(self._db, records)
                 self._db.execute("COMMIT")
             except BaseException:
                 with contextlib.suppress(sqlite3.Error):  # SQLite may have rolled back by itself
@@ -181,6 +175,20 @@ class SqliteStore:
         """Close; SQLite folds its log into the file. Idempotent."""
         with translated(self.path):
             self._db.close()
+
+
+def chain_on(database: sqlite3.Connection, records: Sequence[JsonObject]) -> None:
+    """Chain `records` on, within a write transaction of the caller's."""
+    head = _head(database)
+    seq, digest = head.seq, head.digest
+    rows = []
+    for record in records:
+        seq += 1
+        text, digest = link(record, digest)
+        rows.append(_row(seq, record, digest, text))
+    database.executemany(_INSERT, rows)
+    database.execute(_SET_HEAD, (seq, digest))
+    database.executemany(spending.ADD, spending.rows_of(records))
 
 
 def migrate(database: sqlite3.Connection, path: Path, scripts: Sequence[str]) -> None:
@@ -210,10 +218,19 @@ def _head(database: sqlite3.Connection) -> Head:
 
 
 def _verify(database: sqlite3.Connection, last: int | None) -> ChainReport:
-    head = _head(database)
-    start = max(head.seq - last, 0) if last is not None else 0
+    head, cut = _head(database), _cut(database)
+    begins = cut.seq if cut is not None else 0
+    start = max(head.seq - last, begins) if last is not None else begins
     query = "SELECT seq, digest, body FROM records WHERE seq > ? ORDER BY seq"
-    return check(database.execute(query, (start,)), head, start)
+    return check(database.execute(query, (start,)), head, start, cut if start == begins else None)
+
+
+def _cut(database: sqlite3.Connection) -> Head | None:
+    try:
+        row = database.execute("SELECT seq, digest FROM cut").fetchone()
+    except sqlite3.OperationalError:  # a file that no gateway of this version has opened yet
+        return None
+    return Head(row[0], row[1]) if row else None
 
 
 def _row(seq: int, record: JsonObject, digest: str, text: bytes) -> tuple[object, ...]:

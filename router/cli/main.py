@@ -26,6 +26,7 @@ COMMANDS = {
     "engine": "router.cli.engine",
     "eval": "router.cli.eval",
     "calibrate": "router.cli.calibrate",
+    "erase": "router.cli.erase",
     "lockdown": "router.cli.lockdown",
     "unlock": "router.cli.unlock",
 }

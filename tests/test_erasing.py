@@ -1,0 +1,164 @@
+"""A person's rows go, old ones go, and the chain of records stays whole; what nobody has written down shows."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from router.erasing import Eraser, expire_records
+from router.store import RECORDS_FILE, RecordReader, SqliteStore, StoreError, verify
+from router.types import JsonObject
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+SOMEBODY = "5" * 32
+
+
+def record(
+    number: int, subject: str | None = None, tenant: str = "t", kind: str = "decision", age: int = 0
+) -> JsonObject:
+    return {
+        "kind": kind,
+        "id": f"gh-{number}",
+        "time": (NOW - timedelta(days=age)).isoformat(timespec="milliseconds"),
+        "principal": {"tenant": tenant, "key_id": "k", "subject": subject},
+        "outcome": {"route": "local", "reason": "default"},
+    }
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / RECORDS_FILE
+
+
+def write(path: Path, *records: JsonObject) -> None:
+    store = SqliteStore(path)
+    store.append(records, durable=True)
+    store.close()
+
+
+def test_a_persons_rows_are_emptied_and_the_chain_is_whole(path: Path) -> None:
+    write(
+        path,
+        *(record(number, SOMEBODY if number % 3 == 0 else None) for number in range(10)),
+        record(3, kind="feedback"),
+        record(4, kind="feedback"),
+        record(20, SOMEBODY, tenant="other"),
+    )
+    with Eraser(path) as eraser:
+        assert eraser.erase_subject("t", SOMEBODY).rows == 5
+    report = verify(path)
+    assert (report.intact, report.erased) == (True, 5)
+    with RecordReader(path) as reader:
+        shown = reader.list_records(100)
+        assert [each["id"] for each in shown] == ["gh-20", *(f"gh-{n}" for n in (8, 7, 5, 4, 2, 1))]
+        assert reader.get_record("gh-3") is None
+        assert reader.get_latest("gh-4", "feedback") is not None
+    data = b"".join(each.read_bytes() for each in path.parent.iterdir() if each.name.startswith(RECORDS_FILE))
+    assert data.count(SOMEBODY.encode()) == 1, "the other tenant's row alone names the pseudonym"
+    assert b"gh-3" not in data
+
+
+def test_it_is_done_once_and_what_comes_later_follows_the_chain(path: Path) -> None:
+    write(path, record(1, SOMEBODY), record(2))
+    for expected in (1, 0):
+        with Eraser(path) as eraser:
+            assert eraser.erase_subject("t", SOMEBODY).rows == expected
+    write(path, record(3, SOMEBODY), record(4))
+    assert verify(path).intact
+    with Eraser(path) as eraser:
+        assert eraser.erase_subject("t", SOMEBODY).rows == 1
+    assert (verify(path).intact, verify(path).erased, verify(path, 3).intact) == (True, 2, True)
+
+
+def test_rows_are_erased_beside_a_gateway_that_writes(path: Path) -> None:
+    store = SqliteStore(path)
+    store.append([record(1, SOMEBODY)], durable=False)
+    with Eraser(path) as eraser:
+        store.append([record(2)], durable=False)
+        assert eraser.erase_subject("t", SOMEBODY).rows == 1
+        store.append([record(3)], durable=True)
+    store.close()
+    assert verify(path).intact
+
+
+def test_an_emptied_row_that_no_record_tells_of_breaks_the_chain(path: Path) -> None:
+    write(path, record(1), record(2, SOMEBODY), record(3))
+    with Eraser(path) as eraser:
+        eraser.erase_subject("t", SOMEBODY)
+    database = sqlite3.connect(path)
+    (grave,) = database.execute("SELECT body FROM records WHERE seq = 2").fetchone()
+    prev = database.execute("SELECT digest FROM records WHERE seq = 2").fetchone()[0]
+    forged = grave.replace(grave[-66:-2], prev.encode())
+    database.execute("UPDATE records SET body = ? WHERE seq = 3", (forged,))
+    database.commit()
+    database.close()
+    report = verify(path)
+    assert (report.broken_at, report.why) == (3, "the row was erased, and no record tells of it")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE records SET body = replace(CAST(body AS TEXT), 'gh-1', 'gh-9') WHERE seq = 1",
+        "DELETE FROM records WHERE seq = 2",
+        "UPDATE records SET digest = 'x' WHERE seq = 2",
+        "DELETE FROM records WHERE kind = 'erasure'",
+        "INSERT OR REPLACE INTO cut VALUES (1, 1, (SELECT digest FROM records WHERE seq = 1))",
+    ],
+)
+def test_everything_else_still_breaks_it(path: Path, change: str) -> None:
+    write(path, record(1), record(2, SOMEBODY), record(3))
+    with Eraser(path) as eraser:
+        eraser.erase_subject("t", SOMEBODY)
+    database = sqlite3.connect(path)
+    database.execute(change)
+    database.commit()
+    database.close()
+    assert not verify(path).intact
+
+
+def test_what_is_older_than_retention_says_is_cut_off_and_the_rest_is_whole(path: Path) -> None:
+    write(path, *(record(number, SOMEBODY if number % 4 == 0 else None, age=40 - number) for number in range(40)))
+    with Eraser(path) as eraser:
+        eraser.erase_subject("t", SOMEBODY)
+    assert expire_records(path, 30, NOW).rows == 10
+    assert expire_records(path, 30, NOW).rows == 0
+    assert verify(path).intact
+    assert verify(path, 5).intact
+    assert expire_records(path, 20, NOW).rows == 11  # an emptied row keeps its day alone: it goes by its midnight
+    write(path, record(99))
+    report = verify(path)
+    assert (report.intact, report.erased) == (True, 4)
+    with RecordReader(path) as reader:
+        assert min(each["seq"] for each in reader.list_records(100)) == 22
+
+
+def test_a_beginning_that_was_cut_off_by_hand_shows(path: Path) -> None:
+    write(path, *(record(number, age=40 - number) for number in range(40)))
+    expire_records(path, 30, NOW)
+    database = sqlite3.connect(path)
+    (digest,) = database.execute("SELECT digest FROM records WHERE seq = 15").fetchone()
+    database.execute("DELETE FROM records WHERE seq <= 15")
+    database.commit()
+    assert not verify(path).intact
+    database.execute("UPDATE cut SET seq = 15, digest = ?", (digest,))
+    database.commit()
+    database.close()
+    assert verify(path).why == "the row was erased, and no record tells of it"
+
+
+def test_all_that_is_old_may_go(path: Path) -> None:
+    write(path, *(record(number, age=400) for number in range(5)))
+    assert expire_records(path, 30, NOW).rows == 5
+    assert verify(path).intact
+    write(path, record(7))
+    assert verify(path).intact
+
+
+def test_without_records_there_is_nothing_to_expire_and_nobody_to_erase(path: Path) -> None:
+    assert expire_records(path, 1).rows == 0
+    with pytest.raises(StoreError, match="no records yet"):
+        Eraser(path)
