@@ -18,7 +18,16 @@ from policies.types import Level, Model, Payload, Policy, Rule
 Direction = Literal["loosens", "sends out", "tightens", "changes"]
 _RANK: dict[Payload, int] = {"none": 0, "pseudonymized": 1, "full": 2}
 _DESTINATION = ("locality", "backend", "base_url", "proxy", "region", "attributes", "model")
-_SETTINGS = ("version", "default_local", "default_cloud", "aliases", "cache", "retention_days", "headers_after_seconds")
+_SETTINGS = (
+    "version",
+    "default_local",
+    "default_cloud",
+    "aliases",
+    "cache",
+    "limits",
+    "retention_days",
+    "headers_after_seconds",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Sensitivity decides which models are lawful before anything is chosen; nothing h
 from __future__ import annotations
 
 from classifiers.types import Scan, Signals
-from policies import refusals, tools
+from policies import limits, refusals, tools
 from policies.candidates import AUTO, SENSITIVITY, Target, Targets, first_ready, resolve
 from policies.choosing import (
     Case,
@@ -38,9 +38,10 @@ def decide(policy: Policy, facts: Facts, signals: Signals) -> Decision:
     kept = _kept(policy, facts, level, signals, reasons)
     targets = Targets(policy, facts, level, forbidden, kept, signals.values)
     case = Case(policy, facts, level, evaluator, reasons, targets)
-    denied = tools.refused(policy, facts)
-    if denied is not None:
-        return _decision(case, Choice(reason=tools.TOOLS, refusal=denied))
+    for reason, refused in ((limits.LIMITS, limits.refused), (tools.TOOLS, tools.refused)):
+        refusal = refused(policy, facts)
+        if refusal is not None:
+            return _decision(case, Choice(reason=reason, refusal=refusal))
     asked = resolve(policy, facts.requested)
     if asked is None:
         return _decision(case, Choice(reason="pinned", refusal=refusals.model_not_found(policy)))

@@ -24,7 +24,7 @@ _LOCALITIES = ("local", "lan", "cloud")
 # What `x-gatehouse-reason` says when no rule decided.
 RESERVED = (
     *("default", "pinned", "sensitivity", "capability", "escalation", "fallback", "shadow", "local-only"),
-    *("race", "affinity", "specialist", "tenant", "tools"),
+    *("race", "affinity", "specialist", "tenant", "tools", "limits"),
 )
 
 

@@ -80,6 +80,7 @@ def _facts(facts: Mapping[str, Any], record: Mapping[str, Any], replaceable: fro
         hints=frozenset(facts["hints"]),
         unknown_fields=frozenset(f"field {index}" for index in range(int(facts["unknown_fields"]))),
         tools=tuple(_UNLISTED if name is None else str(name).removesuffix("*") for name in facts.get("tools", ())),
+        messages=int(facts.get("messages", 0)),
         input_tokens=int(facts["input_tokens"]),
         output_tokens=int(facts["output_tokens"]),
         unavailable=dict(facts["unavailable"]),

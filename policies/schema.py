@@ -23,6 +23,7 @@ from policies.editors import json_schema
 from policies.errors import PolicyError
 from policies.extending import check_tightens
 from policies.lawful import lawful_payload
+from policies.limits import read_limits
 from policies.loosenings import loosenings
 from policies.merging import merge
 from policies.notes import Notes
@@ -130,6 +131,7 @@ def _assemble(
         escalation=escalation,
         cache=cache,
         tools=read_tools(file.tools),
+        limits=read_limits(file.limits),
         audit=file.audit,
         on_pinned_denied=file.on_pinned_denied,
         fallback_local_unavailable=file.fallback.local_unavailable,

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from policies.part import Part
 from policies.shape_escalation import EscalationPart
+from policies.shape_limits import LimitsPart
 from policies.shape_models import DefaultsPart, ModelPart, NetworksPart
 from policies.shape_probes import ProbePart
 from policies.shape_retention import RetentionPart
@@ -71,6 +72,7 @@ class PolicyFile(Part):
         default=EscalationPart(max_hops=0), description="When a doubtful answer is handed on."
     )
     cache: CachePart = Field(default=CachePart(mode="off"), description="Whether answers are kept.")
+    limits: LimitsPart = Field(default=LimitsPart(), description="How big a request may be.")
     tools: ToolsPart = Field(default=ToolsPart(), description="Which tools a request may offer, by sensitivity.")
     retention: RetentionPart = Field(default=RetentionPart(), description="How long what is left behind is kept.")
     energy: EnergyPart | None = Field(default=None, description="For the accounts; absent means energy has no price.")
@@ -98,7 +100,7 @@ class PolicyFile(Part):
 
 # Keys and values that the language will have and that nothing implements yet: refused, never ignored.
 LATER_KEYS: dict[type[Part], frozenset[str]] = {
-    PolicyFile: frozenset({"limits", "budgets", "release", "notice"} | {"approvals", "policy"}),
+    PolicyFile: frozenset({"budgets", "release", "notice"} | {"approvals", "policy"}),
     DecisionPart: frozenset({"cel", "deadline", "retention"}),
     CachePart: frozenset({"similarity", "threshold"}),
 }

@@ -189,6 +189,16 @@ class CachePolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """How big a request may be; None: as big as its model takes."""
+
+    max_input_tokens: int | None = None
+    max_output_tokens: int | None = None
+    max_messages: int | None = None
+    max_tools: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ToolRule:
     """Which tools a request from `level` on may offer outside. Patterns may end in `*`."""
 
@@ -228,6 +238,7 @@ class Policy:
     escalation: EscalationPolicy
     cache: CachePolicy
     tools: ToolPolicy = field(default_factory=ToolPolicy)
+    limits: Limits = field(default_factory=Limits)
     audit: Literal["best_effort", "required"] = "best_effort"
     on_pinned_denied: Literal["refuse", "local"] = "refuse"
     fallback_local_unavailable: Literal["refuse", "cloud"] = "refuse"
@@ -272,6 +283,7 @@ class Facts:
     needs: frozenset[str] = frozenset()  # capabilities: tools, json_mode, json_schema, vision, audio, n, logprobs, …
     hints: frozenset[str] = frozenset()  # fields that a backend may lack without harm
     unknown_fields: frozenset[str] = frozenset()  # may go to the cloud, are a 400 for a local model
+    messages: int = 0
     tools: tuple[str, ...] = ()  # the names of those that it offers, as the caller wrote them: never written down
     input_tokens: int = 0  # an estimate that errs high
     output_tokens: int = 0  # what the caller asked for at most; 0: not said

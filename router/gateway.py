@@ -18,7 +18,13 @@ from router.replies import whole
 from router.running import RunningPolicy
 from router.types import ChatRequest, Reply
 
-_ERRORS: dict[int, type[GatehouseError]] = {400: InvalidRequest, 403: Denied, 404: NotFound, 503: Unavailable}
+_ERRORS: dict[int, type[GatehouseError]] = {
+    400: InvalidRequest,
+    403: Denied,
+    404: NotFound,
+    413: InvalidRequest,
+    503: Unavailable,
+}
 
 
 class Gateway:

@@ -95,6 +95,7 @@ class Planner:
         demanded: frozenset[str] | None,
     ) -> Plan:
         needs, hints, unknown = _read(request, policy)
+        request = _bounded(request, policy)
         tenant = request.principal.tenant
         signals = await self._pipeline.run(request.body, policy.scan_rules, tenant, demanded)
         taint = await self._ledger.look(tenant, request.body) if self._ledger is not None else CLEAN
@@ -112,6 +113,7 @@ class Planner:
             needs=needs,
             hints=hints,
             unknown_fields=unknown,
+            messages=len(request.body.get("messages") or ()),
             tools=offered_tools(request.body),
             input_tokens=input_tokens,
             output_tokens=output_tokens,
@@ -156,6 +158,14 @@ def _read(request: ChatRequest, policy: Policy) -> tuple[frozenset[str], frozens
             raise NotFound("There is no embedding model of that name here; no alias counts.", param="model")
         return read_embedding_fields(request.body), frozenset(), frozenset()
     return fields.read_fields(request.body)
+
+
+def _bounded(request: ChatRequest, policy: Policy) -> ChatRequest:
+    """The request with the policy's bound on its answer, where its caller names none."""
+    most = policy.limits.max_output_tokens
+    if most is None or request.task == "embeddings" or fields.max_output_tokens(request.body):
+        return request
+    return replace(request, body={**request.body, "max_completion_tokens": most})
 
 
 def _with_wait(signals: Signals, wait: float | None) -> Signals:

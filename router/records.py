@@ -141,6 +141,7 @@ def _facts(facts: Facts, policy: Policy | None) -> JsonObject:
         "hints": sorted(facts.hints),
         "unknown_fields": len(facts.unknown_fields),
         "tools": [known_as(policy, name) for name in facts.tools] if policy is not None else [],
+        "messages": facts.messages,
         "input_tokens": facts.input_tokens,
         "output_tokens": facts.output_tokens,
         "unavailable": dict(facts.unavailable) if facts.unavailable else {},

@@ -66,6 +66,7 @@ SAID = "forbid cloud when injection at least 0.8 (priority 90)"
          f"{HARD_SAID} -> {HARD_SAID.replace('route cloud', 'route cloud without cache')}"),
         (HARD, HARD.replace("route: cloud", "route: cloud, cache: {ttl_seconds: 60}"), "changes",
          f"{HARD_SAID} -> {HARD_SAID.replace('route cloud', 'route cloud cached for 60 s')}"),
+        ("version: 3\n", "version: 3\nlimits: {max_tools: 3}\n", "changes", "limits differs"),
         ("version: 3\n", "version: 3\ntools: {forbid: [shell]}\n", "tightens", "forbidden: shell"),
         ("version: 3\n", "version: 3\ntools: {outside: {internal: {forbid: [a]}}}\n", "tightens",
          "internal: fewer tools may be offered outside"),

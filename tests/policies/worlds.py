@@ -61,6 +61,12 @@ VARIANTS: dict[str, Sequence[tuple[str, str]]] = {
         ("route: eu}", "route: eu, cache: {ttl_seconds: 60}}"),
     ),
     "rule-cache-alone": (("mode: exact", "mode: off"), ("route: eu}", "route: eu, cache: exact}")),
+    "limits": (
+        (
+            "version: 3\n",
+            "version: 3\nlimits: {max_input_tokens: 5000, max_output_tokens: 400, max_messages: 10, max_tools: 2}\n",
+        ),
+    ),
     "tools": (
         (
             "version: 3\n",
