@@ -24,6 +24,7 @@ from classifiers.registry import detectors_with
 from policies.causes import Cause, causes
 from policies.errors import PolicyError
 from policies.schema import load_policy
+from policies.tenants import view_of
 from policies.types import Level, Policy
 from router.approvals import approval_key
 from router.cli.exported import NotARequest, request_of
@@ -79,6 +80,7 @@ def observe(
     policy: Annotated[
         str | None, typer.Option(help="A policy file or a recipe's name.", show_default="default")
     ] = None,
+    tenant: Annotated[str, typer.Option(help="As requests of this tenant.")] = "default",
     fail_on: Annotated[
         str | None, typer.Option("--fail-on", metavar="held", help="Exit 1 when anything would have been held.")
     ] = None,
@@ -96,7 +98,7 @@ def observe(
     try:
         loaded = load_policy(settings.policy)
         loaded = with_engine_models(loaded, known_models(loaded, settings), settings)
-        observed = asyncio.run(_observe(file, loaded, settings))
+        observed = asyncio.run(_observe(file, view_of(loaded, tenant), settings, tenant))
     except PolicyError as error:
         show_problems(error)
         raise typer.Exit(2) from None
@@ -114,7 +116,7 @@ def observe(
         raise typer.Exit(1)
 
 
-async def _observe(file: Path, policy: Policy, settings: Settings) -> Observed:
+async def _observe(file: Path, policy: Policy, settings: Settings, tenant: str) -> Observed:
     pipeline = Pipeline(
         budget_ms=_BUDGET_MS,
         detectors=detectors_with(settings.extra_detectors),
@@ -129,7 +131,7 @@ async def _observe(file: Path, policy: Policy, settings: Settings) -> Observed:
                 if len(line) > settings.max_body_bytes:
                     raise NotARequest("longer than a request may be (GATEHOUSE_MAX_BODY_BYTES)")
                 body = request_of(line, settings.max_json_depth)
-                plan = await planner.plan(_request(body), policy, {})
+                plan = await planner.plan(_request(body, tenant), policy, {})
             except (NotARequest, GatehouseError) as error:
                 _note_unreadable(observed, number, error)
             else:
@@ -149,12 +151,12 @@ def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
                 yield number, line.removeprefix(b"\xef\xbb\xbf")
 
 
-def _request(body: JsonObject) -> ChatRequest:
+def _request(body: JsonObject, tenant: str) -> ChatRequest:
     return ChatRequest(
         id="observe",
         body=body,
         model="auto",
-        principal=Principal(),
+        principal=Principal(tenant),
         stream=body.get("stream") is True,
         include_usage=False,
         local_only=False,

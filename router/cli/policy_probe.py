@@ -23,6 +23,7 @@ from policies.errors import PolicyError
 from policies.probes import Miss, Probe, judge
 from policies.read_probes import load_probes
 from policies.schema import load_policy
+from policies.tenants import view_of
 from policies.types import Policy
 from router.api.explain import explanation
 from router.approvals import approval_key
@@ -115,8 +116,8 @@ async def _probe_all(policy: Policy, probes: Sequence[Probe], settings: Settings
 
 
 async def run_probes(policy: Policy, probes: Iterable[Probe], pipeline: Pipeline) -> list[Probed]:
-    """Decide about each probe as the gateway would, and judge it."""
-    return [await _run(each, policy, pipeline) for each in probes]
+    """Decide about each probe as the gateway would, under its tenant's view of the policy, and judge it."""
+    return [await _run(each, view_of(policy, each.tenant), pipeline) for each in probes]
 
 
 async def _run(probe: Probe, policy: Policy, pipeline: Pipeline) -> Probed:

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from classifiers.pipeline import Pipeline
 from policies.decide import decide
 from policies.errors import PolicyError
 from policies.probes import Expected, Probe, judge
-from policies.read_probes import load_probes
-from policies.schema import load_policy
+from policies.read_probes import load_probes, probes_of
+from policies.schema import compile_policy, load_policy
 from policies.types import Facts
+from router.cli.policy_probe import run_probes
 from tests.policies.test_problems import MARK, problems
 from tests.policies.worlds import BASE, base, scan, signals
 
@@ -151,3 +153,17 @@ def test_the_file_beside_holds_probes_and_nothing_else(tmp_path: Path) -> None:
         with pytest.raises(PolicyError) as caught:
             load_probes(str(file), policy)
         assert message in str(caught.value), str(caught.value)
+
+
+async def test_a_probe_of_a_tenant_is_judged_under_its_own_view(pipeline: Pipeline) -> None:
+    """What the policy lets everybody reach, a tenant's view may not: the same request passes under one alone."""
+    tenants = "tenants: {lab: {forbid: [cloud], models: [home, lan, eu]}}\n"
+    both = "".join(
+        f"  - {{name: {tenant}, text: Name three fruits that are red., tenant: {tenant}, must_not_reach: [cloud]}}\n"
+        for tenant in ("lab", "default")
+    )
+    text = BASE + tenants + "probes:\n" + both
+    policy = compile_policy(text, "p")
+    lab, default = await run_probes(policy, probes_of(text, "p", policy), pipeline)
+    assert lab.passed
+    assert next(miss.got for miss in default.misses) == "escalation may send it there"
