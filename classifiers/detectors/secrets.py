@@ -1,4 +1,7 @@
-"""API keys and tokens of named services, by the rules in `artifacts/gitleaks_rules.json`. Never tries a secret out."""
+"""API keys and tokens of named services, by the rules in `artifacts/gitleaks_rules.json`, and the gateway's own keys.
+
+Never tries a secret out.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,17 @@ from classifiers.detectors.entropy import entropy
 from classifiers.detectors.placeholders import is_placeholder, is_random
 from classifiers.types import Match
 
+# The gateway's own keys: those of `gatehouse keys`, and the one that a first start makes.
+_OWN_RULE: dict[str, Any] = {
+    "id": "gatehouse-api-key",
+    "triggers": ["gh-[A-Za-z0-9_-]{43}"],
+    "regex": r"\bgh-(?:[a-z2-9]{12}-[0-9A-Za-z]{49}|[A-Za-z0-9_-]{43})",
+    "group": 0,
+    "entropy": 4.2,  # words with hyphens between them stay below it
+    "allow_secret": [],
+    "allow_match": [],
+    "stopwords": [],
+}
 _DOTTED = pattern("^[a-z_]\\w*(?:\\.[A-Za-z_]\\w*)+$")  # a member of a module
 
 
@@ -75,7 +89,8 @@ class SecretDetector:
 
     def __init__(self) -> None:
         source = resources.files("classifiers") / "artifacts" / "gitleaks_rules.json"
-        self._rules = tuple(SecretRule(row) for row in json.loads(source.read_text("utf-8")))
+        rows = [*json.loads(source.read_text("utf-8")), _OWN_RULE]
+        self._rules = tuple(SecretRule(row) for row in rows)
         by_trigger: dict[str, list[int]] = {}
         for index, rule in enumerate(self._rules):
             for trigger in rule.triggers:

@@ -65,7 +65,7 @@ class Endpoint:
         self._telemetry = telemetry
         self._dialect = dialect
         self._serve = self._explain if explains else self._count_tokens if counts else self._answer
-        self._scope: KeyScope = "read" if explains or counts else "infer"
+        self._scopes: tuple[KeyScope, ...] = ("read",) if explains else ("infer", "read") if counts else ("infer",)
         self._in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -117,7 +117,7 @@ class Endpoint:
         if scope["method"] != "POST":
             raise MethodNotAllowed("POST")
         principal = self._identity.authenticate(scope["headers"])
-        require(principal, self._scope)
+        require(principal, *self._scopes)
         if self._in_flight > self._settings.max_concurrent:
             self._telemetry.request_shed("concurrency")
             raise Unavailable("Too many requests are in flight. Retry shortly.", code="local_overloaded")

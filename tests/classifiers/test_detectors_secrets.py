@@ -72,6 +72,8 @@ SECRETS = [
     ("--token " + mixed(24), mixed(24)),
     ("Cookie: theme=dark; sessionid=" + mixed(32).lower(), mixed(32).lower()),
     ("sk-proj-" + mixed(48), "sk-proj-" + mixed(48)),
+    ("use gh-abcdefghjkmn-" + mixed(49) + " then", "gh-abcdefghjkmn-" + mixed(49)),
+    ("gh-Zk3vQ9xT1bLw7RmC5yHs8NfJ2dGp6UaE4tKoX0iVnBq", "gh-Zk3vQ9xT1bLw7RmC5yHs8NfJ2dGp6UaE4tKoX0iVnBq"),
     ("my key is ghp_" + mixed(36) + ", please rotate it", "ghp_" + mixed(36)),
     ("$2b$12$" + mixed(53), "$2b$12$" + mixed(53)),
     ("seed phrase: " + "apple river stone cloud " * 3, ("apple river stone cloud " * 3).strip()),
@@ -80,6 +82,8 @@ SECRETS = [
 ]
 NO_SECRETS = [
     "I forgot my password",
+    "gh-pages-are-built-from-the-branch-of-the-same-name",
+    "gh-abcdefghjkmn-short",
     "my password is incorrect",
     "the password is not accepted by the app",
     "Password: required",

@@ -23,6 +23,13 @@ FEEDBACK = {"request_id": "none", "verdict": "good"}
 # route -> scopes that open it; None: no key at all
 ROUTES: dict[tuple[str, str], set[str] | None] = {
     ("POST", "/v1/chat/completions"): {"infer"},
+    ("POST", "/v1/responses"): {"infer"},
+    ("POST", "/v1/messages"): {"infer"},
+    ("POST", "/v1/messages/count_tokens"): {"infer", "read"},
+    ("POST", "/v1/completions"): {"infer"},
+    ("POST", "/v1/embeddings"): {"infer"},
+    ("GET", "/v1/responses/resp_none"): {"infer"},
+    ("DELETE", "/v1/responses/resp_none"): {"infer"},
     ("POST", "/v1/feedback"): {"infer"},
     ("POST", "/v1/route"): {"read"},
     ("GET", "/metrics"): {"read"},
@@ -31,7 +38,16 @@ ROUTES: dict[tuple[str, str], set[str] | None] = {
     ("GET", "/healthz"): None,
     ("GET", "/readyz"): None,
 }
-BODIES = {"/v1/chat/completions": CHAT, "/v1/route": CHAT, "/v1/feedback": FEEDBACK}
+BODIES = {
+    "/v1/chat/completions": CHAT,
+    "/v1/route": CHAT,
+    "/v1/feedback": FEEDBACK,
+    "/v1/responses": {"input": "What is the capital of France?"},
+    "/v1/messages": {**CHAT, "max_tokens": 16},
+    "/v1/messages/count_tokens": CHAT,
+    "/v1/completions": {"prompt": "The capital of France is"},
+    "/v1/embeddings": {"input": "France"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -79,16 +95,11 @@ def test_a_scope_opens_its_routes_and_no_other(house: Gateway, scope: KeyScope) 
         assert without.json()["error"]["code"] == "invalid_api_key"
         assert without.headers["www-authenticate"] == "Bearer"
         if scope in scopes:
-            assert answer.status_code in (200, 404), path
-            assert answer.status_code == 200 or answer.json()["error"]["code"] == "unknown_request"
+            assert answer.status_code not in (401, 403), path
         else:
             assert answer.status_code == 403, path
-            assert answer.json()["error"] == {
-                "message": answer.json()["error"]["message"],
-                "type": "permission_error",
-                "param": None,
-                "code": "insufficient_scope",
-            }
+            error = answer.json()["error"]
+            assert (error["type"], error["code"]) == ("permission_error", "insufficient_scope")
 
 
 def test_a_revoked_key_ends_on_every_worker(house: Gateway) -> None:

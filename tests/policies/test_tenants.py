@@ -214,6 +214,17 @@ def test_what_counts_as_more_does_not_slip_out_of_a_forbid(when: str) -> None:
         assert Evaluator({}, level).holds(view_rule) is any(lower)
 
 
+def test_a_forbid_of_a_low_level_still_forbids_what_a_tenant_raises() -> None:
+    """Counted as confidential it may reach the EU, and would, had the rule for public requests let go of it."""
+    policy = with_tenant(
+        "{sensitivity: {levels: {confidential: [LOCATION]}}}", BASE.replace("decisions:\n", f"decisions:\n{ODD_RULES}")
+    )
+    seen = signals({"complexity": 0.9}, scan(["LOCATION"]))
+    for each in (policy, view_of(policy, "acme")):
+        assert decide(each, Facts(), seen).grants == ()
+        assert decide(each, Facts(requested="eu"), seen).model is None
+
+
 def random_tenant(chance: random.Random) -> str:
     """A tenant's part that may be too loose to load."""
 
