@@ -6,6 +6,7 @@ comes out says the same, has every comment, and is formatted already; else the f
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -92,7 +93,7 @@ def _indented(lines: list[str], root: Node | None) -> tuple[list[str], set[int]]
     known = _Lines(lines)
     if isinstance(root, CollectionNode) and not root.flow_style:
         _visit(known, root, 0)
-    made, shift = [], 0
+    made, shift, begun = [], 0, sorted(known.prefixes)
     for number, line in enumerate(lines):
         if number in known.prefixes:
             end, prefix = known.prefixes[number]
@@ -101,19 +102,20 @@ def _indented(lines: list[str], root: Node | None) -> tuple[list[str], set[int]]
         elif not line.strip():
             made.append("")
         else:
-            by = shift if number in known.inside else _comment_shift(known, number, shift)
+            by = shift if number in known.inside else _comment_shift(known, begun, number, shift)
             column = len(line) - len(line.lstrip(" "))
             moved = " " * max(0, column + by) + line[column:]
             made.append(moved if number in known.literal else moved.rstrip())
     return made, known.literal
 
 
-def _comment_shift(known: _Lines, number: int, shift: int) -> int:
+def _comment_shift(known: _Lines, begun: list[int], number: int, shift: int) -> int:
     """A comment goes with the line below it, if it begins where that line does; else with the one above."""
     line = known.text[number]
     column = len(line) - len(line.lstrip(" "))
-    following = next((each for each in sorted(known.prefixes) if each > number), None)
-    if following is not None:
+    after = bisect_right(begun, number)
+    if after < len(begun):
+        following = begun[after]
         below = known.text[following]
         if len(below) - len(below.lstrip(" ")) == column:
             prefix = known.prefixes[following][1]
