@@ -239,6 +239,12 @@ def _ways_out(old: Policy, new: Policy) -> Iterable[Difference]:
         yield Difference("history", _toward(new.history == "drop_turns"), f"{old.history} -> {new.history}")
     if old.audit != new.audit:
         yield Difference("audit", _toward(new.audit == "best_effort"), f"{old.audit} -> {new.audit}")
+    if old.kept_in != new.kept_in:
+        yield Difference("policy.source", _toward(new.kept_in == "file"), f"{old.kept_in} -> {new.kept_in}")
+    if old.approvals_loosening != new.approvals_loosening:
+        fewer = new.approvals_loosening < old.approvals_loosening
+        what = f"a loosening needs {old.approvals_loosening} -> {new.approvals_loosening} approvals"
+        yield Difference("approvals.loosening", _toward(fewer), what)
     if old.lan_networks != new.lan_networks:
         added = sorted(set(new.lan_networks) - set(old.lan_networks))
         what = f"counts as lan now: {', '.join(added)}" if added else "fewer addresses count as lan"

@@ -109,6 +109,10 @@ def _assemble(
     rules = read_rules(file, models, notes)
     escalation = read_escalation(file.escalation, models, notes)
     cache = read_cache(file, notes)
+    if file.approvals.loosening and file.policy.source == "file":
+        notes.problem(
+            ("approvals",), "approvals need `policy: {source: store}`: a file can be changed by one", at_key=True
+        )
     check_probes(file.probes, models, [rule.name for rule in rules], notes)
     notes.raise_problems()
     policy = Policy(
@@ -139,6 +143,8 @@ def _assemble(
         price_per_kwh=file.energy.price_per_kwh if file.energy is not None else None,
         retention_days=file.retention.records_days,
         history=file.history,
+        kept_in=file.policy.source,
+        approvals_loosening=file.approvals.loosening,
         reads=_reads(models, rules, escalation),
         loosenings=loosenings(file, calendar),
         next_expiry=calendar.next_expiry,

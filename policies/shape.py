@@ -12,6 +12,7 @@ from pydantic import Field
 
 from policies.part import Part
 from policies.shape_escalation import EscalationPart
+from policies.shape_life import ApprovalsPart, KeptPart
 from policies.shape_limits import LimitsPart
 from policies.shape_models import DefaultsPart, ModelPart, NetworksPart
 from policies.shape_probes import ProbePart
@@ -87,6 +88,8 @@ class PolicyFile(Part):
         default="keep_local",
         description="When only earlier turns are sensitive: keep the request, or drop those turns from what leaves.",
     )
+    policy: KeptPart = Field(default=KeptPart(), description="Where the policy in force comes from.")
+    approvals: ApprovalsPart = Field(default=ApprovalsPart(), description="Who must agree to a change of policy.")
     headers_after: float = Field(
         default=10.0, gt=0, le=300, allow_inf_nan=False, description="Seconds that a held stream's headers may wait."
     )
@@ -100,7 +103,7 @@ class PolicyFile(Part):
 
 # Keys and values that the language will have and that nothing implements yet: refused, never ignored.
 LATER_KEYS: dict[type[Part], frozenset[str]] = {
-    PolicyFile: frozenset({"budgets", "release", "notice"} | {"approvals", "policy"}),
+    PolicyFile: frozenset({"budgets", "release", "notice"}),
     DecisionPart: frozenset({"cel", "deadline", "retention"}),
     CachePart: frozenset({"similarity", "threshold"}),
 }

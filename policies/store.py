@@ -46,7 +46,9 @@ class PolicyStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class _Loaded:
+class InForce:
+    """What is in force, one whole: the compiled policy, and the texts that other processes compile for that day."""
+
     policy: Policy
     texts: tuple[Written, ...]  # its own file's, then what that extends
     file_digest: str
@@ -66,13 +68,16 @@ class PolicyStore:
         name: str,
         check: Callable[[Policy], None] = lambda policy: None,
         today: Callable[[], date] = lambda: datetime.now(UTC).date(),
+        read: Callable[[], Chain] | None = None,
     ) -> None:
-        """`check` raises `PolicyError` for a policy that is good in itself but cannot be served here."""
+        """`check` raises `PolicyError` for a policy that is good in itself but cannot be served here. `read` gives the
+        texts where they are not in files; raises `PolicyError`."""
         self._name = name
+        self._chains = Chains()
+        self._read = read or (lambda: self._chains.read(name))
         self._check = check
         self._today = today
-        self._chains = Chains()
-        self._loaded: _Loaded | None = None
+        self._loaded: InForce | None = None
         self._seen: str | None = None
         self._error: str | None = None
         self._one_at_a_time = threading.Lock()  # a signal and the watcher may come together
@@ -81,6 +86,11 @@ class PolicyStore:
     def current(self) -> Policy:
         """The policy in force. Raises `LookupError` before `load`."""
         return self._in_force.policy
+
+    @property
+    def in_force(self) -> InForce:
+        """Everything in force, taken at one moment. Raises `LookupError` before `load`."""
+        return self._in_force
 
     @property
     def text(self) -> str:
@@ -111,20 +121,20 @@ class PolicyStore:
         )
 
     @property
-    def _in_force(self) -> _Loaded:
+    def _in_force(self) -> InForce:
         if self._loaded is None:
             raise LookupError("the policy store has not loaded anything yet")
         return self._loaded
 
     def load(self) -> Policy:
         """Read, check and put in force. Raises `PolicyError`: a bad file at the start is no start."""
-        return self._put_in_force(self._chains.read(self._name))
+        return self._put_in_force(self._read())
 
     def reload(self) -> Policy | None:
         """Read again, changed or not. The policy in force now, or None for a bad file: the last good one stays."""
         with self._one_at_a_time:
             try:
-                chain = self._chains.read(self._name)
+                chain = self._read()
             except PolicyError as error:
                 self._seen = None
                 self._refuse(error)
@@ -169,7 +179,7 @@ class PolicyStore:
     def _look(self) -> tuple[str | None, str | None]:
         """The digest of the files as they are now, or why the first cannot be read."""
         try:
-            return self._chains.read(self._name).digest, None
+            return self._read().digest, None
         except PolicyError as error:
             return None, str(error)
 
@@ -185,7 +195,7 @@ class PolicyStore:
         return compile_policy(texts[0].text, self._name, today=day, parents=texts[1:])
 
     def _settle(self, policy: Policy, texts: tuple[Written, ...], file_digest: str, day: date) -> Policy:
-        self._loaded = _Loaded(policy, texts, file_digest, day, datetime.now(UTC).isoformat(timespec="milliseconds"))
+        self._loaded = InForce(policy, texts, file_digest, day, datetime.now(UTC).isoformat(timespec="milliseconds"))
         for warning in policy.warnings:
             log.warning("%s", warning)
         log.info("policy %s in force (%s)", policy.label, self._name)

@@ -246,6 +246,8 @@ class Policy:
     price_per_kwh: float | None = None  # USD; None: energy is not priced
     retention_days: int | None = None  # decision records older than this are deleted; None: none are
     history: History = "keep_local"  # when only earlier turns are sensitive
+    kept_in: Literal["file", "store"] = "file"  # where the policy in force comes from
+    approvals_loosening: int = 0  # how many must approve a change that may let more out
     reads: frozenset[str] = frozenset()  # the signals that anything in it depends on
     warnings: tuple[str, ...] = ()
     loosenings: tuple[Loosening, ...] = ()

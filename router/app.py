@@ -20,7 +20,7 @@ import uvicorn
 from classifiers.pipeline import Pipeline
 from classifiers.registry import detectors_with
 from policies.chain import Written
-from policies.schema import compile_policy
+from policies.schema import PolicyError, compile_policy
 from policies.types import Model, Policy
 from router.accounting import Accounts
 from router.answering import Answering
@@ -152,7 +152,12 @@ class Worker:
     async def take(self, message: JsonObject) -> None:
         """What the parent tells: a new policy, or the state of policy file and engine."""
         if message["t"] == "policy":
-            self.running.swap(await asyncio.to_thread(effective_policy, message, self.settings))
+            try:
+                policy = await asyncio.to_thread(effective_policy, message, self.settings)
+            except PolicyError as error:  # the parent has compiled it too: never expected, and no reason to end
+                log.error("the policy was not taken over, the last good one stays in force: %s", error)
+                return
+            self.running.swap(policy)
             self.telemetry.policy_in_force(self.running.current.policy.label)
             self._tell_uncalibrated()
         elif message["t"] == "calibration":

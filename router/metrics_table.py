@@ -193,6 +193,7 @@ TABLE: tuple[Definition, ...] = (
         should_hide_zero=True,
     ),
     _gauge("gatehouse.policy.last_reload_success", "", "1 if the last load of the policy succeeded.", "livemostrecent"),
+    _gauge("gatehouse.policy.is_current", "", "1 if what is in force is what its file says now.", "livemostrecent"),
     _counter("gatehouse.policy.reloads", "{reload}", "Loads of the policy by result.", "gatehouse.result"),
     _gauge("gatehouse.engine.state", "", "1 for the engine's present state.", "livemax", "gatehouse.state"),
     _counter("gatehouse.engine.restarts", "{restart}", "Ends of the engine that nobody asked for.", "gatehouse.reason"),

@@ -16,7 +16,6 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from policies.store import PolicyStore
 from policies.types import Policy
 from router.approvals import strange
 from router.burning import Meter
@@ -32,6 +31,7 @@ from router.key_watch import KeyWatch
 from router.keys import ensure_private_folder, load_keys
 from router.lockdown_sharing import LockSharing, shared_locks
 from router.metrics import forget_process, is_running, prepare_metrics_folder, remove_metrics_folder
+from router.policy_source import VersionLog, open_policy
 from router.reasks import Reasks
 from router.record_writer import RecordWriter
 from router.running import with_local_server
@@ -47,6 +47,7 @@ log = logging.getLogger("gatehouse.parent")
 
 _HOUSEKEEPING_SECONDS = 1.0
 _RETENTION_SECONDS = 3600.0
+_REMEMBERED = 3  # versions whose engine models are known, beside the newest
 
 
 class Parent:
@@ -55,9 +56,13 @@ class Parent:
     def __init__(self, settings: Settings, say: Callable[[Parent], None]) -> None:
         """`say` is called once, when the first worker is ready. Raises `PolicyError` for a policy that is not good."""
         self._say = say
-        self._found = EngineModels({})
-        self.store = PolicyStore(settings.policy, lambda policy: self._find(policy, settings))
-        self.policy: Policy = self._served(self.store.load(), settings)
+        self._finds: dict[str, EngineModels] = {}
+        self.store = open_policy(settings, lambda policy: self._find(policy, settings))
+        self._in_force = self.store.in_force
+        self._found = self._finds[self._in_force.policy.digest]
+        self.policy: Policy = self._served(self._in_force.policy, settings)
+        self._changing = asyncio.Lock()
+        self._versions = VersionLog(settings)
         # A folder of its own for each gateway of this user: two may run side by side.
         run = settings.runtime_dir / str(os.getpid())
         self.settings = settings.model_copy(update={"runtime_dir": run})
@@ -175,45 +180,60 @@ class Parent:
 
     def _find(self, policy: Policy, settings: Settings) -> None:
         """Look for the engine's models of a version that is good in itself; one that is not here makes it a bad one."""
-        self._found = find(with_local_server(policy, settings), settings)
+        found = find(with_local_server(policy, settings), settings)
+        self._finds = {**dict([*self._finds.items()][-_REMEMBERED:]), policy.digest: found}
 
     def _served(self, policy: Policy, settings: Settings) -> Policy:
         return with_engine_models(with_local_server(policy, settings), self._found.known, settings)
 
     async def _changed(self, policy: Policy | None) -> None:
-        """A new version of the file has been read: in force when it is good, reported when it is not."""
-        self._telemetry.policy_loaded(policy is not None)
-        if policy is not None:
-            self.policy = self._served(policy, self.settings)
-            await self._engine.serve(self._found)
-            await self._publish_policy()
-        await self._publish_status()
+        """A new version of the file has been read: in force when it is good, reported when it is not.
+
+        What is published is one whole, and in order, whatever is read meanwhile in other threads.
+        """
+        async with self._changing:
+            self._telemetry.policy_loaded(policy is not None)
+            if policy is not None and self.store.in_force is not self._in_force:
+                self._in_force = self.store.in_force
+                self._found = self._finds.get(self._in_force.policy.digest, self._found)
+                self.policy = self._served(self._in_force.policy, self.settings)
+                await self._engine.serve(self._found)
+                await self._publish_policy()
+            await self._publish_status()
 
     async def _reload(self) -> None:
         await self._changed(await asyncio.to_thread(self.store.reload))
 
     async def _publish_policy(self) -> None:
+        in_force = self._in_force
         self._telemetry.policy_in_force(self.policy.label)
         await self._control.publish(
             {
                 "t": "policy",
-                "text": self.store.text,
+                "text": in_force.texts[0].text,
                 "source": self.policy.source,
-                "parents": [[each.source, each.text] for each in self.store.parents],
-                "today": self.store.day.isoformat(),
+                "parents": [[each.source, each.text] for each in in_force.texts[1:]],
+                "today": in_force.day.isoformat(),
                 "engine_models": self._found.message(),
             }
         )
+        await asyncio.to_thread(self._versions.note, in_force)
         await self._publish_status()
 
     async def _publish_status(self) -> None:
-        status = self.store.status
+        status, in_force = self.store.status, self._in_force
+        is_current = status.last_error is None and status.file_digest == in_force.file_digest
+        self._telemetry.policy_is_current(is_current)
         policy: JsonObject = {
             "version": self.policy.version,
-            "running_digest": status.running_digest,
+            "kept_in": self.policy.kept_in,
+            "running_digest": self.policy.digest,
+            "running_file_digest": in_force.file_digest,
             "file_digest": status.file_digest,
+            "is_current": is_current,
             "last_error": status.last_error,
-            "loaded_at": status.loaded_at,
+            "loaded_at": in_force.at,
+            "versions_failing": self._versions.failing,
             "warnings": [*self.policy.warnings, *strange(self.policy, self.settings)],
         }
         await self._control.publish(

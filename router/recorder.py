@@ -290,6 +290,10 @@ class Recorder:
         self._set("gatehouse.policy.last_reload_success", value=int(is_good))
         self._count("gatehouse.policy.reloads", "success" if is_good else "failure")
 
+    def policy_is_current(self, is_current: bool) -> None:
+        """Whether what is in force is what the policy's files (or its store) say now."""
+        self._set("gatehouse.policy.is_current", value=int(is_current))
+
     def engine_state(self, state: EngineState) -> None:
         """The engine's state, told by the process that supervises it."""
         for name in get_args(EngineState):

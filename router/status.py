@@ -36,6 +36,8 @@ class Status:
             found.append(f"lockdown_shared_{self.locks_shared}")
         if self.policy.get("last_error"):
             found.append("policy_reload_failed")
+        if self.policy.get("versions_failing"):
+            found.append("policy_versions_not_written")
         if self.engine.get("state") not in (None, "ready"):
             found.append(f"engine_{self.engine['state']}")
         if self.records_failing:

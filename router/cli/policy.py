@@ -8,6 +8,7 @@ from router.cli.approve_text import approve_text
 from router.cli.hash_value import hash_value
 from router.cli.policy_changes import diff, simulate_command
 from router.cli.policy_fmt import fmt
+from router.cli.policy_history import history, show
 from router.cli.policy_probe import probe
 from router.cli.policy_validate import validate
 
@@ -19,5 +20,7 @@ policy.command("hash")(hash_value)
 policy.command("diff")(diff)
 policy.command("fmt")(fmt)
 policy.command("probe")(probe)
+policy.command("history")(history)
+policy.command("show")(show)
 policy.command("simulate")(simulate_command)
 policy.command("validate")(validate)

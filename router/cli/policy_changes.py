@@ -18,31 +18,51 @@ from policies.compare import Difference, compare
 from policies.schema import PolicyError, load_policy
 from policies.simulate import LEAVING, Radius, simulate, usual_latencies
 from policies.types import Policy
+from policies.version import NoSuchVersion
 from router.cli.show_problems import show_problems
 from router.settings import from_environment
 from router.store import RECORDS_FILE, RecordReader, StoreError
 from router.types import JsonObject
+from router.versions import read_active, read_version
 
 _COLOURS = {"loosens": "red", "sends out": "yellow", "tightens": "green", "changes": ""}
 _SHOWN_IDS = 5
+_StateDir = Annotated[
+    Path | None,
+    typer.Option("--state-dir", help="The gateway's state folder (GATEHOUSE_STATE_DIR).", show_default=False),
+]
 
 
 def diff(
-    old: Annotated[str, typer.Argument(help="A policy file or a recipe: what is in force.")],
-    new: Annotated[str, typer.Argument(help="A policy file or a recipe: what would be.")],
+    old: Annotated[
+        str, typer.Argument(help="A policy file or a recipe: what is in force. With --against: what would be.")
+    ],
+    new: Annotated[str | None, typer.Argument(help="A policy file or a recipe: what would be.")] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUNNING|VERSION|FILE", help="What is in force: RUNNING is what the gateway has put there."
+        ),
+    ] = None,
     fail_on: Annotated[
         str | None, typer.Option("--fail-on", metavar="loosening", help="Exit 1 when anything is loosened: for CI.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    state_dir: _StateDir = None,
 ) -> None:
     """What NEW allows, holds or sends otherwise than OLD, in words, from the files alone.
 
     `loosens`: something may leave, or passes unchecked, that did not; `sends out`: more is sent of what may leave
     already; `tightens`: the opposite of either. What is doubtful counts as loosening.
+
+    Exit 1 when --fail-on says so, 2 when one of the two cannot be had.
     """
     if fail_on not in (None, "loosening"):
         raise typer.BadParameter("there is only: --fail-on loosening")
-    found = compare(_load(old), _load(new))
+    if (new is None) is (against is None):
+        raise typer.BadParameter("name two policies, or one and --against RUNNING")
+    before = _load(old, code=2) if against is None else _before(against, state_dir)
+    found = compare(before, _load(new if against is None and new is not None else old, code=2))
     if as_json:
         rows = [{"path": each.path, "direction": each.direction, "what": each.what} for each in found]
         typer.echo(orjson.dumps({"differences": rows}, option=orjson.OPT_INDENT_2).decode())
@@ -52,6 +72,23 @@ def diff(
         Console(width=max(Console().width, 120)).print(_differences(found))
     if fail_on is not None and any(each.direction == "loosens" for each in found):
         raise typer.Exit(1)
+
+
+def _before(against: str, state_dir: Path | None) -> Policy:
+    """What a gate compares with: what is in force here, a version of the history, or a file."""
+    if against != "RUNNING" and not against.isdecimal():
+        return _load(against, code=2)
+    folder = from_environment(state_dir=state_dir).state_dir
+    try:
+        version = read_active(folder) if against == "RUNNING" else read_version(folder, against)
+        if version is None:
+            raise NoSuchVersion(f"no gateway has put a policy in force in {folder}")
+        return version.compiled()
+    except PolicyError as error:
+        show_problems(error)
+    except (StoreError, NoSuchVersion) as error:
+        typer.echo(f"{error}", err=True)
+    raise typer.Exit(2)
 
 
 def _differences(found: tuple[Difference, ...]) -> Table:
@@ -68,10 +105,7 @@ def simulate_command(
         str | None, typer.Option("--fail-on", metavar="leaving", help="Exit 1 when anything would newly leave.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, with up to 1,000 ids a change.")] = False,
-    state_dir: Annotated[
-        Path | None,
-        typer.Option("--state-dir", help="The gateway's state folder (GATEHOUSE_STATE_DIR).", show_default=False),
-    ] = None,
+    state_dir: _StateDir = None,
 ) -> None:
     """Replay recorded decisions through FILE: what would newly leave, newly stay, go to another model, and cost.
 
@@ -106,12 +140,12 @@ def _tracked(reader: RecordReader, since: str) -> Iterator[JsonObject]:
     yield from track(reader.decisions_since(since), "replaying", total=total, console=console, transient=True)
 
 
-def _load(file: str) -> Policy:
+def _load(file: str, code: int = 1) -> Policy:
     try:
         return load_policy(file)
     except PolicyError as error:
         show_problems(error)
-        raise typer.Exit(1) from None
+        raise typer.Exit(code) from None
 
 
 def _show(radius: Radius, policy: Policy) -> None:

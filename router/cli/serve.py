@@ -16,6 +16,7 @@ from router.loop import loop_factory
 from router.models.catalogue import EMBEDDED
 from router.parent import Parent
 from router.settings import Settings, from_environment
+from router.store import StoreError
 from router.tokens import TokenKeysError
 
 
@@ -55,6 +56,9 @@ def serve(
         parent = Parent(settings, announce)
     except PolicyError as error:
         typer.echo(f"The policy does not load, so the gateway does not start:\n{error}", err=True)
+        raise typer.Exit(1) from None
+    except (StateFolderError, StoreError) as error:
+        typer.echo(f"Cannot start: {error}", err=True)
         raise typer.Exit(1) from None
     except OSError as error:
         typer.echo(f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}. Try --port.", err=True)

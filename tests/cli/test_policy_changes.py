@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from policies.chain import read_chain
+from policies.schema import load_policy
 from router.store import RECORDS_FILE, SqliteStore
+from router.versions import VersionStore
 from tests.cli.test_commands import gatehouse
 from tests.policies.test_simulate import EASY, FACTS, HARD, HOME_ONLY, record_of
 from tests.policies.worlds import BASE
@@ -54,3 +57,25 @@ def test_simulate_without_records_says_what_to_do(tmp_path: Path) -> None:
     nothing = gatehouse("policy", "simulate", "default", "--state-dir", str(tmp_path), folder=tmp_path)
     assert nothing.returncode == 1
     assert "Has `gatehouse serve` answered a request?" in nothing.stderr
+
+
+def test_a_gate_compares_with_what_is_in_force(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.yaml", tmp_path / "new.yaml"
+    old.write_text(BASE)
+    new.write_text(BASE.replace("regions: [site, eu]", "regions: [site, us, eu]"))
+    state = tmp_path / "state"
+    gate = ("--against", "RUNNING", "--fail-on", "loosening", "--state-dir", str(state))
+    nothing = gatehouse("policy", "diff", str(new), *gate, folder=tmp_path)
+    assert nothing.returncode == 2
+    assert "no gateway has put a policy in force" in nothing.stderr
+    with VersionStore(state) as versions:
+        versions.note_in_force(load_policy(str(old)), read_chain(str(old)), "file:root")
+    loosened = gatehouse("policy", "diff", str(new), *gate, folder=tmp_path)
+    assert loosened.returncode == 1, loosened.stderr
+    assert "confidential to 'cloud': none -> full" in loosened.stdout
+    assert gatehouse("policy", "diff", str(old), *gate, folder=tmp_path).returncode == 0
+    assert gatehouse("policy", "diff", str(tmp_path / "none.yaml"), *gate, folder=tmp_path).returncode == 2
+    listed = json.loads(gatehouse("policy", "history", "--json", "--state-dir", str(state), folder=tmp_path).stdout)
+    assert [(each["number"], each["state"], each["author"]) for each in listed] == [(1, "active", "file:root")]
+    shown = gatehouse("policy", "show", "1", "--text", "--state-dir", str(state), folder=tmp_path)
+    assert shown.stdout == BASE
