@@ -18,6 +18,7 @@ from typing import Any
 
 from policies.types import Policy
 from router.approvals import strange
+from router.backup import serving
 from router.burning import Meter
 from router.calibration.budget import BudgetWatch
 from router.calibration.watching import CardWatch, PromiseWatch
@@ -78,8 +79,12 @@ class Parent:
 
     async def run(self) -> int:
         """Serve until SIGTERM or SIGINT. Returns the exit code."""
+        ensure_private_folder(self.settings.state_dir)
+        with serving(self.settings.state_dir):
+            return await self._serve()
+
+    async def _serve(self) -> int:
         settings = self.settings
-        ensure_private_folder(settings.state_dir)
         ensure_private_folder(settings.runtime_dir.parent)
         _sweep(settings.runtime_dir.parent)
         ensure_private_folder(settings.runtime_dir)

@@ -26,6 +26,8 @@ COMMANDS = {
     "engine": "router.cli.engine",
     "eval": "router.cli.eval",
     "calibrate": "router.cli.calibrate",
+    "backup": "router.cli.backup",
+    "restore": "router.cli.restore",
     "erase": "router.cli.erase",
     "lockdown": "router.cli.lockdown",
     "unlock": "router.cli.unlock",

@@ -209,3 +209,17 @@ def test_a_lock_on_one_host_holds_on_the_other_and_whoever_ends_it_ends_it_for_b
                 until(lambda: bool(list(reader.rows_since("", ["lockdown"]))), 20)
     finally:
         server.stop()
+
+
+def test_a_backup_is_made_beside_a_gateway_and_not_restored_over_it(
+    home: Recorder, cloud: Recorder, tmp_path: Path
+) -> None:
+    cloud.script = Script(answer="The cloud answers.")
+    file = tmp_path / "backup.tar.gz"
+    with Gateway(tmp_path / "house", policy(home, cloud, 'cache: {mode: "off"}\n'), environment=PATIENT) as gateway:
+        assert ask(gateway).status_code == 200
+        assert "their chain whole" in command(gateway, "backup", str(file))
+        with pytest.raises(AssertionError, match="a gateway runs"):
+            command(gateway, "restore", str(file))
+    assert "restored" in command(gateway, "restore", str(file))
+    assert verify(gateway.state_dir / RECORDS_FILE).intact
