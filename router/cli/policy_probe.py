@@ -156,6 +156,7 @@ def _show(policy: Policy, done: Sequence[Probed]) -> None:
     console = Console(highlight=False, width=max(Console().width, 120))
     for each in done:
         if each.passed:
+            console.print(f"[green]pass[/green] {each.probe.name}")
             continue
         console.print(f"[bold red]FAIL[/bold red] {each.probe.name} (line {each.probe.line})")
         table = Table("", "expected", "got", box=None)

@@ -42,6 +42,7 @@ def test_probes_gate_a_change_and_explain_what_failed(tmp_path: Path) -> None:
     bad = gatehouse("policy", "probe", str(file), folder=tmp_path)
     assert bad.returncode == 1
     assert "2 of 3 probes pass" in bad.stdout
+    assert "pass hard-goes-out" in bad.stdout
     assert "FAIL mail-stays-in-the-us (line 5)" in bad.stdout
     assert "no way to 'us-cloud'" in bad.stdout
     assert "EMAIL_ADDRESS" in bad.stdout  # the whole reasoning

@@ -6,6 +6,7 @@ import copy
 import json
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,8 +19,10 @@ from policies.read_probes import load_probes
 from policies.schema import compile_policy, load_policy
 from policies.sources import read_source, recipes
 from policies.types import Policy
+from router.backends.table import make_backend
 from router.cli.policy_probe import Probed, run_probes
-from router.running import unavailable_models
+from router.running import RunningPolicy, unavailable_models
+from router.settings import from_environment
 
 ALL = ("coding-agent", "cost-first", "default", "eu-only", "finance", "healthcare", "offline", "privacy-first")
 
@@ -58,6 +61,18 @@ async def test_without_its_key_a_recipe_answers_at_home_or_refuses(recipe: str, 
     routes = {each.explanation["route"] for each in await run_probes(policy, keyless, pipeline)}
     assert routes <= {"local", "refused"}
     assert "local" in routes
+
+
+@pytest.mark.parametrize("recipe", ALL)
+async def test_a_gateway_starts_with_a_recipe_and_no_key(recipe: str, tmp_path: Path) -> None:
+    """Its backends can be made, and what has no key is not available: degraded, not dead."""
+    settings = from_environment({"HOME": str(tmp_path)})
+    running = RunningPolicy(load_policy(recipe), lambda model, policy: make_backend(model, settings))
+    try:
+        home = running.current.policy.default_local
+        assert set(running.current.unavailable()) == set(running.current.backends) - {home}
+    finally:
+        await running.close()
 
 
 @pytest.mark.parametrize("recipe", ALL)
