@@ -71,6 +71,8 @@ def _show(loaded: Policy, warnings: tuple[str, ...]) -> None:
     for warning in warnings:
         typer.echo(f"warning: {warning}", err=True)
     Console().print(_table(loaded))
+    for view in loaded.tenants.values():
+        Console().print(_of_tenant(loaded, view))
     if loaded.loosenings:
         Console().print(_loosenings(loaded))
     verdict = f"good, with {len(warnings)} warning{'' if len(warnings) == 1 else 's'}" if warnings else "good"
@@ -81,6 +83,17 @@ def _table(loaded: Policy) -> Table:
     table = Table("sensitivity", "model", "locality", "region", "payload", box=None)
     for reach in reachable(loaded):
         table.add_row(reach.level.word, reach.model, reach.locality, reach.region or "-", reach.payload)
+    return table
+
+
+def _of_tenant(loaded: Policy, view: Policy) -> Table:
+    """What a tenant's requests may reach less than all others."""
+    table = Table(f"tenant {view.tenant}", "model", "payload", "for others", box=None)
+    own = {(reach.level, reach.model): reach.payload for reach in reachable(view)}
+    for reach in reachable(loaded):
+        less = own.get((reach.level, reach.model))
+        if (less or "none") != reach.payload:
+            table.add_row(reach.level.word, reach.model, less or "no such model", reach.payload)
     return table
 
 
@@ -105,16 +118,8 @@ def _as_json(loaded: Policy, warnings: tuple[str, ...]) -> JsonObject:
         "version": loaded.version,
         "digest": loaded.digest,
         "mode": loaded.mode,
-        "reach": [
-            {
-                "sensitivity": cell.level.word,
-                "model": cell.model,
-                "locality": cell.locality,
-                "region": cell.region,
-                "payload": cell.payload,
-            }
-            for cell in reachable(loaded)
-        ],
+        "reach": _reach(loaded),
+        "tenants": {name: _reach(view) for name, view in loaded.tenants.items()},
         "loosenings": [
             {
                 "path": each.path,
@@ -126,3 +131,16 @@ def _as_json(loaded: Policy, warnings: tuple[str, ...]) -> JsonObject:
         ],
         "warnings": list(warnings),
     }
+
+
+def _reach(loaded: Policy) -> list[JsonObject]:
+    return [
+        {
+            "sensitivity": cell.level.word,
+            "model": cell.model,
+            "locality": cell.locality,
+            "region": cell.region,
+            "payload": cell.payload,
+        }
+        for cell in reachable(loaded)
+    ]

@@ -57,3 +57,15 @@ def test_a_key_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     told = gatehouse("policy", "validate", "p.yaml", "--strict", folder=tmp_path)
     assert told.returncode == 2
     assert "models.cloud: the file /nowhere/key is not here" in told.stderr
+
+
+def test_what_a_tenant_may_reach_less_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(BASE + "tenants: {clinic: {models: [home, eu]}}\n")
+    shown = gatehouse("policy", "validate", "p.yaml", folder=tmp_path)
+    rows = [" ".join(row.split()) for row in shown.stdout.split("tenant clinic")[1].splitlines()]
+    assert "public cloud no such model full" in rows
+    assert not any(row.startswith("restricted cloud") for row in rows[:8])  # nobody's may
+    told = json.loads(gatehouse("policy", "validate", "p.yaml", "--json", folder=tmp_path).stdout)
+    own = {(cell["sensitivity"], cell["model"]): cell["payload"] for cell in told["tenants"]["clinic"]}
+    assert own["public", "eu"] == "full"
+    assert own.get(("public", "cloud"), "none") == "none"
