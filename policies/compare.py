@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from policies.compare_tools import tools_differences
-from policies.conditions import describe
+from policies.conditions import needs
 from policies.proof import reachable
 from policies.tenants import view_of
 from policies.types import Level, Model, Payload, Policy, Rule
@@ -187,9 +187,11 @@ def _rule_direction(was: Rule | None, now: Rule | None, old: Policy, new: Policy
     if was is not None and was.forbid:
         if all(cell.payload == "none" for cell in reachable(new) if cell.locality != "local"):
             return "changes"  # nothing can leave at all
-        if now is None or not now.forbid >= was.forbid or now.when not in (was.when, None):
+        may_hold_less = now is None or now.when not in (was.when, None) or now.cel not in (was.cel, None)
+        if now is None or may_hold_less or not now.forbid >= was.forbid:
             return "loosens"  # another condition may hold less often
-        return "changes" if (now.forbid, now.when) == (was.forbid, was.when) else "tightens"
+        is_same = (now.forbid, now.when, now.cel) == (was.forbid, was.when, was.cel)
+        return "changes" if is_same else "tightens"
     if now is not None and now.forbid:
         return "tightens"
     if was is not None and now is not None and replace(was, cache=now.cache) == now:
@@ -213,7 +215,7 @@ def _said(rule: Rule | None) -> str:
         does += f" with fallback [{', '.join(rule.fallback)}]"
     if rule.cache is not None:
         does += " without cache" if rule.cache.mode == "off" else f" cached for {rule.cache.ttl_seconds:,} s"
-    when = f" when {describe(rule.when)}" if rule.when is not None else ""
+    when = f" when {needs(rule)}" if needs(rule) else ""
     return f"{does}{when} (priority {rule.priority})"
 
 

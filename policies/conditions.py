@@ -10,15 +10,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from classifiers.types import Signal
+from policies.cel import cel_test
 from policies.types import Condition, Leaf, Level, Measured, Reason, Rule, Test
 
 _WORDS = {"at_least": "at least", "at_most": "at most", "in": "in", "is": "is"}
 
 
 def ready(rule: Rule) -> Rule:
-    """The rule with its `when` compiled; decides as the rule itself does, in fewer microseconds."""
-    reads = tuple(dict.fromkeys(_signals(rule.when))) if rule.when else ()
-    return replace(rule, test=compile_test(rule.when), reads=reads, unmatched=_unmatched(rule))
+    """The rule with its `when` and `cel` compiled; decides as the rule itself does, in fewer microseconds."""
+    reads = _signals(rule.when) if rule.when else []
+    test = compile_test(rule.when)
+    if rule.cel is not None:
+        own, names = cel_test(rule.cel)
+        test, reads = _all((test, own)), [*reads, *names]
+    return replace(rule, test=test, reads=tuple(dict.fromkeys(reads)), unmatched=_unmatched(rule))
 
 
 def unmatched(rule: Rule) -> Reason:
@@ -27,7 +32,13 @@ def unmatched(rule: Rule) -> Reason:
 
 
 def _unmatched(rule: Rule) -> Reason:
-    return Reason(rule.name, False, f"needs {describe(rule.when)}" if rule.when else "always")
+    return Reason(rule.name, False, f"needs {needs(rule)}" if rule.when or rule.cel else "always")
+
+
+def needs(rule: Rule) -> str:
+    """The conditions of a rule in words, empty for one that always holds."""
+    parts = ([describe(rule.when)] if rule.when else []) + ([f"cel `{rule.cel}`"] if rule.cel else [])
+    return " and ".join(parts)
 
 
 def compile_test(when: Condition | Leaf | None) -> Test:

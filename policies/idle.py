@@ -88,7 +88,8 @@ def _reaches_nothing(each: _Read, reach: frozenset[tuple[Level, str]]) -> str:
 
 def _forbidden(each: _Read, read: Sequence[_Read]) -> str:
     for other in read:
-        if other.rule.forbid and each.models <= other.models and covers(other.ways, each.ways):
+        is_met = not other.rule.cel and covers(other.ways, each.ways)
+        if other.rule.forbid and each.models <= other.models and is_met:
             return f"'{other.rule.name}' forbids its target whenever it matches"
     return ""
 
@@ -118,7 +119,7 @@ def _holds_for_all(other: _Read, each: _Read) -> bool:
 
     What excludes itself is no extent, yet unknown with its signal: an `any` could hide it, so it is not judged there.
     """
-    if not covers(other.ways, each.ways):
+    if other.rule.cel or not covers(other.ways, each.ways):  # what CEL says nobody can compare
         return False
     return not each.acts_on_unknown or other.rule.when is None or not _has_any(each.rule.when)
 

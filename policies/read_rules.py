@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from classifiers.vocabulary import MEANINGS
+from policies.cel import problem_of
 from policies.conditions import ready
 from policies.document import Path
 from policies.errors import nearest, suggest
@@ -128,9 +129,18 @@ def read_rules(file: PolicyFile, models: Mapping[str, Model], notes: Notes) -> t
         check_place((*path, "fallback"), part.fallback, part.route, models, notes)
         fallback = read_fallback((*path, "fallback"), part.fallback, part.route, models, notes)
         cache = read_rule_cache(path, part, file, notes)
-        rules.append(ready(Rule(part.name, part.priority or 0, when, part.route, forbid, fallback, cache)))
+        cel = _read_cel((*path, "cel"), part.cel, notes)
+        rules.append(ready(Rule(part.name, part.priority or 0, when, part.route, forbid, fallback, cache, cel)))
     # The name settles ties among forbids, so that the order in the file never matters.
     return tuple(sorted(rules, key=lambda rule: (-rule.priority, rule.name)))
+
+
+def _read_cel(path: Path, expression: str | None, notes: Notes) -> str | None:
+    problem = problem_of(expression) if expression is not None else None
+    if problem is not None:
+        notes.problem(path, problem)
+        return None
+    return expression
 
 
 def _check_priority(path: Path, part: DecisionPart, priorities: dict[int, str], notes: Notes) -> None:

@@ -104,7 +104,7 @@ class PolicyFile(Part):
 # Keys and values that the language will have and that nothing implements yet: refused, never ignored.
 LATER_KEYS: dict[type[Part], frozenset[str]] = {
     PolicyFile: frozenset({"budgets", "release", "notice"}),
-    DecisionPart: frozenset({"cel", "deadline", "retention"}),
+    DecisionPart: frozenset({"deadline", "retention"}),
     CachePart: frozenset({"similarity", "threshold"}),
 }
 LATER_VALUES = frozenset({("cache", "mode", "semantic")})

@@ -60,6 +60,9 @@ class DecisionPart(Part):
     name: Annotated[str, Field(pattern=RULE_NAME)] = Field(description="Stands in headers and records.")
     priority: int | None = Field(default=None, ge=0, le=1_000_000, description="Higher first; unique among routes.")
     when: Any = Field(default=None, description="all / any, to depth 4, over signals; absent: always.")
+    cel: str | None = Field(
+        default=None, min_length=1, max_length=500, description="A condition in CEL, beside `when`, over the signals."
+    )
     route: ModelName | None = Field(default=None, description="local, lan, cloud or a model's name.")
     forbid: list[ModelName] | None = Field(
         default=None, min_length=1, description="lan, cloud, or names of models outside."

@@ -120,6 +120,7 @@ class Rule:
     forbid: frozenset[str] = frozenset()
     fallback: tuple[str, ...] | None = None  # of a route: localities or models; None: what `defaults` says
     cache: CachePolicy | None = None  # of a route; None: the policy's
+    cel: str | None = None  # a condition in CEL that must hold beside `when`
     test: Test | None = field(default=None, compare=False, repr=False)
     reads: tuple[str, ...] = field(default=(), compare=False, repr=False)  # the signals that `when` names
     unmatched: Reason | None = field(default=None, compare=False, repr=False)

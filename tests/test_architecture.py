@@ -63,6 +63,7 @@ HOMES = {
     "opentelemetry": ("router.telemetry", "router.otlp", "router.spans"),
     "prometheus_client": ("router.metrics",),
     "sklearn": ("classifiers.training",),
+    "cel": ("policies.cel",),
     "scipy": ("classifiers.training",),
 }
 
