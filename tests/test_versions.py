@@ -56,7 +56,7 @@ def test_the_file_is_its_owners_alone(store: VersionStore, tmp_path: Path) -> No
 
 def test_who_applied_a_file_counts_as_its_author_and_not_the_owner_of_the_file(store: VersionStore) -> None:
     in_force(store, OFFLINE)
-    text = [Written("p.yaml", SECOND)]
+    text = [Written("/etc/p.yaml", SECOND)]  # the gateway was started with a relative path
     store.add(compile_policy(SECOND, "p.yaml"), text, author="user:ann", reason="new house", state="approved")
     noted = in_force(store, SECOND, "file:root")
     assert noted is not None

@@ -6,6 +6,7 @@ import typer
 
 from router.cli.approve_text import approve_text
 from router.cli.hash_value import hash_value
+from router.cli.policy_change import activate, apply, approve, propose, rollback
 from router.cli.policy_changes import diff, simulate_command
 from router.cli.policy_fmt import fmt
 from router.cli.policy_history import history, show
@@ -20,6 +21,8 @@ policy.command("hash")(hash_value)
 policy.command("diff")(diff)
 policy.command("fmt")(fmt)
 policy.command("probe")(probe)
+for _change in (apply, rollback, propose, approve, activate):
+    policy.command(_change.__name__)(_change)
 policy.command("history")(history)
 policy.command("show")(show)
 policy.command("simulate")(simulate_command)
