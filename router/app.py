@@ -175,6 +175,7 @@ class Worker:
             self.status.policy, self.status.engine = message["policy"], message["engine"]
             self.status.records_failing = message["records_failing"]
             self.status.locks_shared = message["locks_shared"]
+            self.status.admin = message["admin"]
             self.status.promises_broken = list(message["promises_broken"])
 
     def _take_cards(self) -> None:

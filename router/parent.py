@@ -17,6 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from policies.types import Policy
+from router.admin.gate import ensure_admin_key
+from router.admin.listener import AdminListener
+from router.admin.types import House
 from router.approvals import strange
 from router.backup import serving
 from router.burning import Meter
@@ -33,6 +36,7 @@ from router.keys import ensure_private_folder, load_keys
 from router.lockdown_sharing import LockSharing, shared_locks
 from router.metrics import forget_process, is_running, prepare_metrics_folder, remove_metrics_folder
 from router.policy_source import VersionLog, open_policy
+from router.policy_trail import PolicyTrail
 from router.reasks import Reasks
 from router.record_writer import RecordWriter
 from router.running import with_local_server
@@ -76,6 +80,7 @@ class Parent:
         self._records_failing: str | None = None
         self._locks: LockSharing | None = None
         self._locks_shared = "ok"
+        self.admin: AdminListener | None = None
 
     async def run(self) -> int:
         """Serve until SIGTERM or SIGINT. Returns the exit code."""
@@ -110,6 +115,7 @@ class Parent:
             log.error("records: %s", store.damage)
         writer = RecordWriter(store, queue=settings.records_queue)
         await writer.start()
+        self._writer, self._trail = writer, PolicyTrail(self.store)
         promises = self._promises = PromiseWatch(writer, self._telemetry, lambda: self._spawn(self._publish_status()))
         reasks = Reasks(promises, lambda _: self._telemetry.feedback_taken("bad", "reask"))
         desk = FeedbackDesk(settings.state_dir / RECORDS_FILE, writer, self._feedback_taken)
@@ -117,6 +123,7 @@ class Parent:
         await self._control.start()
         await self._control.publish({"t": "settings", "settings": settings.model_dump(mode="json")})
         self._telemetry.policy_loaded(True)
+        self._open_admin(settings)
         await self._publish_policy()
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -132,6 +139,8 @@ class Parent:
             loop.create_task(self._retain()),
             loop.create_task(self._announce()),
         ]
+        if self.admin is not None:
+            tasks.append(loop.create_task(self.admin.run()))
         try:
             await self._start_children(metrics)
             await stop.wait()
@@ -198,6 +207,9 @@ class Parent:
         """
         async with self._changing:
             self._telemetry.policy_loaded(policy is not None)
+            entry = await asyncio.to_thread(self._trail.entry, is_good=policy is not None)
+            if entry is not None:
+                self._writer.submit(entry)
             if policy is not None and self.store.in_force is not self._in_force:
                 self._in_force = self.store.in_force
                 self._found = self._finds.get(self._in_force.policy.digest, self._found)
@@ -207,7 +219,13 @@ class Parent:
             await self._publish_status()
 
     async def _reload(self) -> None:
-        await self._changed(await asyncio.to_thread(self.store.reload))
+        await self.reload()
+
+    async def reload(self) -> bool:
+        """Read the policy's file again; False for a bad one, after which the last good one stays in force."""
+        policy = await asyncio.to_thread(self.store.reload)
+        await self._changed(policy)
+        return policy is not None
 
     async def _publish_policy(self) -> None:
         in_force = self._in_force
@@ -226,10 +244,23 @@ class Parent:
         await self._publish_status()
 
     async def _publish_status(self) -> None:
+        await self._control.publish(
+            {
+                "t": "status",
+                "policy": self._policy_status(),
+                "engine": self._engine.report(),
+                "records_failing": self._records_failing,
+                "locks_shared": self._locks_shared,
+                "promises_broken": self._promises.broken,
+                "admin": self.admin.state if self.admin is not None else "off",
+            }
+        )
+
+    def _policy_status(self) -> JsonObject:
         status, in_force = self.store.status, self._in_force
         is_current = status.last_error is None and status.file_digest == in_force.file_digest
         self._telemetry.policy_is_current(is_current)
-        policy: JsonObject = {
+        return {
             "version": self.policy.version,
             "kept_in": self.policy.kept_in,
             "running_digest": self.policy.digest,
@@ -241,16 +272,32 @@ class Parent:
             "versions_failing": self._versions.failing,
             "warnings": [*self.policy.warnings, *strange(self.policy, self.settings)],
         }
-        await self._control.publish(
-            {
-                "t": "status",
-                "policy": policy,
-                "engine": self._engine.report(),
-                "records_failing": self._records_failing,
-                "locks_shared": self._locks_shared,
-                "promises_broken": self._promises.broken,
-            }
-        )
+
+    # -- the admin API ---------------------------------------------------------------------------------------------
+
+    def _open_admin(self, settings: Settings) -> None:
+        if settings.admin_port is None:
+            return
+        house, key = House(settings, self, self._writer), ensure_admin_key(settings.state_dir)
+        self.admin = AdminListener(house, key, lambda: self._spawn(self._publish_status()))
+        self.admin.open()
+
+    def report(self) -> JsonObject:
+        """How the gateway stands, as the parent knows it: plain JSON without content."""
+        return {
+            "ready": self._ready.is_set(),
+            "address": self.address,
+            "policy": self._policy_status(),
+            "engine": self._engine.report(),
+            "workers": [worker.state for worker in self._supervisors],
+            "records": {
+                "queued": self._writer.queued,
+                "written": self._writer.written,
+                "dropped": self._writer.drops,
+                "failing": self._writer.failing,
+            },
+            "promises_broken": self._promises.broken,
+        }
 
     # -- the rest --------------------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ _ENGINE_ENVIRONMENT = (
     *("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", "OMP_NUM_THREADS"),
     *("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "GGML_VK_VISIBLE_DEVICES"),  # which of the machine's it may use
 )
-_LISTS = ("allowed_origins", "extra_detectors")  # written with commas between
+_LISTS = ("admin_names", "admin_origins", "allowed_origins", "extra_detectors")  # written with commas between
 _PACKAGES = {"presidio": "presidio_analyzer"}  # optional detector -> the package that it needs
 _PATH_BYTES = 100  # of a unix socket's path: what every system takes
 
@@ -34,6 +34,10 @@ class Settings(BaseModel):
 
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65535)
+    admin_host: str = "127.0.0.1"
+    admin_port: int | None = Field(8081, ge=0, le=65535)  # `off`: no admin API; 0: a free one
+    admin_names: tuple[str, ...] = ()  # what else its `Host` header may say, with the port where there is one
+    admin_origins: tuple[str, ...] = ()  # web pages that may use it
     workers: int = Field(1, ge=1, le=64)
     policy: str = "default"  # a recipe's name or a file
     state_dir: Path = Path()  # filled by from_environment
@@ -91,6 +95,11 @@ class Settings(BaseModel):
         if value != "NO_CONTENT":
             raise ValueError(f"content is never put into telemetry: unset {_CAPTURE_SWITCH}, or set it to NO_CONTENT")
         return value
+
+    @field_validator("admin_port", mode="before")
+    @classmethod
+    def _off_is_none(cls, value: object) -> object:
+        return None if value == "off" else value
 
     @field_validator("engine_context")
     @classmethod

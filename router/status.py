@@ -13,6 +13,7 @@ class Status:
 
     policy: JsonObject = field(default_factory=dict)  # running digest, file digest, last error, as the parent says
     engine: JsonObject = field(default_factory=dict)  # state and restarts, as the parent says
+    admin: str = "off"  # how the listener of the admin API stands, as the parent says
     records_failing: str | None = None  # why decision records cannot be written
     answered: set[str] = field(default_factory=set)  # models whose self-test has been answered
     failing: dict[str, str] = field(default_factory=dict)  # model -> code of its last self-test
@@ -40,6 +41,8 @@ class Status:
             found.append("policy_versions_not_written")
         if self.engine.get("state") not in (None, "ready"):
             found.append(f"engine_{self.engine['state']}")
+        if self.admin not in ("off", "listening"):
+            found.append(f"admin_{self.admin}")
         if self.records_failing:
             found.append("records_not_written")
         if self.cache_state != "ok":

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, TypeVar
 
 import orjson
 import typer
@@ -16,23 +15,17 @@ from rich.console import Console
 from rich.table import Table
 
 from router.api_keys import StoredKey
+from router.cli.audited import audited
+from router.key_orders import BadOrder, duration, key_json, moment, order_key
 from router.key_store import KEYS_FILE, KeyStore, NoSuchKey
 from router.keys import StateFolderError
 from router.settings import from_environment
 from router.store import StoreError
-from router.types import SCOPES, JsonObject, KeyScope
+from router.types import SCOPES
+
+T = TypeVar("T")
 
 keys = typer.Typer(help="API keys: who may ask, for which tenant, and for how long.", no_args_is_help=True)
-
-_UNITS = {"m": 60, "h": 3600, "d": 86_400}
-_DURATION = re.compile(r"([1-9][0-9]{0,5})([mhd])")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
-_HEADER = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
-# Headers that mean something already: none of them can name a subject.
-_TAKEN = re.compile(
-    r"authorization|x-api-key|cookie|host|origin|connection|te|trailer|upgrade|expect|traceparent|tracestate|user-agent"
-    r"|transfer-encoding|cache-control|accept.*|content-.*|proxy-.*|sec-.*|x-gatehouse-.*|x-forwarded-.*"
-)
 
 _StateDir = Annotated[
     Path | None,
@@ -63,25 +56,28 @@ def create(
 
     From the first key on, every request needs one, on loopback too.
     """
-    scopes = scope or ["infer"]
-    for word in scopes:
-        if word not in SCOPES:
-            raise typer.BadParameter(f"'{word}' is no scope: there are {', '.join(SCOPES)}", param_hint="--scope")
-    for given, hint in ((name, "NAME"), (tenant, "--tenant"), *((each, "--group") for each in group or ())):
-        if not _NAME.fullmatch(given):
-            words = "up to 64 letters, digits and . _ @ + -, beginning with a letter or digit"
-            raise typer.BadParameter(words, param_hint=hint)
-    until, header = _moment(expires, "--expires"), _header(subject_header)
-    with _store(state_dir) as store:
+    order = _ordered(
+        lambda: order_key(
+            time.time(),
+            name=name,
+            tenant=tenant,
+            scopes=scope or ["infer"],
+            groups=group or [],
+            expires=expires,
+            subject_header=subject_header,
+        )
+    )
+    with _store(state_dir) as store, audited(state_dir, "keys.create", order.name) as detail:
         is_first = not store.list()
         key, text = store.create(
-            name,
-            tenant=tenant,
-            scopes=cast("list[KeyScope]", scopes),
-            groups=group or [],
-            subject_header=header,
-            expires=until,
+            order.name,
+            tenant=order.tenant,
+            scopes=order.scopes,
+            groups=order.groups,
+            subject_header=order.subject_header,
+            expires=order.expires,
         )
+        detail["about"] = key_json(key, time.time())
     _show_new(key, text, as_json)
     if is_first:
         typer.echo("It is the first: from now on every request needs a key, on loopback too.", err=True)
@@ -98,7 +94,7 @@ def list_keys(as_json: _AsJson = False, state_dir: _StateDir = None) -> None:
     with _store(state_dir) as store:
         found = store.list()
     if as_json:
-        typer.echo(orjson.dumps([_as_json(key) for key in found]))
+        typer.echo(orjson.dumps([key_json(key, time.time()) for key in found]))
         return
     table = Table("id", "name", "tenant", "scopes", "groups", "subject header", "created", "expires", "state", box=None)
     for key in found:
@@ -118,19 +114,21 @@ def rotate(
     state_dir: _StateDir = None,
 ) -> None:
     """Give a key a new secret and print it; id, tenant and scopes stay."""
-    seconds = 0.0 if overlap == "0" else _seconds(overlap, "--overlap")
-    until = _moment(expires, "--expires")
-    with _store(state_dir) as store:
+    seconds = _ordered(lambda: duration(overlap, "overlap"))
+    until = _ordered(lambda: moment(expires, "expires", time.time()))
+    with _store(state_dir) as store, audited(state_dir, "keys.rotate", which) as detail:
         key, text = store.rotate(which, seconds, until)
+        detail.update(about=key_json(key, time.time()), overlap_s=seconds)
     _show_new(key, text, as_json)
 
 
 @keys.command()
 def revoke(which: _Which, as_json: _AsJson = False, state_dir: _StateDir = None) -> None:
     """End a key for good. A running gateway refuses it within a second."""
-    with _store(state_dir) as store:
+    with _store(state_dir) as store, audited(state_dir, "keys.revoke", which, closes=True) as detail:
         key = store.revoke(which)
-    typer.echo(orjson.dumps(_as_json(key)) if as_json else f"The key {key.id} ({key.name}) is revoked.")
+        detail["about"] = key_json(key, time.time())
+    typer.echo(orjson.dumps(key_json(key, time.time())) if as_json else f"The key {key.id} ({key.name}) is revoked.")
 
 
 @contextmanager
@@ -146,7 +144,7 @@ def _store(state_dir: Path | None) -> Iterator[KeyStore]:
 def _show_new(key: StoredKey, text: str, as_json: bool) -> None:
     """The key on standard output and nothing beside it, so that it can be taken from there."""
     if as_json:
-        typer.echo(orjson.dumps({**_as_json(key), "key": text}))
+        typer.echo(orjson.dumps({**key_json(key, time.time()), "key": text}))
         return
     until = f", until {_day(key.expires)}" if key.expires is not None else ""
     about = f"{key.name}: id {key.id}, tenant {key.tenant}, scopes {' '.join(sorted(key.scopes))}{until}"
@@ -154,56 +152,13 @@ def _show_new(key: StoredKey, text: str, as_json: bool) -> None:
     typer.echo(text)
 
 
-def _as_json(key: StoredKey) -> JsonObject:
-    return {
-        "id": key.id,
-        "name": key.name,
-        "tenant": key.tenant,
-        "groups": list(key.groups),
-        "scopes": sorted(key.scopes),
-        "subject_header": key.subject_header,
-        "created": _iso(key.created),
-        "expires": _iso(key.expires),
-        "revoked": _iso(key.revoked),
-        "state": key.state(time.time()),
-        "secrets": len(key.secrets),
-    }
-
-
-def _iso(moment: float | None) -> str | None:
-    return None if moment is None else datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
-
-
 def _day(moment: float | None) -> str:
     return "-" if moment is None else datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M")
 
 
-def _seconds(text: str, hint: str) -> float:
-    match = _DURATION.fullmatch(text)
-    if match is None:
-        raise typer.BadParameter(f"'{text}' is no time: write 30m, 12h or 90d", param_hint=hint)
-    return float(int(match[1]) * _UNITS[match[2]])
-
-
-def _moment(text: str | None, hint: str) -> float | None:
-    """A time from now, or the beginning of a day (UTC), as Unix seconds."""
-    if text is None:
-        return None
+def _ordered(check: Callable[[], T]) -> T:
     try:
-        day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
-    except ValueError:
-        return time.time() + _seconds(text, hint)
-    if day.timestamp() <= time.time():
-        raise typer.BadParameter(f"{text} is over", param_hint=hint)
-    return day.timestamp()
-
-
-def _header(name: str | None) -> str | None:
-    if name is None:
-        return None
-    lower = name.lower()
-    if not _HEADER.fullmatch(lower) or _TAKEN.fullmatch(lower):
-        raise typer.BadParameter(
-            f"'{name}' cannot name a subject: take one such as x-user", param_hint="--subject-header"
-        )
-    return lower
+        return check()
+    except BadOrder as error:
+        hint = "NAME" if error.what == "name" else f"--{error.what}"
+        raise typer.BadParameter(str(error), param_hint=hint) from None

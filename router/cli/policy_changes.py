@@ -15,6 +15,7 @@ from rich.progress import track
 from rich.table import Table
 
 from policies.compare import Difference, compare
+from policies.reports import differences_json, radius_json
 from policies.schema import PolicyError, load_policy
 from policies.simulate import LEAVING, Radius, simulate, usual_latencies
 from policies.types import Policy
@@ -64,8 +65,7 @@ def diff(
     before = _load(old, code=2) if against is None else _before(against, state_dir)
     found = compare(before, _load(new if against is None and new is not None else old, code=2))
     if as_json:
-        rows = [{"path": each.path, "direction": each.direction, "what": each.what} for each in found]
-        typer.echo(orjson.dumps({"differences": rows}, option=orjson.OPT_INDENT_2).decode())
+        typer.echo(orjson.dumps({"differences": differences_json(found)}, option=orjson.OPT_INDENT_2).decode())
     elif not found:
         typer.echo("The two policies say the same.")
     else:
@@ -127,7 +127,7 @@ def simulate_command(
         typer.echo(f"No records can be read: {error}. Has `gatehouse serve` answered a request?", err=True)
         raise typer.Exit(1) from None
     if as_json:
-        typer.echo(orjson.dumps(_as_json(radius), option=orjson.OPT_INDENT_2).decode())
+        typer.echo(orjson.dumps(radius_json(radius), option=orjson.OPT_INDENT_2).decode())
     else:
         _show(radius, policy)
     if fail_on is not None and radius.leaving:
@@ -170,20 +170,3 @@ def _show(radius: Radius, policy: Policy) -> None:
         typer.echo(f"latency of what changes: {deltas[len(deltas) // 2]:+,.0f} ms (median of {len(deltas):,})")
     verdict = "nothing would newly leave" if not radius.leaving else f"{radius.leaving:,} requests would newly leave"
     typer.secho(verdict, fg="red" if radius.leaving else "green")
-
-
-def _as_json(radius: Radius) -> JsonObject:
-    names = ("change", "rule", "tenant", "sensitivity", "was", "becomes")
-    return {
-        "requests": radius.requests,
-        "not_replayable": radius.not_replayable,
-        "changes": dict(radius.changes),
-        "leaving": radius.leaving,
-        "groups": [{**dict(zip(names, key, strict=True)), "requests": n} for key, n in radius.groups.most_common()],
-        "ids": dict(radius.ids),
-        "cost_delta_usd": round(radius.cost_delta_usd, 6),
-        "cost_unknown": radius.cost_unknown,
-        "latency_delta_ms_median": (
-            sorted(radius.latency_deltas_ms)[len(radius.latency_deltas_ms) // 2] if radius.latency_deltas_ms else None
-        ),
-    }

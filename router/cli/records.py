@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import orjson
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from router.audit import KIND
 from router.settings import from_environment
 from router.store import RECORDS_FILE, RecordReader, StoreError
 from router.types import JsonObject
@@ -26,6 +27,10 @@ _StateDir = Annotated[
 
 
 _LEAST_WIDTH = 132
+_TRAIL_WIDTH = 240
+_DECISIONS = ("time", "id", "route", "model", "reason", "sensitivity", "status")
+_TRAIL = ("time", "id", "who", "via", "action", "target", "result", "error")
+Kind = Literal["decision", "intent", "feedback", "audit"]
 
 
 def _open(state_dir: Path | None) -> RecordReader:
@@ -42,23 +47,36 @@ def list_records(
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first.")] = 20,
     route: Annotated[str | None, typer.Option(help="Only this route: local, lan, cloud, cache, refused.")] = None,
     sensitivity: Annotated[str | None, typer.Option(help="Only this level.")] = None,
+    kind: Annotated[Kind, typer.Option(help="Which records; audit: who changed what.")] = "decision",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     state_dir: _StateDir = None,
 ) -> None:
     """The newest records, a line each."""
-    filters = {name: value for name, value in (("route", route), ("sensitivity", sensitivity)) if value is not None}
+    given = (("route", route), ("sensitivity", sensitivity), ("kind", kind))
+    filters = {name: value for name, value in given if value is not None}
     with _open(state_dir) as reader:
         found = reader.list_records(limit, filters)
     if as_json:
         for record in found:
             typer.echo(orjson.dumps(record))
         return
-    table = Table("time", "id", "route", "model", "reason", "sensitivity", "status", box=None)
+    table = Table(*(_TRAIL if kind == KIND else _DECISIONS), box=None)
     for column in table.columns:
         column.no_wrap = True
     for record in found:
-        table.add_row(*_columns(record))
-    Console(width=max(Console().width, _LEAST_WIDTH)).print(table)  # an id that is cut short shows nothing
+        table.add_row(*(_trail_columns if kind == KIND else _columns)(record))
+    least = _TRAIL_WIDTH if kind == KIND else _LEAST_WIDTH
+    Console(width=max(Console().width, least)).print(table)  # an id that is cut short shows nothing
+
+
+def _trail_columns(record: JsonObject) -> list[str]:
+    audit, principal = record.get("audit") or {}, record.get("principal") or {}
+    return [
+        str(record.get("time", ""))[:19],
+        str(record.get("id", "")),
+        str(audit.get("user") or principal.get("key_id") or "-"),
+        *(str(audit.get(name) or "-") for name in ("via", "action", "target", "result", "error")),
+    ]
 
 
 def _columns(record: JsonObject) -> list[str]:

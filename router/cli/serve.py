@@ -28,6 +28,12 @@ def serve(
     port: Annotated[
         int | None, typer.Option(help="Port to listen on; 0 takes a free one.", show_default="8080")
     ] = None,
+    admin_port: Annotated[
+        str | None,
+        typer.Option(
+            help="Port of the admin API on loopback; 0 takes a free one, `off` has none.", show_default="8081"
+        ),
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that answer.", show_default="1")] = None,
     local_url: Annotated[
         str | None,
@@ -44,6 +50,7 @@ def serve(
             policy=policy,
             host=host,
             port=port,
+            admin_port=admin_port,
             workers=workers,
             local_url=local_url,
             local_model=local_model,
@@ -91,6 +98,8 @@ def announce(parent: Parent) -> None:
     lines.append(f"  policy  {policy.source} (version {policy.version}, {policy.mode}, {policy.digest[:12]})")
     lines.extend(f"          warning: {warning}" for warning in policy.warnings)
     lines.extend(_key_lines(parent, settings))
+    if parent.admin is not None and parent.admin.address is not None:
+        lines.append(f"  admin   {parent.admin.address}/admin/v1; its key: {parent.admin.how_to_read_key}")
     lines.append("  try     " + _curl(parent))
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from router.backends.scripted_replies import Script
-from router.cli.savings import parse_since, tally
+from router.saving import parse_since, tally
 from router.store import RECORDS_FILE, RecordReader, StoreError
 from tests.cli.test_commands import gatehouse
 from tests.support.gateway import ENGINE, POLICY, Gateway, local_server, until

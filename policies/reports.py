@@ -1,0 +1,70 @@
+"""What a policy reaches, how two differ and what one would do, as plain JSON, for commands and the admin API. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from policies.compare import Difference
+from policies.errors import PolicyError
+from policies.proof import reachable
+from policies.simulate import Radius
+from policies.types import Policy
+
+
+def policy_json(policy: Policy) -> dict[str, Any]:
+    """A policy that is good: what may reach which model, what loosens it, and what is doubtful. No terms, no values."""
+    return {
+        "label": policy.label,
+        "version": policy.version,
+        "digest": policy.digest,
+        "mode": policy.mode,
+        "reach": [
+            {
+                "sensitivity": cell.level.word,
+                "model": cell.model,
+                "locality": cell.locality,
+                "region": cell.region,
+                "payload": cell.payload,
+            }
+            for cell in reachable(policy)
+        ],
+        "loosenings": [
+            {
+                "path": each.path,
+                "what": each.what,
+                "until": each.expires.isoformat() if each.expires is not None else None,
+                "reason": each.reason,
+            }
+            for each in policy.loosenings
+        ],
+        "warnings": list(policy.warnings),
+    }
+
+
+def problems_json(error: PolicyError) -> list[dict[str, Any]]:
+    """Why a policy is not good, each with its place."""
+    return [{"line": each.line, "column": each.column, "message": each.message} for each in error.problems]
+
+
+def differences_json(found: Iterable[Difference]) -> list[dict[str, Any]]:
+    """Rows of `compare`."""
+    return [{"path": each.path, "direction": each.direction, "what": each.what} for each in found]
+
+
+def radius_json(radius: Radius) -> dict[str, Any]:
+    """A blast radius, with up to 1,000 ids a change."""
+    names = ("change", "rule", "tenant", "sensitivity", "was", "becomes")
+    return {
+        "requests": radius.requests,
+        "not_replayable": radius.not_replayable,
+        "changes": dict(radius.changes),
+        "leaving": radius.leaving,
+        "groups": [{**dict(zip(names, key, strict=True)), "requests": n} for key, n in radius.groups.most_common()],
+        "ids": dict(radius.ids),
+        "cost_delta_usd": round(radius.cost_delta_usd, 6),
+        "cost_unknown": radius.cost_unknown,
+        "latency_delta_ms_median": (
+            sorted(radius.latency_deltas_ms)[len(radius.latency_deltas_ms) // 2] if radius.latency_deltas_ms else None
+        ),
+    }

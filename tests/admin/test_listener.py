@@ -1,0 +1,79 @@
+"""The admin's listener is a guest of the gateway: whatever becomes of it, the gateway goes on."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from router.admin.gate import ADMIN_KEY_FILE
+from router.backends.scripted_replies import Script
+from router.settings import from_environment
+from tests.admin.conftest import admin_root
+from tests.support.gateway import POLICY, Gateway, local_server
+from tests.support.recorder import RecorderThread
+
+CHAT = {"model": "auto", "messages": [{"role": "user", "content": "What is the capital of France?"}]}
+
+
+@pytest.fixture(scope="module")
+def policy() -> Iterator[str]:
+    with RecorderThread(Script(answer="Home answers.")) as home:
+        yield POLICY.format(home=local_server(home.url), cloud=home.url)
+
+
+def answers(gateway: Gateway) -> bool:
+    return httpx.post(f"{gateway.url}/chat/completions", json=CHAT, trust_env=False, timeout=30).status_code == 200
+
+
+def test_a_taken_port_is_said_and_the_admin_api_comes_when_it_is_free(tmp_path: Path, policy: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with Gateway(tmp_path, policy, "--admin-port", str(port)) as gateway:
+            assert answers(gateway)
+            gateway.wait_for("/readyz", "admin_port_taken")
+            assert f"127.0.0.1:{port} cannot be had" in gateway.log()
+            assert "  admin " not in gateway.announced
+            taken.close()
+            gateway.wait_for("/readyz", '"degraded":[]')
+            key = (gateway.state_dir / ADMIN_KEY_FILE).read_text().strip()
+            url = f"http://127.0.0.1:{port}/admin/v1/status"
+            told = httpx.get(url, headers={"x-api-key": key}, trust_env=False)
+            assert told.json()["ready"] is True
+
+
+def test_off_is_off(tmp_path: Path, policy: str) -> None:
+    with Gateway(tmp_path, policy, "--admin-port", "off") as gateway:
+        assert answers(gateway)
+        assert "  admin " not in gateway.announced
+        gateway.wait_for("/readyz", '"degraded":[]')
+        assert not (gateway.state_dir / ADMIN_KEY_FILE).exists()
+
+
+def test_a_key_is_needed_on_loopback_and_the_gateways_own_opens_nothing(tmp_path: Path, policy: str) -> None:
+    with Gateway(tmp_path, policy, environment={"GATEHOUSE_API_KEY": "the-applications-key"}) as gateway:
+        url = f"{admin_root(gateway)}/admin/v1/status"
+        assert httpx.get(url, trust_env=False).status_code == 401
+        key = {"authorization": "Bearer the-applications-key"}
+        assert httpx.get(url, headers=key, trust_env=False).status_code == 401
+        file = gateway.state_dir / ADMIN_KEY_FILE
+        assert file.stat().st_mode & 0o777 == 0o600
+        own = {"authorization": f"Bearer {file.read_text().strip()}"}
+        assert httpx.get(url, headers=own, trust_env=False).status_code == 200
+        assert httpx.get(f"{gateway.root}/metrics", headers=own, trust_env=False).status_code == 401, (
+            "nor the other way"
+        )
+        assert gateway.stop() == 0
+
+
+def test_the_port_is_a_number_or_off() -> None:
+    assert from_environment({}).admin_port == 8081
+    assert from_environment({"GATEHOUSE_ADMIN_PORT": "off"}).admin_port is None
+    assert from_environment({"GATEHOUSE_ADMIN_PORT": "0"}).admin_port == 0
+    with pytest.raises(ValueError, match="admin_port"):
+        from_environment({"GATEHOUSE_ADMIN_PORT": "on"})
