@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from policies.compare import Difference
+from policies.compare import Difference, compare
 from policies.errors import PolicyError
 from policies.proof import reachable
 from policies.simulate import Radius
 from policies.types import Policy
+from policies.version import Version
 
 
 def policy_json(policy: Policy) -> dict[str, Any]:
@@ -67,4 +68,34 @@ def radius_json(radius: Radius) -> dict[str, Any]:
         "latency_delta_ms_median": (
             sorted(radius.latency_deltas_ms)[len(radius.latency_deltas_ms) // 2] if radius.latency_deltas_ms else None
         ),
+    }
+
+
+def changes_in_words(before: Version | None, version: Version) -> list[dict[str, Any]]:
+    """What a version allows or holds otherwise than the one before; empty also where one is no policy any more."""
+    if before is None:
+        return []
+    try:
+        found = compare(before.compiled(), version.compiled())
+    except PolicyError:
+        return []
+    return differences_json(found)
+
+
+def version_json(version: Version) -> dict[str, Any]:
+    """Everything but the texts."""
+    return {
+        "number": version.number,
+        "state": version.state,
+        "digest": version.digest,
+        "label": version.label,
+        "before": version.before,
+        "author": version.author,
+        "reason": version.reason,
+        "time": version.time,
+        "loosens": list(version.loosens),
+        "needed": version.needed,
+        "approvals": list(version.approvals),
+        "activated": version.activated,
+        "activated_by": version.activated_by,
     }

@@ -12,14 +12,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from policies.compare import compare
 from policies.errors import PolicyError
-from policies.version import NoSuchVersion, Version, difference
+from policies.reports import changes_in_words, version_json
+from policies.version import NoSuchVersion, difference
 from router.cli.show_problems import show_problems
 from router.keys import StateFolderError
 from router.settings import from_environment
 from router.store import StoreError
-from router.types import JsonObject
 from router.versions import VersionStore
 
 StateDir = Annotated[
@@ -67,7 +66,7 @@ def show(
     if text_only:
         typer.echo(version.texts[0].text, nl=False)
         return
-    lines, words = difference(before, version), _in_words(before, version)
+    lines, words = difference(before, version), changes_in_words(before, version)
     if as_json:
         more = {"texts": [[each.source, each.text] for each in version.texts], "diff": lines, "differences": words}
         typer.echo(orjson.dumps({**version_json(version), **more}, option=orjson.OPT_INDENT_2).decode())
@@ -79,36 +78,6 @@ def show(
     for each in words:
         typer.echo(f"  {each['direction']}: {each['what']}")
     typer.echo(lines, nl=False)
-
-
-def _in_words(before: Version | None, version: Version) -> list[JsonObject]:
-    """Empty also where one of the two is no policy any more (an older one, of an older gatehouse)."""
-    if before is None:
-        return []
-    try:
-        found = compare(before.compiled(), version.compiled())
-    except PolicyError:
-        return []
-    return [{"path": each.path, "direction": each.direction, "what": each.what} for each in found]
-
-
-def version_json(version: Version) -> JsonObject:
-    """Everything but the texts."""
-    return {
-        "number": version.number,
-        "state": version.state,
-        "digest": version.digest,
-        "label": version.label,
-        "before": version.before,
-        "author": version.author,
-        "reason": version.reason,
-        "time": version.time,
-        "loosens": list(version.loosens),
-        "needed": version.needed,
-        "approvals": list(version.approvals),
-        "activated": version.activated,
-        "activated_by": version.activated_by,
-    }
 
 
 @contextmanager

@@ -29,7 +29,7 @@ def test_a_change_stands_there_twice_with_who_and_what(admin: AdminHouse) -> Non
 
 def test_a_change_that_fails_and_one_that_is_refused_stand_there(admin: AdminHouse) -> None:
     assert admin.ask("POST", "/keys/nosuchkey/revoke", json={}).status_code == 404
-    until(lambda: entries(admin, "keys.revoke")[0]["audit"]["error"] == "no_such_key")
+    until(lambda: "no_such_key" in {each["audit"]["error"] for each in entries(admin, "keys.revoke")})
     answer = admin.ask("POST", "/keys/nosuchkey/revoke", admin.keys["read"], json={})
     if answer.status_code == 403:  # 429 where other tests have used the minute up
         until(lambda: bool(entries(admin, "POST /keys/{id}/revoke")))

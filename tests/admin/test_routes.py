@@ -106,6 +106,14 @@ def test_lockdown_and_unlock(admin: AdminHouse) -> None:
     assert told[:2] == ["lockdown.unlock", "lockdown.lock"]
 
 
+def test_the_versions_are_those_of_the_command(admin: AdminHouse, tmp_path: Path) -> None:
+    told = admin.get("/policy/history")["versions"]
+    assert command(admin, tmp_path, "policy", "history") == told
+    one = admin.get(f"/policy/history/{told[-1]['number']}")
+    assert one["texts"][0]["text"].startswith("version: 1")
+    assert admin.ask("GET", "/policy/history/999999").json()["error"]["code"] == "no_such_version"
+
+
 def test_models(admin: AdminHouse) -> None:
     told = admin.get("/models")
     assert {each["name"] for each in told["policy"]} == {"home", "cloud"}
