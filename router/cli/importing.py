@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from policies.errors import PolicyError
 from policies.layout import formatted
@@ -63,10 +64,11 @@ def litellm(
 def _report(made: Translated, file: Path, output: Path | None) -> None:
     """On standard error, so that the policy alone goes into a pipe."""
     console = Console(stderr=True, highlight=False, width=max(Console(stderr=True).width, 120))
-    console.print(f"{made.models} of {made.of} models carried over" + (f" to {output}" if output else ""))
+    where = f" to {output}" if output else ""
+    console.print(f"{made.models} of {made.of} models carried over{where}", markup=False)
     if made.not_carried:
         table = Table("line", "not carried over, or to look at", "", box=None)
         for each in made.not_carried:
-            table.add_row(f"{file.name}:{each.line}", each.key, each.why)
+            table.add_row(Text(f"{file.name}:{each.line}"), Text(each.key), Text(each.why))  # brackets are no markup
         console.print(table)
     console.print("Nothing may leave until `egress` says so; check it with: gatehouse policy validate FILE")

@@ -197,7 +197,8 @@ def _show(observed: Observed, policy: Policy) -> None:
     total = observed.requests
     share = f" ({observed.held / total:.1%})" if total else ""
     console.print(
-        f"{total:,} requests under {policy.source} ({policy.label}): {observed.held:,} would have been held{share}"
+        f"{total:,} requests under {policy.source} ({policy.label}): {observed.held:,} would have been held{share}",
+        markup=False,
     )
     for why, count in observed.unreadable.most_common():
         console.print(f"{count:,} lines could not be read, so not checked: {why}", markup=False)

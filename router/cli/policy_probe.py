@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from rich.text import Text
 
 from classifiers.pipeline import Pipeline
 from classifiers.registry import detectors_with
@@ -161,9 +162,9 @@ def _show(policy: Policy, done: Sequence[Probed]) -> None:
         console.print(f"[bold red]FAIL[/bold red] {each.probe.name} (line {each.probe.line})")
         table = Table("", "expected", "got", box=None)
         for miss in each.misses:
-            table.add_row(miss.what, miss.expected, miss.got)
+            table.add_row(miss.what, Text(miss.expected), Text(miss.got))
         if each.error:
-            table.add_row("request", "a request that can be decided", each.error)
+            table.add_row("request", "a request that can be decided", Text(each.error))
         console.print(table)
         if each.explanation:
             show_explanation(console, each.explanation)

@@ -133,6 +133,7 @@ def test_the_command_writes_a_policy_that_validates_and_never_over_another(tmp_p
     assert made.returncode == 0, made.stderr
     assert "5 of 9 models carried over" in made.stderr
     assert "team.yaml:25" in made.stderr
+    assert "write `fallback: [gpt-4o]`" in made.stderr  # brackets are text, not markup
     assert not [secret for secret in SECRETS if secret in made.stderr + made.stdout + target.read_text()]
     assert gatehouse("policy", "validate", str(target), folder=tmp_path).returncode == 0
     again = gatehouse("import", "litellm", str(CONFIGS / "small.yaml"), "-o", str(target), folder=tmp_path)
