@@ -27,6 +27,7 @@ _SETTINGS = (
     "limits",
     "retention_days",
     "headers_after_seconds",
+    "notice",
 )
 
 

@@ -142,6 +142,7 @@ def _assemble(
         headers_after_seconds=float(file.headers_after),
         price_per_kwh=file.energy.price_per_kwh if file.energy is not None else None,
         retention_days=file.retention.records_days,
+        notice=file.notice,
         history=file.history,
         kept_in=file.policy.source,
         approvals_loosening=file.approvals.loosening,

@@ -90,6 +90,10 @@ class PolicyFile(Part):
     )
     policy: KeptPart = Field(default=KeptPart(), description="Where the policy in force comes from.")
     approvals: ApprovalsPart = Field(default=ApprovalsPart(), description="Who must agree to a change of policy.")
+    notice: Literal["none", "field", "text"] = Field(
+        default="none",
+        description="What an answer says that was kept at home: nothing, a 'gatehouse' object, or a line after it.",
+    )
     headers_after: float = Field(
         default=10.0, gt=0, le=300, allow_inf_nan=False, description="Seconds that a held stream's headers may wait."
     )
@@ -103,7 +107,7 @@ class PolicyFile(Part):
 
 # Keys and values that the language will have and that nothing implements yet: refused, never ignored.
 LATER_KEYS: dict[type[Part], frozenset[str]] = {
-    PolicyFile: frozenset({"budgets", "release", "notice"}),
+    PolicyFile: frozenset({"budgets", "release"}),
     DecisionPart: frozenset({"deadline", "retention"}),
     CachePart: frozenset({"similarity", "threshold"}),
 }

@@ -23,6 +23,7 @@ SecondLook = Literal["none", "verify", "agreement"]
 TargetKind = Literal["max_bad_local", "max_cloud_share", "max_usd_per_month"]
 CacheMode = Literal["off", "exact"]
 History = Literal["keep_local", "drop_turns"]
+Notice = Literal["none", "field", "text"]
 # Why a request inherits a level: an answer that it holds, marks that had to be forgotten, or nobody to ask for them.
 TaintSource = Literal["", "answer", "forgotten", "unavailable"]
 
@@ -246,6 +247,7 @@ class Policy:
     headers_after_seconds: float = 10.0
     price_per_kwh: float | None = None  # USD; None: energy is not priced
     retention_days: int | None = None  # decision records older than this are deleted; None: none are
+    notice: Notice = "none"  # what an answer that was kept at home says of it
     history: History = "keep_local"  # when only earlier turns are sensitive
     kept_in: Literal["file", "store"] = "file"  # where the policy in force comes from
     approvals_loosening: int = 0  # how many must approve a change that may let more out

@@ -13,6 +13,7 @@ from router.caching import ReplyCache
 from router.errors import Denied, GatehouseError, InvalidRequest, NotFound, Unavailable
 from router.exchange import Exchange
 from router.following import Following
+from router.notice import with_notice
 from router.planning import Planner
 from router.replies import whole
 from router.running import RunningPolicy
@@ -68,7 +69,7 @@ class Gateway:
             _refuse(exchange.planned.refusal)
             stored = await self._cache.find(exchange)
             reply = whole(exchange, stored) if stored is not None else await self._answering.answer(exchange)
-            reply = await self._following.follow(exchange, reply)
+            reply = with_notice(exchange, await self._following.follow(exchange, reply))
             await self._remember(exchange)
             failure, status = None, 200
         except GatehouseError as error:

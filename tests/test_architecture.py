@@ -33,6 +33,7 @@ FLOORS = {
     "router.replies": 6,
     "router.elsewhere": 6,
     "router.outside": 6,
+    "router.notice": 6,
     "router.racing": 6,
     "router.judging": 6,
     "router.restored": 6,

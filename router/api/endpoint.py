@@ -31,6 +31,7 @@ from router.exchange import Exchange
 from router.following import FollowedChunks
 from router.gateway import Gateway
 from router.identity import Identity, require
+from router.notice import NoticedChunks
 from router.relay import Relay
 from router.settings import Settings
 from router.telemetry import Telemetry
@@ -261,7 +262,7 @@ async def _let_go(answering: asyncio.Future[Reply]) -> None:
     await asyncio.wait({answering})
     if not answering.cancelled() and answering.exception() is None:
         chunks = answering.result().chunks
-        if isinstance(chunks, Relay | FollowedChunks):
+        if isinstance(chunks, Relay | FollowedChunks | NoticedChunks):
             await chunks.close()
 
 
