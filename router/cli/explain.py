@@ -12,6 +12,7 @@ import orjson
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from classifiers.pipeline import Pipeline
 from classifiers.registry import detectors_with
@@ -152,5 +153,7 @@ def show_explanation(console: Console, answer: JsonObject) -> None:
     console.print(signals)
     reasons = Table("rule", "matched", "why", box=None)
     for reason in answer["reasons"]:
-        reasons.add_row(reason["rule"], {True: "yes", False: "no", None: "unknown"}[reason["matched"]], reason["why"])
+        reasons.add_row(
+            reason["rule"], {True: "yes", False: "no", None: "unknown"}[reason["matched"]], Text(reason["why"])
+        )
     console.print(reasons)

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from rich.text import Text
 
 from policies.compare import Difference, compare
 from policies.reports import differences_json, radius_json
@@ -94,7 +95,7 @@ def _before(against: str, state_dir: Path | None) -> Policy:
 def _differences(found: tuple[Difference, ...]) -> Table:
     table = Table("", "where", "what", box=None)
     for each in found:
-        table.add_row(each.direction, each.path, each.what, style=_COLOURS[each.direction])
+        table.add_row(each.direction, each.path, Text(each.what), style=_COLOURS[each.direction])
     return table
 
 

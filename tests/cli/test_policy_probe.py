@@ -65,3 +65,9 @@ def test_what_cannot_be_probed_is_a_code_of_its_own(tmp_path: Path) -> None:
     assert "ours.probes.yaml:1:45: 'claud' is not one of" in bad.stderr
     (tmp_path / "ours.probes.yaml").write_text("probes: [{name: a, text: b, expect: {route: local}}]")
     assert gatehouse("policy", "probe", str(file), "--only", "b", folder=tmp_path).returncode == 2
+
+
+def test_the_reasons_show_lists_whole(tmp_path: Path) -> None:
+    """`[medicine, law]` is text, not markup that a terminal swallows."""
+    shown = gatehouse("explain", "Name three fruits.", "--policy", "privacy-first", folder=tmp_path)
+    assert "[medicine, law]" in shown.stdout or "[law, medicine]" in shown.stdout
