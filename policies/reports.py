@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 from policies.compare import Difference, compare
 from policies.errors import PolicyError
 from policies.proof import reachable
-from policies.simulate import Radius
+from policies.simulate import Group, Key, Radius
 from policies.types import Policy
 from policies.version import Version
 
@@ -53,21 +53,43 @@ def differences_json(found: Iterable[Difference]) -> list[dict[str, Any]]:
     return [{"path": each.path, "direction": each.direction, "what": each.what} for each in found]
 
 
+_KEY = ("change", "rule", "tenant", "sensitivity", "was", "becomes")
+_PARTS: tuple[Literal["rule", "tenant", "sensitivity"], ...] = ("rule", "tenant", "sensitivity")
+
+
 def radius_json(radius: Radius) -> dict[str, Any]:
-    """A blast radius, with up to 1,000 ids a change."""
-    names = ("change", "rule", "tenant", "sensitivity", "was", "becomes")
+    """A blast radius, with up to 1,000 ids of each change, and the first few of each group."""
     return {
         "requests": radius.requests,
         "not_replayable": radius.not_replayable,
         "changes": dict(radius.changes),
         "leaving": radius.leaving,
-        "groups": [{**dict(zip(names, key, strict=True)), "requests": n} for key, n in radius.groups.most_common()],
+        "groups": [{**dict(zip(_KEY, key, strict=True)), **_group(group)} for key, group in most(radius)],
+        **{
+            f"by_{part}": [
+                {"change": change, part: name, **_group(group)} for (change, name), group in radius.by(part).items()
+            ]
+            for part in _PARTS
+        },
         "ids": dict(radius.ids),
         "cost_delta_usd": round(radius.cost_delta_usd, 6),
         "cost_unknown": radius.cost_unknown,
-        "latency_delta_ms_median": (
-            sorted(radius.latency_deltas_ms)[len(radius.latency_deltas_ms) // 2] if radius.latency_deltas_ms else None
-        ),
+        "latency_delta_ms_median": radius.latency_delta_ms,
+    }
+
+
+def most(radius: Radius) -> list[tuple[Key, Group]]:
+    """The groups of a radius, the largest first."""
+    return sorted(radius.groups.items(), key=lambda item: -item[1].requests)
+
+
+def _group(group: Group) -> dict[str, Any]:
+    return {
+        "requests": group.requests,
+        "cost_delta_usd": round(group.cost_delta_usd, 6),
+        "cost_unknown": group.cost_unknown,
+        "latency_delta_ms_median": group.latency_delta_ms,
+        "ids": group.ids,
     }
 
 

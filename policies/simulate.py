@@ -30,6 +30,7 @@ Change = Literal[
 ]
 LEAVING: tuple[Change, ...] = ("newly leaves", "newly may leave", "leaves with more")
 _EXITS = ("lan", "cloud")
+_SHOWN = 5  # ids of a group
 _RANK: dict[Payload, int] = {"none": 0, "pseudonymized": 1, "full": 2}
 _REACH = {"refused": 0, "local": 0, "lan": 1, "cloud": 2}
 
@@ -50,13 +51,46 @@ class Verdict:
 
 
 @dataclass(slots=True)
+class Group:
+    """The requests of one group. `ids`: the first few. Costs that are not known are counted, never taken as nothing."""
+
+    requests: int = 0
+    cost_delta_usd: float = 0.0
+    cost_unknown: int = 0
+    latency_deltas_ms: list[float] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+
+    @property
+    def latency_delta_ms(self) -> float | None:
+        """The median of what is known."""
+        return median(self.latency_deltas_ms) if self.latency_deltas_ms else None
+
+    def add(self, verdict: Verdict, most: int) -> None:
+        """Count one."""
+        self.requests += 1
+        if len(self.ids) < most:
+            self.ids.append(verdict.id)
+        if verdict.cost_delta_usd is None:
+            self.cost_unknown += 1
+        else:
+            self.cost_delta_usd += verdict.cost_delta_usd
+        if verdict.latency_delta_ms is not None:
+            self.latency_deltas_ms.append(verdict.latency_delta_ms)
+
+
+# Change, the candidate's rule, tenant, sensitivity under the candidate, model before, model after.
+Key = tuple[Change, str, str, str, str, str]
+
+
+@dataclass(slots=True)
 class Radius:
-    """All verdicts, counted. `ids` holds those of every change but `unchanged`, the first `most` of each."""
+    """All verdicts, counted. `ids` holds those of every change but `unchanged`, the first `most` of each; `groups` has
+    the same requests by everything that tells them apart."""
 
     requests: int = 0
     not_replayable: int = 0
     changes: Counter[Change] = field(default_factory=Counter)
-    groups: Counter[tuple[Change, str, str, str, str, str]] = field(default_factory=Counter)
+    groups: dict[Key, Group] = field(default_factory=lambda: defaultdict(Group))
     ids: dict[Change, list[str]] = field(default_factory=lambda: defaultdict(list))
     cost_delta_usd: float = 0.0
     cost_unknown: int = 0
@@ -68,6 +102,24 @@ class Radius:
         """How many requests would leave, might leave, or would leave with more, that did not before."""
         return sum(self.changes[change] for change in LEAVING)
 
+    @property
+    def latency_delta_ms(self) -> float | None:
+        """The median of what is known of all that changes."""
+        return median(self.latency_deltas_ms) if self.latency_deltas_ms else None
+
+    def by(self, part: Literal["rule", "tenant", "sensitivity"]) -> dict[tuple[Change, str], Group]:
+        """The same requests by their change and one thing alone, the most first."""
+        index = {"rule": 1, "tenant": 2, "sensitivity": 3}[part]
+        found: dict[tuple[Change, str], Group] = defaultdict(Group)
+        for key, group in self.groups.items():
+            total = found[key[0], key[index]]
+            total.requests += group.requests
+            total.cost_delta_usd += group.cost_delta_usd
+            total.cost_unknown += group.cost_unknown
+            total.latency_deltas_ms += group.latency_deltas_ms
+            total.ids = [*total.ids, *group.ids][:_SHOWN]
+        return dict(sorted(found.items(), key=lambda item: -item[1].requests))
+
     def add(self, verdict: Verdict) -> None:
         """Count one."""
         self.requests += 1
@@ -75,7 +127,7 @@ class Radius:
         if verdict.change == "unchanged":
             return
         key = (verdict.change, verdict.rule, verdict.tenant, verdict.sensitivity, verdict.was, verdict.becomes)
-        self.groups[key] += 1
+        self.groups[key].add(verdict, _SHOWN)
         if len(self.ids[verdict.change]) < self.most:
             self.ids[verdict.change].append(verdict.id)
         if verdict.cost_delta_usd is None:

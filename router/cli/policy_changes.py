@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,9 +17,10 @@ from rich.text import Text
 from policies.compare import Difference, compare
 from policies.reports import differences_json, radius_json
 from policies.schema import PolicyError, load_policy
-from policies.simulate import LEAVING, Radius, simulate, usual_latencies
+from policies.simulate import simulate, usual_latencies
 from policies.types import Policy
 from policies.version import NoSuchVersion
+from router.cli.blast_radius import show_radius
 from router.cli.show_problems import show_problems
 from router.settings import from_environment
 from router.store import RECORDS_FILE, RecordReader, StoreError
@@ -130,7 +130,7 @@ def simulate_command(
     if as_json:
         typer.echo(orjson.dumps(radius_json(radius), option=orjson.OPT_INDENT_2).decode())
     else:
-        _show(radius, policy)
+        show_radius(radius, policy)
     if fail_on is not None and radius.leaving:
         raise typer.Exit(1)
 
@@ -147,27 +147,3 @@ def _load(file: str, code: int = 1) -> Policy:
     except PolicyError as error:
         show_problems(error)
         raise typer.Exit(code) from None
-
-
-def _show(radius: Radius, policy: Policy) -> None:
-    skipped = f" ({radius.not_replayable:,} hold no decision)" if radius.not_replayable else ""
-    typer.echo(f"{radius.requests:,} requests replayed{skipped} through {policy.label}")
-    counts: Counter[str] = Counter(radius.changes)
-    for change, count in counts.most_common():
-        typer.echo(f"  {count:>9,}  {change}")
-    if radius.groups:
-        table = Table("requests", "change", "rule", "tenant", "sensitivity", "was", "becomes", box=None)
-        for (change, rule, tenant, level, was, becomes), count in radius.groups.most_common(40):
-            style = "red" if change in LEAVING else ""
-            table.add_row(f"{count:,}", change, rule, tenant, level, was, becomes, style=style)
-        Console(width=max(Console().width, 132)).print(table)
-    for change, ids in radius.ids.items():
-        more = " …" if len(ids) > _SHOWN_IDS else ""
-        typer.echo(f"{change}: {', '.join(ids[:_SHOWN_IDS])}{more}")
-    unknown = f" ({radius.cost_unknown:,} without a known price)" if radius.cost_unknown else ""
-    typer.echo(f"cost: {radius.cost_delta_usd:+,.4f} USD{unknown}")
-    if radius.latency_deltas_ms:
-        deltas = sorted(radius.latency_deltas_ms)
-        typer.echo(f"latency of what changes: {deltas[len(deltas) // 2]:+,.0f} ms (median of {len(deltas):,})")
-    verdict = "nothing would newly leave" if not radius.leaving else f"{radius.leaving:,} requests would newly leave"
-    typer.secho(verdict, fg="red" if radius.leaving else "green")

@@ -50,7 +50,12 @@ def test_simulate_says_which_requests_would_newly_leave(tmp_path: Path) -> None:
         "was": "home",
         "becomes": "cloud",
         "requests": 2,
+        "cost_delta_usd": 0.0,
+        "cost_unknown": 2,
+        "latency_delta_ms_median": None,
+        "ids": ["r1", "r1"],
     }
+    assert {each["tenant"] for each in told["by_tenant"]} == {"default"}
 
 
 def test_simulate_without_records_says_what_to_do(tmp_path: Path) -> None:

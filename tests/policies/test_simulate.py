@@ -133,9 +133,24 @@ def test_a_radius_counts_groups_and_ids_and_says_what_it_could_not_replay() -> N
     radius = simulate(base(), [*records, {"id": "broken"}, record_of(HOME_ONLY, FACTS, CARD)], usual_latencies(records))
     assert (radius.requests, radius.not_replayable, radius.leaving) == (4, 1, 3)
     assert dict(radius.changes) == {"newly leaves": 3, "unchanged": 1}
-    assert radius.groups["newly leaves", "hard", "b", "public", "home", "cloud"] == 2
+    group = radius.groups["newly leaves", "hard", "b", "public", "home", "cloud"]
+    assert (group.requests, group.ids, group.cost_unknown) == (2, ["r1", "r1"], 2)
+    by_tenant = {name: each.requests for (_, name), each in radius.by("tenant").items()}
+    assert by_tenant == {"b": 2, "a": 1}
+    assert {name: each.requests for (_, name), each in radius.by("sensitivity").items()} == {"public": 3}
     assert radius.ids == {"newly leaves": ["r1"] * 3}
     assert radius.cost_unknown == 3
+
+
+def test_each_group_has_its_own_money_and_latency() -> None:
+    records = [record_of(HOME_ONLY, replace(FACTS, tenant=tenant), HARD) for tenant in ("a", "b", "b")]
+    radius = simulate(PRICED, records, {"cloud": 300.0})
+    of_a, of_b = (radius.by("tenant")["newly leaves", tenant] for tenant in ("a", "b"))
+    one = (1000 * 1.0 + 100 * 10.0) / 1e6
+    assert (of_a.cost_delta_usd, of_b.cost_delta_usd) == (pytest.approx(one), pytest.approx(2 * one))
+    assert (of_a.latency_delta_ms, of_b.latency_delta_ms) == (-500.0, -500.0)
+    (rule,) = radius.by("rule").values()
+    assert (rule.requests, rule.cost_unknown, rule.latency_delta_ms) == (3, 0, -500.0)
 
 
 @pytest.mark.parametrize("broken", [{}, {"id": "x", "facts": {}, "decision": None, "outcome": None}])
