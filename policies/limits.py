@@ -16,14 +16,12 @@ def read_limits(part: LimitsPart) -> Limits:
 def refused(policy: Policy, facts: Facts) -> Refusal | None:
     """413 for a request that is too big, 400 for one that asks for too long an answer."""
     limits = policy.limits
-    for name, count, most, what in (
-        ("max_input_tokens", facts.input_tokens, limits.max_input_tokens, "tokens of input"),
-        ("max_messages", facts.messages, limits.max_messages, "messages"),
-        ("max_tools", len(facts.tools), limits.max_tools, "tools"),
-    ):
-        if most is not None and count > most:
-            message = f"This request has {count:,} {what}, more than the {most:,} that the policy allows ({name})."
-            return Refusal("request_too_large", 413, message)
+    if limits.max_input_tokens is not None and facts.input_tokens > limits.max_input_tokens:
+        return _too_large(facts.input_tokens, limits.max_input_tokens, "tokens of input", "max_input_tokens")
+    if limits.max_messages is not None and facts.messages > limits.max_messages:
+        return _too_large(facts.messages, limits.max_messages, "messages", "max_messages")
+    if limits.max_tools is not None and len(facts.tools) > limits.max_tools:
+        return _too_large(len(facts.tools), limits.max_tools, "tools", "max_tools")
     most = limits.max_output_tokens
     if most is not None and facts.output_tokens > most:
         message = (
@@ -32,3 +30,8 @@ def refused(policy: Policy, facts: Facts) -> Refusal | None:
         )
         return Refusal("limit_exceeded", 400, message)
     return None
+
+
+def _too_large(count: int, most: int, what: str, name: str) -> Refusal:
+    message = f"This request has {count:,} {what}, more than the {most:,} that the policy allows ({name})."
+    return Refusal("request_too_large", 413, message)

@@ -27,7 +27,7 @@ def barred_outside(policy: Policy, level: Level, facts: Facts) -> str:
 
 def refused(policy: Policy, facts: Facts) -> Refusal | None:
     """403 for a request that offers a tool which no model may have."""
-    pattern = _first_hit(policy.tools.forbid, facts.tools)
+    pattern = _first_hit(policy.tools.forbid, facts.tools) if facts.tools else None
     if pattern is None:
         return None
     message = f"The policy ({policy.label}) forbids a tool that this request offers: '{pattern}'. Leave that tool out."
