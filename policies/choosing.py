@@ -172,7 +172,7 @@ def pinned(case: Case, asked: str) -> Choice:
     if able[0].is_home:
         return _missing_home(case, able)
     curable = [target for target in able if target.down != refusals.MISSING_KEY]
-    refusal = refusals.outside_down(curable[0]) if curable else refusals.missing_key(able[0])
+    refusal = refusals.outside_down(case.policy, curable[0]) if curable else refusals.missing_key(able[0])
     return Choice(reason="pinned", refusal=refusal)
 
 

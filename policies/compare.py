@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from policies.compare_allowances import allowed
 from policies.compare_tools import tools_differences
 from policies.conditions import needs
 from policies.proof import reachable
@@ -63,6 +64,7 @@ def _found(old: Policy, new: Policy) -> list[Difference]:
         *_ways_out(old, new),
         *(Difference(path, _toward(is_looser), what) for path, is_looser, what in tools_differences(old, new)),
         *_settings(old, new),
+        *(Difference(path, _toward(is_looser), what) for path, is_looser, what in allowed(old, new)),
     ]
 
 

@@ -13,6 +13,7 @@ from policies.types import Level, Policy, Reason, Refusal
 
 ADD_LOCAL_MODEL = "gatehouse serve --local-url http://127.0.0.1:11434/v1 --local-model NAME"
 MISSING_KEY = "missing_key"
+BUDGET = "budget_exhausted"  # why a model outside is not available: what it may cost has been spent
 
 
 def model_not_found(policy: Policy) -> Refusal:
@@ -77,8 +78,19 @@ def local_down(*, is_sensitive: bool) -> Refusal:
     return Refusal("local_unavailable", 503, "The local model is not available. Retry in a few seconds.", True)
 
 
-def outside_down(target: Target) -> Refusal:
-    """503 while a model outside that was asked for is not there."""
+def budget_exhausted(status: int = 429) -> Refusal:
+    """No budget is left for what a call outside could cost."""
+    return Refusal(
+        BUDGET,
+        status,
+        "The budget for models outside is used up. Ask for 'auto' or 'local' to have it answered at home.",
+    )
+
+
+def outside_down(policy: Policy, target: Target) -> Refusal:
+    """503 while a model outside that was asked for is not there; 429 where there is no money left for it."""
+    if target.down == BUDGET:
+        return budget_exhausted(policy.budgets.refuse_with if policy.budgets is not None else 429)
     return Refusal(
         "upstream_error", 503, f"Model '{target.model.name}' is not available. Retry in a few seconds.", True
     )

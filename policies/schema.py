@@ -28,6 +28,7 @@ from policies.loosenings import loosenings
 from policies.merging import merge
 from policies.notes import Notes
 from policies.proof import reachable, violations
+from policies.read_allowances import read_budgets
 from policies.read_escalation import read_escalation
 from policies.read_fallback import read_fallback
 from policies.read_models import read_aliases, read_defaults, read_models, read_networks
@@ -113,6 +114,7 @@ def _assemble(
         notes.problem(
             ("approvals",), "approvals need `policy: {source: store}`: a file can be changed by one", at_key=True
         )
+    budgets = read_budgets(file.budgets, models, notes)
     check_probes(file.probes, models, [rule.name for rule in rules], notes)
     notes.raise_problems()
     policy = Policy(
@@ -146,6 +148,7 @@ def _assemble(
         history=file.history,
         kept_in=file.policy.source,
         approvals_loosening=file.approvals.loosening,
+        budgets=budgets,
         reads=_reads(models, rules, escalation),
         loosenings=loosenings(file, calendar),
         next_expiry=calendar.next_expiry,

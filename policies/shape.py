@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from policies.part import Part
+from policies.shape_allowances import BudgetsPart
 from policies.shape_escalation import EscalationPart
 from policies.shape_life import ApprovalsPart, KeptPart
 from policies.shape_limits import LimitsPart
@@ -100,6 +101,7 @@ class PolicyFile(Part):
     tenants: dict[TenantName, TenantPart] = Field(
         default={}, max_length=1000, description="What a tenant's requests are held to beside all this: less may leave."
     )
+    budgets: BudgetsPart | None = Field(default=None, description="What models outside may cost in a day and a month.")
     probes: list[ProbePart] = Field(
         default=[], max_length=5000, description="Requests and what must come of them: gatehouse policy probe."
     )

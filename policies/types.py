@@ -12,6 +12,7 @@ from enum import IntEnum
 from typing import Literal, NamedTuple
 
 from classifiers.types import ScanRules, Signal
+from policies.allowances import Budgets, Rate, Scopes
 
 Locality = Literal["local", "lan", "cloud"]
 Route = Literal["local", "lan", "cloud", "refused"]
@@ -251,6 +252,8 @@ class Policy:
     history: History = "keep_local"  # when only earlier turns are sensitive
     kept_in: Literal["file", "store"] = "file"  # where the policy in force comes from
     approvals_loosening: int = 0  # how many must approve a change that may let more out
+    rates: Scopes[Rate] | None = None  # how much may be asked for; None: as much as comes
+    budgets: Budgets | None = None  # what models outside may cost; None: not limited
     reads: frozenset[str] = frozenset()  # the signals that anything in it depends on
     warnings: tuple[str, ...] = ()
     loosenings: tuple[Loosening, ...] = ()

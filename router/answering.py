@@ -17,7 +17,7 @@ from router.calling import Calls
 from router.confidence import AnswerTrace
 from router.elsewhere import Elsewhere, may_be_tried_elsewhere
 from router.embedding_fields import embedding_body
-from router.errors import Denied, GatehouseError, Locked, Unavailable, UpstreamError
+from router.errors import BudgetExhausted, Denied, GatehouseError, Locked, Unavailable, UpstreamError
 from router.exchange import Exchange
 from router.holding import hold
 from router.judging import Judging
@@ -74,6 +74,13 @@ class Answering:
             exchange.outcome.reason = "audit"
         except Locked as error:
             if not error.unsent or decision.reason in ("pinned", "capability") or grant.purpose == "fallback":
+                raise
+            exchange.outcome.reason = error.code
+            exchange.outcome.held = decision.rule or None
+        except BudgetExhausted as error:
+            budgets = exchange.policy.budgets
+            is_bound = decision.reason in ("pinned", "capability") or grant.purpose == "fallback"
+            if is_bound or budgets is None or budgets.when_exhausted == "refuse":
                 raise
             exchange.outcome.reason = error.code
             exchange.outcome.held = decision.rule or None

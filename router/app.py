@@ -48,7 +48,7 @@ from router.judging import Judging
 from router.keys import load_keys
 from router.logs import configure_logging
 from router.loop import loop_factory
-from router.memories import make_affinity, make_cache, make_ledger
+from router.memories import make_affinity, make_cache, make_ledger, make_purse
 from router.outside import Outside
 from router.partitions import Partitions
 from router.planning import Planner
@@ -104,6 +104,7 @@ class Worker:
             artifacts={"classifiers": self.pipeline.digest},
             burn=lambda: self._burn,
         )
+        self.purse = make_purse(settings, self.telemetry)
         replies = ReplyCache(self.cache, CacheKeys(keys), self.pipeline.digest, self.telemetry)
         calls = Calls(self.telemetry, self.waits)
         answering = Answering(
@@ -113,6 +114,7 @@ class Worker:
                 cache=replies,
                 accounts=accounts,
                 telemetry=self.telemetry,
+                purse=self.purse,
             ),
             calls=calls,
             cache=replies,
@@ -128,6 +130,7 @@ class Worker:
             following=Following(self.ledger),
             affinity=self.affinity,
             accounts=accounts,
+            purse=self.purse,
         )
         self.identity = Identity(settings, keys, tokens=verifier_of(settings))
         self.states = ResponseStateFile(
@@ -223,6 +226,7 @@ class Worker:
 
     async def close(self) -> None:
         self._accounts.close()
+        await self.purse.close()
         await self.running.close()
         await self.cache.close()
         await self.ledger.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any, cast
 
@@ -18,6 +18,8 @@ from router.telemetry import Telemetry
 from router.types import JsonObject, Outgoing, Usage
 from router.waiting.waits import Waits, ask_of
 
+OnEnd = Callable[[CallUse], None]
+
 
 class Calls:
     """Calls the backends of an exchange's policy version, and accounts for each call."""
@@ -26,9 +28,11 @@ class Calls:
         self._telemetry = telemetry
         self._waits = waits
 
-    async def complete(self, exchange: Exchange, name: str, outgoing: Outgoing) -> JsonObject:
-        """The whole answer; what the backend raises."""
-        call = _Call(self._telemetry, self._waits, exchange, name, stream=False)
+    async def complete(
+        self, exchange: Exchange, name: str, outgoing: Outgoing, on_end: OnEnd | None = None
+    ) -> JsonObject:
+        """The whole answer; what the backend raises. `on_end` is told once what the call has used."""
+        call = _Call(self._telemetry, self._waits, exchange, name, stream=False, on_end=on_end)
         try:
             completion = await exchange.running.backends[name].complete(outgoing)
         except BaseException as error:
@@ -38,9 +42,11 @@ class Calls:
         call.end(None)
         return completion
 
-    async def open_stream(self, exchange: Exchange, name: str, outgoing: Outgoing) -> AsyncIterator[JsonObject]:
-        """The chunks, the first of which is there; what the backend raises before it."""
-        call = _Call(self._telemetry, self._waits, exchange, name, stream=True)
+    async def open_stream(
+        self, exchange: Exchange, name: str, outgoing: Outgoing, on_end: OnEnd | None = None
+    ) -> AsyncIterator[JsonObject]:
+        """The chunks, the first of which is there; what the backend raises before it. `on_end` as above."""
+        call = _Call(self._telemetry, self._waits, exchange, name, stream=True, on_end=on_end)
         try:
             chunks = await exchange.running.backends[name].open_stream(outgoing)
         except BaseException as error:
@@ -76,8 +82,11 @@ class _Followed:
 
 
 class _Call:
-    def __init__(self, telemetry: Telemetry, waits: Waits, exchange: Exchange, name: str, *, stream: bool) -> None:
+    def __init__(
+        self, telemetry: Telemetry, waits: Waits, exchange: Exchange, name: str, *, stream: bool, on_end: OnEnd | None
+    ) -> None:
         self._telemetry = telemetry
+        self._on_end = on_end
         self._exchange = exchange
         self._name = name
         self._model: Model = exchange.policy.models[name]
@@ -128,6 +137,8 @@ class _Call:
 
     def end(self, error_type: str | None, cause: BaseException | None = None) -> None:
         self._use.end = _how(cause, self._use)
+        if self._on_end is not None:
+            self._on_end(self._use)
         seconds = time.perf_counter() - self._started
         self._exchange.waited += seconds
         if self._local is not None:

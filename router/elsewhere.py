@@ -9,7 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from policies.falling_back import FALLBACK
-from router.errors import Denied, GatehouseError, Unavailable, UpstreamError
+from router.errors import BudgetExhausted, Denied, GatehouseError, Unavailable, UpstreamError
 from router.exchange import Exchange
 from router.outside import Outside
 from router.types import Reply
@@ -45,7 +45,7 @@ class Elsewhere:
                 return await self._at_home(exchange, name)
             try:
                 return await self._outside.answer(exchange, grants[name], reason=FALLBACK)
-            except (Denied, UpstreamError, Unavailable) as problem:
+            except (BudgetExhausted, Denied, UpstreamError, Unavailable) as problem:
                 log.info("the fallback to %s failed: %s", name, problem.code)
                 outcome.failed_over = (*outcome.failed_over, (name, problem.code))
         raise error

@@ -91,6 +91,28 @@ class Locked(Unavailable):
         self.unsent = unsent
 
 
+class TooMany(GatehouseError):
+    """The caller has had what it may have; later it may again."""
+
+    status = 429
+    code = "rate_limit_exceeded"
+    type = "rate_limit_error"
+
+
+class BudgetExhausted(TooMany):
+    """No budget has enough left for what the call could cost: nothing was sent."""
+
+    code = "budget_exhausted"
+
+    def __init__(self, status: int = 429, seconds: float | None = None) -> None:
+        super().__init__(
+            "The budget for models outside is used up. Ask for `auto` or `local` to have it answered at home.",
+            status=status,
+            retry_after=seconds,
+            should_retry=False,
+        )
+
+
 class UpstreamError(GatehouseError):
     """A backend answered with an error, or broke off. `upstream_status` is what it said, if anything.
 

@@ -10,20 +10,23 @@ from router.accounting import Accounts
 from router.affinity import Affinity
 from router.answering import Answering
 from router.caching import ReplyCache
-from router.errors import Denied, GatehouseError, InvalidRequest, NotFound, Unavailable
+from router.errors import Denied, GatehouseError, InvalidRequest, NotFound, TooMany, Unavailable
 from router.exchange import Exchange
 from router.following import Following
 from router.notice import with_notice
 from router.planning import Planner
+from router.purse import Purse
 from router.replies import whole
 from router.running import RunningPolicy
 from router.types import ChatRequest, Reply
 
 _ERRORS: dict[int, type[GatehouseError]] = {
     400: InvalidRequest,
+    402: TooMany,
     403: Denied,
     404: NotFound,
     413: InvalidRequest,
+    429: TooMany,
     503: Unavailable,
 }
 
@@ -41,6 +44,7 @@ class Gateway:
         following: Following,
         affinity: Affinity,
         accounts: Accounts,
+        purse: Purse,
     ) -> None:
         self._running = running
         self._planner = planner
@@ -49,6 +53,7 @@ class Gateway:
         self._following = following
         self._affinity = affinity
         self._accounts = accounts
+        self._purse = purse
 
     def begin(self, request: ChatRequest) -> Exchange:
         """An exchange that keeps the policy version in force now until it is finished."""
@@ -56,8 +61,10 @@ class Gateway:
 
     async def plan(self, exchange: Exchange, *, explains: bool = False) -> None:
         """Classify and decide; calls no model. `explains`: every signal is measured, to be shown."""
-        running = exchange.running
-        plan = await self._planner.plan(exchange.request, exchange.policy, running.unavailable(), explains=explains)
+        policy, unavailable = exchange.policy, exchange.running.unavailable()
+        if policy.budgets is not None:
+            unavailable = {**self._purse.closed(policy, exchange.request.principal), **unavailable}
+        plan = await self._planner.plan(exchange.request, policy, unavailable, explains=explains)
         exchange.note(plan)
 
     async def answer(self, exchange: Exchange) -> Reply:

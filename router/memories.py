@@ -9,6 +9,7 @@ from router.cache.base import Cache
 from router.cache.memory import MemoryBytes
 from router.cache.sealed import SealedCache, Sealer
 from router.keys import Keys
+from router.purse import Purse
 from router.settings import Settings
 from router.taint.ledger import SharedMarks, TaintLedger
 from router.taint.marks import MARKS_FILE, MarkTable
@@ -44,3 +45,10 @@ def make_affinity(settings: Settings, keys: Keys) -> Affinity:
     from router.cache.redis import RedisAffinity
 
     return Affinity(keys, table, RedisAffinity(settings.redis_url, settings.redis_timeout_ms, table.name, 86_400.0))
+
+
+def make_purse(settings: Settings, telemetry: Telemetry) -> Purse:
+    """The money for calls outside. Opens nothing before a policy with budgets asks for some."""
+    purse = Purse(settings.state_dir)
+    purse.on_refusal = telemetry.budget_refused
+    return purse

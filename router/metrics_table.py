@@ -157,6 +157,12 @@ TABLE: tuple[Definition, ...] = (
     _counter("gatehouse.findings", "{finding}", "Findings by entity type.", "gatehouse.entity_type"),
     _counter("gatehouse.unknowns", "{part}", "Parts that could not be checked, by kind.", "gatehouse.kind"),
     _counter("gatehouse.egress", "By", "Bytes that left, by model.", "gatehouse.model"),
+    _counter(
+        "gatehouse.budget.refusals",
+        "{call}",
+        "Calls outside that no budget had enough left for, by its scope; ledger: it could not be asked.",
+        "gatehouse.scope",
+    ),
     _counter("gatehouse.permits.refused", "{permit}", "Permits refused, by code.", "gatehouse.code"),
     _counter("gatehouse.placeholders", "{placeholder}", "Placeholders in answers by result.", "gatehouse.result"),
     _counter("gatehouse.cache", "{lookup}", "Cache lookups by result.", "gatehouse.result"),

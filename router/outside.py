@@ -18,6 +18,7 @@ from router.calling import Calls
 from router.egress import Egress
 from router.errors import Denied, Locked, Unavailable
 from router.exchange import Exchange
+from router.purse import Lease, Purse
 from router.relay import Relay
 from router.replies import whole
 from router.restored import Restoring
@@ -53,9 +54,10 @@ class Outside:
     """Asks models outside. What it raises is a `GatehouseError`; `Denied` or `Locked` when no permit was given."""
 
     def __init__(
-        self, *, egress: Egress, calls: Calls, cache: ReplyCache, accounts: Accounts, telemetry: Telemetry
+        self, *, egress: Egress, calls: Calls, cache: ReplyCache, accounts: Accounts, telemetry: Telemetry, purse: Purse
     ) -> None:
         self._egress = egress
+        self._purse = purse
         self._calls = calls
         self._cache = cache
         self._accounts = accounts
@@ -67,12 +69,15 @@ class Outside:
 
     async def begin(self, exchange: Exchange, grant: Grant) -> Begun:
         """Let the bytes leave, with a permit for them, and wait for the first chunk, or for the whole answer."""
-        outgoing = await self._permitted(exchange, grant)
+        outgoing, lease = await self._permitted(exchange, grant)
+        settle = lease.settle if lease is not None else None
         exchange.outcome.bytes_left += len(outgoing.body)
         self._telemetry.bytes_left(grant.model, len(outgoing.body))
         if not exchange.request.stream:
-            return Begun(grant, outgoing, completion=await self._calls.complete(exchange, grant.model, outgoing))
-        chunks = Ahead(await self._calls.open_stream(exchange, grant.model, outgoing))
+            return Begun(
+                grant, outgoing, completion=await self._calls.complete(exchange, grant.model, outgoing, settle)
+            )
+        chunks = Ahead(await self._calls.open_stream(exchange, grant.model, outgoing, settle))
         try:
             await chunks.look()  # it is there; from now on closing the stream closes the connection
         except BaseException:
@@ -97,7 +102,8 @@ class Outside:
             self._cache.keep(exchange, completion)
         return whole(exchange, completion)
 
-    async def _permitted(self, exchange: Exchange, grant: Grant) -> Outgoing:
+    async def _permitted(self, exchange: Exchange, grant: Grant) -> tuple[Outgoing, Lease | None]:
+        """The bytes with their permit, and the money that the call can cost at most."""
         policy = exchange.policy
         try:
             outgoing = await self._egress.prepare(exchange.request, exchange.planned, policy, exchange.measured, grant)
@@ -106,8 +112,23 @@ class Outside:
             raise
         if outgoing.permit is None:
             raise Denied("No permit was given.", code="policy_denied")
-        if policy.audit == "required" and not await self._accounts.intend(exchange, outgoing.permit):
-            raise IntentNotDurable
-        self._egress.require_open(outgoing)  # the intent may have taken a moment
+        lease = await self._reserved(exchange, grant, outgoing)
+        try:
+            if policy.audit == "required" and not await self._accounts.intend(exchange, outgoing.permit):
+                raise IntentNotDurable
+            self._egress.require_open(outgoing)  # the intent may have taken a moment
+        except BaseException:
+            if lease is not None:
+                lease.end(0)
+            raise
         exchange.permits.append(outgoing.permit)
-        return outgoing
+        return outgoing, lease
+
+    async def _reserved(self, exchange: Exchange, grant: Grant, outgoing: Outgoing) -> Lease | None:
+        policy, known = exchange.policy, exchange.known
+        if policy.budgets is None:
+            return None
+        choices = exchange.request.body.get("n") or 1
+        asked = known.output_tokens * (choices if isinstance(choices, int) else 1)
+        model, size = policy.models[grant.model], len(outgoing.body)
+        return await self._purse.reserve(policy, exchange.request.principal, model, size, asked, known.input_tokens)

@@ -236,6 +236,10 @@ class Recorder:
         """`size` bytes have been written to the target `model` (the policy's name)."""
         self._count("gatehouse.egress", model, amount=size)
 
+    def budget_refused(self, scope: str) -> None:
+        """No money was left for a call outside: of `all`, a `tenant` or a `key`; `ledger`: it could not be asked."""
+        self._count("gatehouse.budget.refusals", scope)
+
     def permit_refused(self, code: str) -> None:
         """`permit` withheld one; `code` is the refusal's."""
         self._count("gatehouse.permits.refused", code)

@@ -1,0 +1,54 @@
+"""What differs between the rates and budgets of two policies, in words. Pure.
+
+More money for models outside, or a kinder word for when it is used up, counts as loosening.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from policies.allowances import PICO, Budget, Rate, Scopes
+from policies.types import Policy
+
+Found = tuple[str, bool, str]  # path, whether it is looser, what differs
+
+
+def allowed(old: Policy, new: Policy) -> Iterable[Found]:
+    """Every limit that differs."""
+    yield from _limits("rates", old.rates or Scopes(), new.rates or Scopes(), Rate._fields, 1)
+    was, now = old.budgets, new.budgets
+    before: Scopes[Budget] = was.scopes if was is not None else Scopes()
+    after: Scopes[Budget] = now.scopes if now is not None else Scopes()
+    yield from _limits("budgets", before, after, Budget._fields, PICO)
+    if was is None or now is None:
+        return
+    if was.store_lost != now.store_lost or was.hosts != now.hosts:
+        share_was = 1 / was.hosts if was.store_lost == "allow_local_share" else 0.0
+        share_now = 1 / now.hosts if now.store_lost == "allow_local_share" else 0.0
+        what = f"{was.store_lost} of {was.hosts} -> {now.store_lost} of {now.hosts}"
+        yield "budgets.store_lost", share_now > share_was, what
+    if was.when_exhausted != now.when_exhausted:
+        yield "budgets.when_exhausted", False, f"{was.when_exhausted} -> {now.when_exhausted}"
+
+
+def _limits(path: str, old: Scopes, new: Scopes, fields: tuple[str, ...], unit: int) -> Iterable[Found]:  # type: ignore[type-arg]
+    before, after, nothing = _flat(old), _flat(new), (None,) * len(fields)
+    for name in sorted(before.keys() | after.keys()):
+        for index, word in enumerate(fields):
+            usual = f"each_{name.split('.')[0].removesuffix('s')}"  # what counts for a tenant that is not named
+            was = before.get(name, before.get(usual, nothing))[index]
+            now = after.get(name, after.get(usual, nothing))[index]
+            if was != now:
+                is_looser = was is not None and (now is None or now > was)
+                yield f"{path}.{name}", is_looser, f"{word}: {_said(was, unit)} -> {_said(now, unit)}"
+
+
+def _flat(scopes: Scopes) -> dict[str, tuple[int | None, ...]]:  # type: ignore[type-arg]
+    single = {name: getattr(scopes, name) for name in ("all", "each_tenant", "each_key")}
+    many = {f"tenants.{name}": each for name, each in scopes.tenants.items()}
+    keys = {f"keys.{name}": each for name, each in scopes.keys.items()}
+    return {name: each for name, each in {**single, **many, **keys}.items() if each is not None}
+
+
+def _said(value: int | None, unit: int) -> str:
+    return "no limit" if value is None else f"{value / unit:,g}"

@@ -1,0 +1,228 @@
+"""The money for calls outside, as one worker asks for it: reserved before a call, settled with what it really cost.
+
+Where the policy has no budgets, nothing here is opened and nothing is asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from policies.allowances import PICO, Account, Budgets, accounts_of
+from policies.refusals import BUDGET
+from policies.types import Model, Policy
+from router.budget_ledger import LEASE_SECONDS, Balance, BudgetLedger, LedgerError
+from router.costs import CallUse, price_of, price_tokens, used
+from router.errors import BudgetExhausted
+from router.types import Principal, Usage
+
+_REMEMBERED_SECONDS = 0.5  # that a refusal is taken for granted when requests are decided
+_RENEW_SECONDS = LEASE_SECONDS / 4
+
+T = TypeVar("T")
+
+log = logging.getLogger("gatehouse.budgets")
+
+
+class SharedBalances(Protocol):
+    """What the hosts tell each other of what they have spent (`router.cache.redis_budgets.RedisBudgets`)."""
+
+    async def raise_to(self, balances: tuple[Balance, ...], accounts: tuple[Account, ...], budgets: Budgets) -> str: ...
+
+    def tell(self, balances: tuple[Balance, ...]) -> None: ...
+
+    async def beat(self, balances: list[Balance]) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(slots=True)
+class Lease:
+    """Money that is held for one call. `settle` takes it back, once."""
+
+    purse: Purse
+    id: str
+    amount: int
+    model: Model
+    input_estimate: int
+    is_settled: bool = field(default=False)
+
+    def settle(self, call: CallUse) -> None:
+        """The call has ended: what it used is spent, the rest is free again."""
+        usage = used(call, self.input_estimate)[0]
+        self.end(cost_of(self.model, usage))
+
+    def end(self, actual: int) -> None:
+        """It has cost this much, in 10^-12 USD. Idempotent."""
+        if not self.is_settled:
+            self.is_settled = True
+            self.purse.settle(self, actual)
+
+
+class Purse:
+    """One a worker. For one event loop; the ledger is asked in a thread."""
+
+    def __init__(self, state_dir: Path, shared: SharedBalances | None = None) -> None:
+        self._state_dir = state_dir
+        self._shared = shared
+        self._ledger: BudgetLedger | None = None
+        self._thread = ThreadPoolExecutor(1, "budgets")
+        self._leases: dict[str, Lease] = {}
+        self._settling: set[asyncio.Task[None]] = set()
+        self._refused: dict[tuple[str, str | None], float] = {}
+        self._beating: asyncio.Task[None] | None = None
+        self.on_refusal: Callable[[str], None] = lambda scope: None
+
+    def closed(self, policy: Policy, principal: Principal) -> Mapping[str, str]:
+        """The models that this caller had no money left for a moment ago: for deciding, never for spending."""
+        budgets = policy.budgets
+        if budgets is None or budgets.when_exhausted == "refuse":
+            return {}
+        until = self._refused.get((principal.tenant, principal.key_id))
+        if until is None:
+            return {}
+        if time.monotonic() >= until:
+            del self._refused[principal.tenant, principal.key_id]
+            return {}
+        return {name: BUDGET for name, model in policy.models.items() if _is_charged(model)}
+
+    async def reserve(
+        self, policy: Policy, principal: Principal, model: Model, size: int, output_tokens: int, input_estimate: int
+    ) -> Lease | None:
+        """Hold what a call can cost at most; None where no budget counts it. Raises `BudgetExhausted`.
+
+        `size`: bytes of the body, for a token is one byte at least; `output_tokens`: what it asks for, 0 if not said.
+        """
+        if policy.budgets is None or not _is_charged(model):
+            return None
+        accounts = accounts_of(policy.budgets, principal.tenant, principal.key_id, datetime.now(UTC))
+        if not accounts:
+            return None
+        amount = bound_of(model, size, output_tokens)
+        lease = Lease(self, secrets.token_hex(12), amount, model, input_estimate)
+        asking = asyncio.ensure_future(self._ask(lease, accounts, policy.budgets))
+        try:
+            refused = await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            asking.add_done_callback(lambda done: lease.end(0) if done.cancelled() or not done.result() else None)
+            raise
+        if refused:
+            self._refuse(refused, policy.budgets, principal)
+        return lease
+
+    def settle(self, lease: Lease, actual: int) -> None:
+        """See `Lease.end`."""
+        task = asyncio.get_running_loop().create_task(self._settle(lease, actual))
+        self._settling.add(task)
+        task.add_done_callback(self._settling.discard)
+
+    async def close(self) -> None:
+        """Settle what waits to be settled."""
+        if self._beating is not None:
+            self._beating.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._beating
+        for lease in list(self._leases.values()):
+            lease.end(lease.amount)
+        if self._settling:
+            await asyncio.wait(self._settling, timeout=5)
+        self._thread.shutdown(wait=True)
+        if self._shared is not None:
+            await self._shared.close()
+        if self._ledger is not None:
+            self._ledger.close()
+
+    async def _ask(self, lease: Lease, accounts: tuple[Account, ...], budgets: Budgets) -> str:
+        """The account that has not enough left; "" when it is reserved."""
+        if self._beating is None:
+            self._beating = asyncio.get_running_loop().create_task(self._beat())
+        try:
+            held = await self._run(lambda ledger: ledger.reserve(lease.id, lease.amount, accounts, time.time()))
+        except LedgerError as error:
+            log.error("nothing that costs may leave: %s", error)
+            return "ledger"
+        refused = held.refused
+        if refused:
+            return refused
+        self._leases[lease.id] = lease
+        if self._shared is not None:
+            refused = await self._shared.raise_to(held.balances, accounts, budgets)
+            if refused:
+                lease.end(0)
+        return refused
+
+    async def _settle(self, lease: Lease, actual: int) -> None:
+        try:
+            balances = await self._run(lambda ledger: ledger.settle(lease.id, actual))
+        except LedgerError as error:
+            log.error("a call stays charged with what it could cost at most: %s", error)
+            return
+        finally:
+            self._leases.pop(lease.id, None)
+        if self._shared is not None:
+            self._shared.tell(balances)
+
+    async def _beat(self) -> None:
+        """Renew what is held, and charge what the dead have left."""
+        turns = 0
+        while True:
+            await asyncio.sleep(1.0 if self._shared is not None else _RENEW_SECONDS)
+            turns += 1
+            with suppress(LedgerError):
+                if self._shared is None or turns % int(_RENEW_SECONDS) == 0:
+                    leases, now = list(self._leases), time.time()
+                    await self._run(lambda ledger, leases=leases, now=now: ledger.renew(leases, now))  # type: ignore[misc]
+                    await self._run(lambda ledger, now=now: ledger.run_out(now))  # type: ignore[misc]
+                if self._shared is not None:
+                    await self._shared.beat(await self._run(lambda ledger: ledger.balances()))
+
+    async def _run(self, work: Callable[[BudgetLedger], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: work(self._opened()))
+
+    def _opened(self) -> BudgetLedger:
+        if self._ledger is None:
+            self._ledger = BudgetLedger(self._state_dir)
+        return self._ledger
+
+    def _refuse(self, account: str, budgets: Budgets, principal: Principal) -> None:
+        self.on_refusal(account.split(":")[0].split("/")[0])
+        self._refused[principal.tenant, principal.key_id] = time.monotonic() + _REMEMBERED_SECONDS
+        raise BudgetExhausted(budgets.refuse_with, seconds_left(account, datetime.now(UTC)))
+
+
+def bound_of(model: Model, size: int, output_tokens: int) -> int:
+    """What a call can cost at most, in 10^-12 USD: no more tokens than bytes, nor than the model's context holds."""
+    output = min(output_tokens or model.context, model.context)
+    return cost_of(model, Usage(min(size, model.context), output))
+
+
+def cost_of(model: Model, usage: Usage) -> int:
+    """In 10^-12 USD. A model without a price costs nothing that could be counted."""
+    price = price_of(model)
+    return 0 if price is None else int(price_tokens(usage, price) * PICO)
+
+
+def seconds_left(account: str, now: datetime) -> float:
+    """How long the period of an account goes on: `…/2026-05` or `…/2026-05-17`."""
+    _, _, period = account.rpartition("/")
+    parts = [int(part) for part in period.split("-") if part.isdigit()]
+    if len(parts) < 2:
+        return 1.0
+    year, month = parts[:2]
+    if len(parts) == 3:
+        return 86_400.0 - (now.hour * 3600 + now.minute * 60 + now.second)
+    after = datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC)
+    return max((after - now).total_seconds(), 1.0)
+
+
+def _is_charged(model: Model) -> bool:
+    return model.locality != "local" and model.price is not None
