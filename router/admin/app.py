@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from router.admin import keys, lockdown, policy, records, reports, status, versions
+from router.admin import keys, lockdown, policy, policy_life, records, reports, status, versions
 from router.admin.changing import note_refusal
 from router.admin.gate import Failures, Gate
 from router.admin.types import AdminRoute, Call, House
@@ -36,6 +36,7 @@ ROUTES: tuple[AdminRoute, ...] = (
     *status.ROUTES,
     *policy.ROUTES,
     *versions.ROUTES,
+    *policy_life.ROUTES,
     *records.ROUTES,
     *reports.ROUTES,
     *keys.ROUTES,

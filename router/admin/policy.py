@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from policies.chain import Written
+from policies.chain import Written, read_chain
 from policies.compare import compare
 from policies.document import parse
 from policies.errors import PolicyError
@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 _MOST_TEXT = 1024 * 1024
 _MOST_DAYS = 3650
-_CANDIDATE = frozenset({"policy", "recipe"})
+CANDIDATE = frozenset({"policy", "recipe"})
 
 
 async def show(call: Call) -> JsonObject:
@@ -111,8 +111,22 @@ def _said(work: Callable[[], T]) -> T:
         raise InvalidRequest(f"The policy is not good: {str(error)[:2000]}", code="policy_not_good") from None
 
 
+def candidate_texts(call: Call) -> tuple[Written, ...]:
+    """A candidate's text as the gateway's own file, then what it extends. Raises `PolicyError`, `InvalidRequest`."""
+    if len(CANDIDATE & call.body.keys()) != 1:
+        raise InvalidRequest("Give either `policy`, a text, or `recipe`, a name.", param="policy")
+    if "recipe" in call.body:
+        name = text_of(call, "recipe", 100)
+        _recipe(name, "recipe")
+        return read_chain(name)
+    text, store = text_of(call, "policy", _MOST_TEXT), call.house.gateway.store
+    word = _extended(text)
+    parents = read_chain(word) if word in recipes() else _parents(text, store)
+    return (Written(store.status.source, text), *parents)
+
+
 def _candidate(call: Call) -> Policy:
-    if len(_CANDIDATE & call.body.keys()) != 1:
+    if len(CANDIDATE & call.body.keys()) != 1:
         raise InvalidRequest("Give either `policy`, a text, or `recipe`, a name.", param="policy")
     if "recipe" in call.body:
         return _recipe(text_of(call, "recipe", 100), "recipe")
@@ -149,10 +163,10 @@ def _recipe(name: str, param: str) -> Policy:
 ROUTES = (
     AdminRoute("GET", "/policy", "read", show),
     AdminRoute("GET", "/policy/text", "admin", show_text),
-    AdminRoute("POST", "/policy/validate", "read", validate, fields=_CANDIDATE, command="gatehouse policy validate"),
-    AdminRoute("POST", "/policy/diff", "read", diff, fields=_CANDIDATE | {"against"}, command="gatehouse policy diff"),
+    AdminRoute("POST", "/policy/validate", "read", validate, fields=CANDIDATE, command="gatehouse policy validate"),
+    AdminRoute("POST", "/policy/diff", "read", diff, fields=CANDIDATE | {"against"}, command="gatehouse policy diff"),
     AdminRoute(
-        "POST", "/policy/simulate", "read", replay, fields=_CANDIDATE | {"days"}, command="gatehouse policy simulate"
+        "POST", "/policy/simulate", "read", replay, fields=CANDIDATE | {"days"}, command="gatehouse policy simulate"
     ),
     AdminRoute("POST", "/policy/reload", "admin", reload, changes=True),
 )

@@ -114,6 +114,31 @@ def test_the_versions_are_those_of_the_command(admin: AdminHouse, tmp_path: Path
     assert admin.ask("GET", "/policy/history/999999").json()["error"]["code"] == "no_such_version"
 
 
+def test_a_policy_is_applied_and_rolled_back_and_what_loosens_needs_a_word(admin: AdminHouse) -> None:
+    file = admin.gateway.policy_file
+    before = file.read_text()
+    loose = before.replace(
+        "  internal: {payload: full}", "  internal: {payload: full}\n  confidential: {payload: full}"
+    )
+    refused = admin.ask("POST", "/policy/apply", json={"policy": loose})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "newly_leaves")
+    assert file.read_text() == before
+    tight = before.replace("  internal: {payload: full}\n", "")
+    try:
+        assert admin.post("/policy/apply", policy=tight, reason="less")["version"]["reason"] == "less"
+        assert file.read_text() == tight
+        until(lambda: admin.get("/policy/text")["text"] == tight)
+        newest = admin.get("/policy/history")["versions"]
+        until(lambda: admin.get("/policy/history")["versions"][0]["state"] == "active")
+        admin.post("/policy/rollback", may_newly_leave=True)
+        until(lambda: admin.get("/policy/text")["text"] == before)
+        assert newest[0]["author"] == "user:admin.key"
+        approved = admin.ask("POST", f"/policy/history/{newest[0]['number']}/approve", json={})
+        assert approved.json()["error"]["code"] == "change_refused", "the policy is kept in a file"
+    finally:
+        file.write_text(before)
+
+
 def test_models(admin: AdminHouse) -> None:
     told = admin.get("/models")
     assert {each["name"] for each in told["policy"]} == {"home", "cloud"}
