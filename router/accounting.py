@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 
-from policies.types import EgressPermit
+from policies.beside import beside
+from policies.types import EgressPermit, Policy
 from router.calibration.drift import promise_in_record
 from router.costs import Costs, account
 from router.energy import Burn
@@ -38,9 +40,11 @@ class Accounts:
         telemetry: Telemetry,
         artifacts: Mapping[str, str],
         burn: Callable[[], Burn | None] = lambda: None,
+        candidate: Callable[[], Policy | None] = lambda: None,
     ) -> None:
-        """`burn` says what a local token takes, as last measured."""
+        """`burn` says what a local token takes, as last measured; `candidate` a second policy to compare with."""
         self._burn = burn
+        self._candidate = candidate
         self._sink = sink
         self._keys = keys
         self._telemetry = telemetry
@@ -78,6 +82,9 @@ class Accounts:
         outcome, costs = exchange.outcome, self._costs(exchange)
         record = self._record(exchange, exchange.permits, outcome, elapsed * 1000, ended, costs)
         record["ask"] = ask_digest(self._keys, exchange.request.principal, exchange.request.body)
+        candidate, plan = self._candidate(), exchange.plan
+        if candidate is not None and plan is not None:
+            record["candidate"] = asdict(beside(candidate, plan.facts, plan.signals, plan.decision))
         self._sink.offer(record)
         self._telemetry.request_finished(
             outcome,

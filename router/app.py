@@ -96,6 +96,7 @@ class Worker:
         self.waits = Waits(shares_engine=not is_lone)
         self.ledger = make_ledger(settings, keys, self.telemetry)
         self._burn: Burn | None = None
+        self._candidate: Policy | None = None  # evaluated beside the one in force; only the accounts see it
         self.affinity = make_affinity(settings, keys)
         self._accounts = accounts = Accounts(
             sink=sink,
@@ -103,6 +104,7 @@ class Worker:
             telemetry=self.telemetry,
             artifacts={"classifiers": self.pipeline.digest},
             burn=lambda: self._burn,
+            candidate=lambda: self._candidate,
         )
         self.purse = make_purse(settings, self.telemetry)
         replies = ReplyCache(self.cache, CacheKeys(keys), self.pipeline.digest, self.telemetry)
@@ -163,6 +165,8 @@ class Worker:
             self.running.swap(policy)
             self.telemetry.policy_in_force(self.running.current.policy.label)
             self._tell_uncalibrated()
+        elif message["t"] == "candidate":
+            await self._take_candidate(message)
         elif message["t"] == "calibration":
             await asyncio.to_thread(self._take_cards)
             self._tell_uncalibrated()
@@ -180,6 +184,12 @@ class Worker:
             self.status.locks_shared = message["locks_shared"]
             self.status.admin = message["admin"]
             self.status.promises_broken = list(message["promises_broken"])
+
+    async def _take_candidate(self, message: JsonObject) -> None:
+        self._candidate = None
+        if message["text"] is not None:
+            with contextlib.suppress(PolicyError):  # the parent has said so already
+                self._candidate = await asyncio.to_thread(effective_policy, message, self.settings)
 
     def _take_cards(self) -> None:
         """Read the calibration cards anew; with one that cannot be read, confidence goes on by those before."""

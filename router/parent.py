@@ -10,7 +10,6 @@ import logging
 import os
 import shutil
 import signal
-import socket
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -25,6 +24,7 @@ from router.backup import serving
 from router.burning import Meter
 from router.calibration.budget import BudgetWatch
 from router.calibration.watching import CardWatch, PromiseWatch
+from router.candidate import CandidateWatch
 from router.control import ControlServer
 from router.engine_child import EngineChild
 from router.engine_models import EngineModels, find, with_engine_models
@@ -33,6 +33,7 @@ from router.feedback import FeedbackDesk, Verdict
 from router.identity import ensure_start_key
 from router.key_watch import KeyWatch
 from router.keys import ensure_private_folder, load_keys
+from router.listening import listen, url_of
 from router.lockdown_sharing import LockSharing, shared_locks
 from router.metrics import forget_process, is_running, prepare_metrics_folder, remove_metrics_folder
 from router.policy_source import VersionLog, open_policy
@@ -68,11 +69,12 @@ class Parent:
         self.policy: Policy = self._served(self._in_force.policy, settings)
         self._changing = asyncio.Lock()
         self._versions = VersionLog(settings)
+        self._candidate = CandidateWatch(settings.candidate, self._find_message)
         # A folder of its own for each gateway of this user: two may run side by side.
         run = settings.runtime_dir / str(os.getpid())
         self.settings = settings.model_copy(update={"runtime_dir": run})
-        self.listener = _listen(settings.host, settings.port)
-        self.address = _url(self.listener)
+        self.listener = listen(settings.host, settings.port)
+        self.address = url_of(self.listener)
         self._supervisors: list[Supervisor] = []
         self._ready = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -132,6 +134,7 @@ class Parent:
         loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self._reload()))
         tasks = [
             loop.create_task(self.store.watch(self._changed)),
+            loop.create_task(self._candidate.watch(self._control.publish, self._publish_status)),
             loop.create_task(self._housekeep(writer)),
             loop.create_task(self._watch_calibration()),
             loop.create_task(keys.watch(self._control.publish)),
@@ -227,6 +230,9 @@ class Parent:
         await self._changed(policy)
         return policy is not None
 
+    def _find_message(self, policy: Policy) -> JsonObject:
+        return find(with_local_server(policy, self.settings), self.settings).message()
+
     async def _publish_policy(self) -> None:
         in_force = self._in_force
         self._telemetry.policy_in_force(self.policy.label)
@@ -270,6 +276,7 @@ class Parent:
             "last_error": status.last_error,
             "loaded_at": in_force.at,
             "versions_failing": self._versions.failing,
+            "candidate": self._candidate.report,
             "warnings": [*self.policy.warnings, *strange(self.policy, self.settings)],
         }
 
@@ -364,21 +371,6 @@ class Parent:
             if self._locks is not None and self._locks.state != self._locks_shared:
                 self._locks_shared = self._locks.state
                 await self._publish_status()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((host, port))
-    listener.listen(2048)
-    listener.set_inheritable(True)
-    return listener
-
-
-def _url(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _sweep(folder: Path) -> None:

@@ -40,6 +40,7 @@ class Settings(BaseModel):
     admin_origins: tuple[str, ...] = ()  # web pages that may use it
     workers: int = Field(1, ge=1, le=64)
     policy: str = "default"  # a recipe's name or a file
+    candidate: str | None = None  # a second one, evaluated beside the first without effect
     state_dir: Path = Path()  # filled by from_environment
     runtime_dir: Path = Path()
     api_key: str | None = Field(None, repr=False)

@@ -37,6 +37,8 @@ class Status:
             found.append(f"lockdown_shared_{self.locks_shared}")
         if self.policy.get("last_error"):
             found.append("policy_reload_failed")
+        if (self.policy.get("candidate") or {}).get("last_error"):
+            found.append("candidate_not_loaded")
         if self.policy.get("versions_failing"):
             found.append("policy_versions_not_written")
         if self.engine.get("state") not in (None, "ready"):

@@ -8,6 +8,7 @@ from router.cli.approve_text import approve_text
 from router.cli.hash_value import hash_value
 from router.cli.policy_change import activate, apply, approve, propose, rollback
 from router.cli.policy_changes import diff, simulate_command
+from router.cli.policy_differences import differences
 from router.cli.policy_fmt import fmt
 from router.cli.policy_history import history, show
 from router.cli.policy_probe import probe
@@ -23,6 +24,7 @@ policy.command("fmt")(fmt)
 policy.command("probe")(probe)
 for _change in (apply, rollback, propose, approve, activate):
     policy.command(_change.__name__)(_change)
+policy.command("differences")(differences)
 policy.command("history")(history)
 policy.command("show")(show)
 policy.command("simulate")(simulate_command)

@@ -24,6 +24,9 @@ def serve(
     policy: Annotated[
         str | None, typer.Option(help="A policy file, or a recipe's name.", show_default="default")
     ] = None,
+    candidate: Annotated[
+        str | None, typer.Option(help="A second policy, evaluated beside the first: records say where it differs.")
+    ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
     port: Annotated[
         int | None, typer.Option(help="Port to listen on; 0 takes a free one.", show_default="8080")
@@ -48,6 +51,7 @@ def serve(
     try:
         settings = from_environment(
             policy=policy,
+            candidate=candidate,
             host=host,
             port=port,
             admin_port=admin_port,
