@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, Literal, NamedTuple, TypeVar
 
-StoreLost = Literal["allow_local_share", "refuse"]
 WhenExhausted = Literal["local", "refuse"]
 
 PICO = 10**12  # parts of a US dollar in which budgets are kept: whole numbers add exactly
@@ -54,8 +53,6 @@ class Budgets:
     scopes: Scopes[Budget]
     when_exhausted: WhenExhausted = "local"
     refuse_with: int = 429
-    store_lost: StoreLost = "refuse"
-    hosts: int = 1
 
 
 class Account(NamedTuple):

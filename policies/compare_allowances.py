@@ -22,11 +22,6 @@ def allowed(old: Policy, new: Policy) -> Iterable[Found]:
     yield from _limits("budgets", before, after, Budget._fields, PICO)
     if was is None or now is None:
         return
-    if was.store_lost != now.store_lost or was.hosts != now.hosts:
-        share_was = 1 / was.hosts if was.store_lost == "allow_local_share" else 0.0
-        share_now = 1 / now.hosts if now.store_lost == "allow_local_share" else 0.0
-        what = f"{was.store_lost} of {was.hosts} -> {now.store_lost} of {now.hosts}"
-        yield "budgets.store_lost", share_now > share_was, what
     if was.when_exhausted != now.when_exhausted:
         yield "budgets.when_exhausted", False, f"{was.when_exhausted} -> {now.when_exhausted}"
 

@@ -31,7 +31,7 @@ def read_budgets(part: BudgetsPart | None, models: Mapping[str, Model], notes: N
             why = f"'{name}' has no price, so 'budgets' cannot count what it costs"
             notes.problem(("models", name), why, at_key=True)
     scopes = _scopes(("budgets",), part, lambda each: Budget(_pico(each.usd_per_day), _pico(each.usd_per_month)), notes)
-    return Budgets(scopes, part.when_exhausted, part.refuse_with, part.store_lost, part.hosts)
+    return Budgets(scopes, part.when_exhausted, part.refuse_with)
 
 
 def _scopes(path: Path, part: Any, made: Callable[[Any], L], notes: Notes) -> Scopes[L]:

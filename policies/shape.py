@@ -109,7 +109,7 @@ class PolicyFile(Part):
 
 # Keys and values that the language will have and that nothing implements yet: refused, never ignored.
 LATER_KEYS: dict[type[Part], frozenset[str]] = {
-    PolicyFile: frozenset({"budgets", "release"}),
+    PolicyFile: frozenset({"rates", "release"}),
     DecisionPart: frozenset({"deadline", "retention"}),
     CachePart: frozenset({"similarity", "threshold"}),
 }

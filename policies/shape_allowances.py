@@ -12,7 +12,6 @@ from policies.shape_words import TenantName
 KeyId = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:-]+$")]
 Usd = Annotated[float | None, Field(default=None, ge=0, le=1e6, allow_inf_nan=False)]
 Count = Annotated[int | None, Field(default=None, ge=1, le=1_000_000_000)]
-StoreLost = Literal["allow_local_share", "refuse"]
 
 
 class RatePart(Part):
@@ -46,11 +45,6 @@ class BudgetsPart(Part):
         default="local", description="local: auto is answered at home. refuse: what would have left is refused."
     )
     refuse_with: Literal[402, 429] = Field(default=429, description="The status of that refusal.")
-    store_lost: StoreLost = Field(
-        default="refuse",
-        description="When what hosts share is lost: allow_local_share: each may spend its part of what was left.",
-    )
-    hosts: int = Field(default=1, ge=1, le=1000, description="How many hosts share: the part is one of as many.")
     all: BudgetPart | None = Field(default=None, description="Everybody together.")
     each_tenant: BudgetPart | None = Field(default=None, description="Each tenant that `tenants` does not name.")
     each_key: BudgetPart | None = Field(default=None, description="Each key that `keys` does not name.")
