@@ -29,6 +29,7 @@ REASONS = {
     "gatehouse policy approve-text": _OWN_FILES,
     "gatehouse policy hash": "makes a salted hash on the caller's own machine: the value shall not travel",
     "gatehouse policy probe": "runs the classifiers over a file's probes; its process, not the parent, has them",
+    "gatehouse policy differences": "read from the records, which GET /records gives",
     "gatehouse policy fmt": _OWN_FILES,
     "gatehouse policy import": _OWN_FILES,
     "gatehouse import litellm": _OWN_FILES,

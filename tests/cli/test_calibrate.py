@@ -139,6 +139,11 @@ def test_without_a_target_it_shows_what_the_answers_could_carry_and_a_budget_nee
     assert card["volume"] == {"requests": 50000, "usd_each": 0.01, "source": "declared"}
 
 
+def _heeds_interrupts() -> None:
+    """A suite that runs in the background of a shell ignores SIGINT, and its children would too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_loses_nothing_that_was_answered(tmp_path: Path, questions: Path, home: Recorder) -> None:
     home.script = lambda exchange: Script(answer="1", confidence=0.5, first_delay=0.1)
     run = subprocess.Popen(
@@ -151,6 +156,7 @@ def test_ctrl_c_loses_nothing_that_was_answered(tmp_path: Path, questions: Path,
             "GATEHOUSE_RUNTIME_DIR": str(tmp_path / "run"),
         },
         cwd=tmp_path,
+        preexec_fn=_heeds_interrupts,
         stderr=subprocess.PIPE,
         text=True,
     )
