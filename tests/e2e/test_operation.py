@@ -77,9 +77,12 @@ def test_on_an_open_address_the_first_start_makes_a_key_and_asks_for_it(tmp_path
         with Gateway(tmp_path, policy, "--host", "0.0.0.0") as house:
             address = house.root.replace("0.0.0.0", "127.0.0.1")
             assert "cat " in house.announced
-            (key_file,) = [path for path in house.state_dir.iterdir() if str(path) in house.announced]
-            assert key_file.stat().st_mode & 0o777 == 0o600
-            assert key_file.read_text().strip() not in house.announced + house.log()
+            told = {path.name: path for path in house.state_dir.iterdir() if str(path) in house.announced}
+            assert told.keys() == {"api.key", "admin.key"}
+            for path in told.values():
+                assert path.stat().st_mode & 0o777 == 0o600
+                assert path.read_text().strip() not in house.announced + house.log()
+            key_file = told["api.key"]
             body = {"messages": [{"role": "user", "content": "Say hello."}]}
             for path in ("/v1/chat/completions", "/v1/route"):
                 assert httpx.post(address + path, json=body, trust_env=False).status_code == 401
