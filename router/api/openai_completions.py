@@ -6,9 +6,9 @@ log-probabilities, prompts as tokens, several prompts) is refused.
 
 from __future__ import annotations
 
-from router.api import sse
 from router.api.dialect import Asked, Told, read_model, read_stream, refuse, sort_fields, text_of, unsupported
 from router.api.errors import openai_envelope
+from router.api.openai_chat import ChatEvents
 from router.errors import GatehouseError
 from router.types import JsonObject, Principal
 
@@ -67,15 +67,12 @@ class Completions:
         return openai_envelope(error)
 
 
-class CompletionEvents:
-    """One `data:` line a chunk and `[DONE]`; the last chunk is held back where it must tell the route."""
-
-    heartbeat = sse.HEARTBEAT
+class CompletionEvents(ChatEvents):
+    """The same lines, with chunks of `text_completion`."""
 
     def __init__(self, request_id: str, pending: bool) -> None:
+        super().__init__(pending)
         self._request_id = request_id
-        self._pending = pending
-        self._last: JsonObject | None = None
 
     def chunk(self, chunk: JsonObject) -> bytes:
         """The chunk, or the one before it; none for a delta without text or end."""
@@ -85,26 +82,7 @@ class CompletionEvents:
         if not choices and not usage:
             return b""
         mapped = {**_head(self._request_id, chunk), "choices": choices}
-        if usage:
-            mapped["usage"] = usage
-        if not self._pending:
-            return sse.event(mapped)
-        held, self._last = self._last, mapped
-        return b"" if held is None else sse.event(held)
-
-    def end(self, gatehouse: JsonObject | None) -> bytes:
-        """What was held back, and `[DONE]`."""
-        if self._last is None:
-            return sse.DONE
-        return sse.event(self._last if gatehouse is None else {**self._last, "gatehouse": gatehouse}) + sse.DONE
-
-    def error(self, error: GatehouseError) -> bytes:
-        """The official clients raise on it. No `[DONE]` follows."""
-        return sse.error_event(openai_envelope(error))
-
-    def answer(self) -> JsonObject | None:
-        """Nothing is kept."""
-        return None
+        return super().chunk({**mapped, "usage": usage} if usage else mapped)
 
 
 def _head(request_id: str, answer: JsonObject) -> JsonObject:
