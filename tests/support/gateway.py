@@ -75,6 +75,7 @@ class Gateway:
             "GATEHOUSE_TEST_GUARD_FILE": os.environ["GATEHOUSE_TEST_GUARD_FILE"],
             "GATEHOUSE_STATE_DIR": str(self.state_dir),
             "GATEHOUSE_RUNTIME_DIR": str(folder / "run"),
+            "GATEHOUSE_SCAN_BUDGET_MS": "2000",  # the machine may be busy, and what took too long is held
             "GATEHOUSE_ADMIN_PORT": "0",
             **(environment or {}),
         }
