@@ -15,7 +15,7 @@ from router.models.install import add
 from router.settings import Settings
 from tests.support.tiny_gguf import make_adapter, make_model
 
-USUAL = {"json_mode", "json_schema", "logprobs", "n"}
+USUAL = {"json_mode", "json_schema", "logprobs", "n", "embeddings"}
 
 
 @pytest.fixture(autouse=True)

@@ -73,6 +73,7 @@ def test_a_file_of_the_first_version_gets_the_table(path: Path) -> None:
     database = sqlite3.connect(path)
     with database:
         database.execute("DROP TABLE spending")
+        database.execute("DROP TABLE cut")
         database.execute("DELETE FROM schema_version WHERE version > 1")
     database.close()
     with RecordReader(path) as reader:
