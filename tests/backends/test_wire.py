@@ -410,7 +410,12 @@ async def test_an_upstream_that_keeps_talking_after_the_end_loses_its_connection
     assert await gone(upstream)
 
 
-async def test_many_answers_at_once_do_not_mix(home: LocalBackend, upstream: Recorder) -> None:
+async def test_many_answers_at_once_do_not_mix(local_model: MakeModel, settings: Settings, upstream: Recorder) -> None:
+    patient = settings.model_copy(
+        update={"connect_timeout_s": 30.0, "first_chunk_timeout_s": 30.0, "idle_chunk_timeout_s": 30.0}
+    )
+    home = LocalBackend(local_model(timeout_seconds=60.0), patient)
+
     def echo(exchange: Exchange) -> Script:
         return Script(answer=exchange.json["messages"][0]["content"], chunk_delay=0.001)
 
@@ -424,6 +429,7 @@ async def test_many_answers_at_once_do_not_mix(home: LocalBackend, upstream: Rec
         return bool((await home.complete(request))["choices"][0]["message"]["content"] == content)
 
     assert all(await asyncio.gather(*(ask(number) for number in range(100))))
+    await home.close()
 
 
 async def test_the_self_test_asks_for_one_token(home: LocalBackend, upstream: Recorder) -> None:
