@@ -116,7 +116,7 @@ def test_a_verdict_right_after_the_answer_is_kept_whatever_worker_hears_it(house
             kept = reader.get_latest(request_id, "feedback")
         assert kept is not None
         assert (kept["verdict"], kept["reason"]) == ("bad", "incomplete")
-    page = httpx.get(f"{house.root}/metrics", headers=HEADERS, trust_env=False).text
+    page = httpx.get(f"{house.root}/metrics", headers=HEADERS, trust_env=False, timeout=60).text
     assert 'gatehouse_feedback_total{source="feedback",verdict="bad"} 4.0' in page
 
 
@@ -144,7 +144,7 @@ def test_it_wants_the_key_and_the_method_of_the_data_path(house: Gateway) -> Non
     body = {"request_id": "gh-" + "0" * 24, "verdict": "good"}
     assert post(house, "/feedback", body, headers={}).status_code == 401
     assert post(house, "/feedback", body, headers={**HEADERS, "origin": "http://evil.example"}).status_code == 403
-    got = httpx.get(f"{house.url}/feedback", headers=HEADERS, trust_env=False)
+    got = httpx.get(f"{house.url}/feedback", headers=HEADERS, trust_env=False, timeout=60)
     assert (got.status_code, got.headers["allow"]) == (405, "POST")
 
 
@@ -167,7 +167,7 @@ def test_a_question_asked_again_is_recorded_without_content(house: Gateway) -> N
 
 
 def test_a_flood_is_turned_away_with_a_time_to_come_back(house: Gateway) -> None:
-    with httpx.Client(headers=HEADERS, trust_env=False) as client:
+    with httpx.Client(headers=HEADERS, trust_env=False, timeout=60) as client:
         for _ in range(2000):
             answer = client.post(f"{house.url}/feedback", json={"request_id": "nobody's", "verdict": "bad"})
             if answer.status_code != 404:

@@ -73,7 +73,7 @@ def test_a_form_is_no_json(admin: AdminHouse, kind: str) -> None:
     """What a page's form can send without asking first is never taken for JSON."""
     headers = {"authorization": f"Bearer {admin.key}", "content-type": kind}
     url = f"{admin.root}/admin/v1/policy/reload"
-    assert httpx.post(url, content=b"{}", headers=headers, trust_env=False).status_code == 415
+    assert httpx.post(url, content=b"{}", headers=headers, trust_env=False, timeout=60).status_code == 415
 
 
 def test_nothing_is_changed_by_get(admin: AdminHouse) -> None:
@@ -106,7 +106,7 @@ def test_a_huge_body_and_a_deep_one_are_refused(admin: AdminHouse) -> None:
 def test_a_body_is_strict(admin: AdminHouse, body: bytes, code: str) -> None:
     headers = {"authorization": f"Bearer {admin.key}", "content-type": "application/json"}
     url = f"{admin.root}/admin/v1/policy/diff"
-    assert httpx.post(url, content=body, headers=headers, trust_env=False).json()["error"]["code"] == code
+    assert httpx.post(url, content=body, headers=headers, trust_env=False, timeout=60).json()["error"]["code"] == code
 
 
 @pytest.mark.parametrize(

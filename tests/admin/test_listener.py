@@ -43,7 +43,7 @@ def test_a_taken_port_is_said_and_the_admin_api_comes_when_it_is_free(tmp_path: 
             gateway.wait_for("/readyz", '"degraded":[]')
             key = (gateway.state_dir / ADMIN_KEY_FILE).read_text().strip()
             url = f"http://127.0.0.1:{port}/admin/v1/status"
-            told = httpx.get(url, headers={"x-api-key": key}, trust_env=False)
+            told = httpx.get(url, headers={"x-api-key": key}, trust_env=False, timeout=60)
             assert told.json()["ready"] is True
 
 
@@ -58,14 +58,14 @@ def test_off_is_off(tmp_path: Path, policy: str) -> None:
 def test_a_key_is_needed_on_loopback_and_the_gateways_own_opens_nothing(tmp_path: Path, policy: str) -> None:
     with Gateway(tmp_path, policy, environment={"GATEHOUSE_API_KEY": "the-applications-key"}) as gateway:
         url = f"{admin_root(gateway)}/admin/v1/status"
-        assert httpx.get(url, trust_env=False).status_code == 401
+        assert httpx.get(url, trust_env=False, timeout=60).status_code == 401
         key = {"authorization": "Bearer the-applications-key"}
-        assert httpx.get(url, headers=key, trust_env=False).status_code == 401
+        assert httpx.get(url, headers=key, trust_env=False, timeout=60).status_code == 401
         file = gateway.state_dir / ADMIN_KEY_FILE
         assert file.stat().st_mode & 0o777 == 0o600
         own = {"authorization": f"Bearer {file.read_text().strip()}"}
-        assert httpx.get(url, headers=own, trust_env=False).status_code == 200
-        assert httpx.get(f"{gateway.root}/metrics", headers=own, trust_env=False).status_code == 401, (
+        assert httpx.get(url, headers=own, trust_env=False, timeout=60).status_code == 200
+        assert httpx.get(f"{gateway.root}/metrics", headers=own, trust_env=False, timeout=60).status_code == 401, (
             "nor the other way"
         )
         assert gateway.stop() == 0

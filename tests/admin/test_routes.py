@@ -96,7 +96,7 @@ def test_lockdown_and_unlock(admin: AdminHouse) -> None:
         pinned = {"model": "cloud", "messages": [{"role": "user", "content": "What is the capital of France?"}]}
         headers = {"authorization": f"Bearer {admin.keys['infer']}"}
         url = f"{admin.gateway.url}/chat/completions"
-        until(lambda: httpx.post(url, json=pinned, headers=headers, trust_env=False).status_code != 200)
+        until(lambda: httpx.post(url, json=pinned, headers=headers, trust_env=False, timeout=60).status_code != 200)
         assert admin.ask("POST", "/unlock", admin.keys["acme-admin"], json={}).status_code == 403
     finally:
         ended = admin.post("/unlock")

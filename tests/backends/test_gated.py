@@ -44,14 +44,13 @@ async def exits(folder: Path) -> AsyncIterator[Exits]:
 async def backend(
     cloud_model: MakeModel, settings: Settings, exits: Exits, upstream: Recorder
 ) -> AsyncIterator[Backend]:
-    patient = settings.model_copy(update={"first_chunk_timeout_s": 20.0, "idle_chunk_timeout_s": 20.0})
-    made = make_backend(cloud_model(timeout_seconds=30.0), patient, exits=exits)
+    made = make_backend(cloud_model(), settings, exits=exits)
     yield made
     await made.close()
 
 
 async def gone(upstream: Recorder, connections: int = 0) -> None:
-    assert await eventually(lambda: upstream.open_connections <= connections, 10)
+    assert await eventually(lambda: upstream.open_connections <= connections)
 
 
 async def test_nothing_is_written_while_exits_are_locked(backend: Backend, folder: Path, upstream: Recorder) -> None:
@@ -71,7 +70,7 @@ async def test_nothing_is_written_while_exits_are_locked(backend: Backend, folde
 async def test_a_whole_answer_that_is_waited_for_is_cut(backend: Backend, folder: Path, upstream: Recorder) -> None:
     upstream.script = STALLED
     waiting = asyncio.create_task(backend.complete(outgoing(permit_for=backend.model)))
-    assert await eventually(lambda: upstream.in_flight == 1, 10)
+    assert await eventually(lambda: upstream.in_flight == 1)
     lock(folder, reason="x")
     with pytest.raises(Locked) as caught:
         await waiting

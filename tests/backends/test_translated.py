@@ -166,7 +166,7 @@ def _is_of(provider: str, exchange: Exchange) -> bool:
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    return settings.model_copy(update={"first_chunk_timeout_s": 5.0})
+    return settings.model_copy(update={"first_chunk_timeout_s": 30.0})
 
 
 @pytest.fixture
@@ -338,18 +338,18 @@ async def test_an_upstream_that_says_nothing_is_a_timeout(
 async def test_cancelling_closes_the_connection(backend: LitellmBackend, upstream: Recorder) -> None:
     upstream.script.script = Script(fault="stall_before")  # type: ignore[union-attr]
     task = asyncio.ensure_future(backend.complete(request_for(backend.model)))
-    assert await eventually(lambda: bool(upstream.exchanges), 5)
+    assert await eventually(lambda: bool(upstream.exchanges))
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert await eventually(lambda: upstream.open_connections == 0, 0.5)
+    assert await eventually(lambda: upstream.open_connections == 0)
 
 
 async def test_closing_a_stream_closes_the_connection(backend: LitellmBackend, upstream: Recorder, wire: Wire) -> None:
     upstream.script.script = Script(raw_events=wire.events, fault="stall_after", after=max(1, len(wire.events) - 1))  # type: ignore[union-attr]
     stream = await backend.open_stream(request_for(backend.model, stream=True))
     await stream.aclose()
-    assert await eventually(lambda: upstream.open_connections == 0, 0.5)
+    assert await eventually(lambda: upstream.open_connections == 0)
 
 
 @pytest.mark.parametrize("model", ["openai/gpt-4o", "cohere_chat/command-r", "bedrock/x", "gpt-4o", "litellm_proxy/x"])

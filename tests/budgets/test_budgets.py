@@ -111,14 +111,16 @@ def test_a_used_up_budget_keeps_auto_at_home_and_refuses_who_names_the_cloud(tmp
         text = text[: text.index("decisions:")] + more
         with Gateway(tmp_path, text) as gateway:
             for _ in range(2):  # the second is decided at home already
-                answer = httpx.post(f"{gateway.url}/chat/completions", json=body(1, model="auto"), trust_env=False)
+                answer = httpx.post(
+                    f"{gateway.url}/chat/completions", json=body(1, model="auto"), trust_env=False, timeout=60
+                )
                 assert answer.status_code == 200
                 assert answer.headers["x-gatehouse-route"] == "local"
-                named = httpx.post(f"{gateway.url}/chat/completions", json=body(1), trust_env=False)
+                named = httpx.post(f"{gateway.url}/chat/completions", json=body(1), trust_env=False, timeout=60)
                 assert named.status_code == 402
                 assert named.json()["error"]["code"] == "budget_exhausted"
                 assert named.headers["x-should-retry"] == "false"
-            page = httpx.get(f"{gateway.root}/metrics", trust_env=False).text
+            page = httpx.get(f"{gateway.root}/metrics", trust_env=False, timeout=60).text
     assert cloud.exchanges == []
     assert 'gatehouse_budget_refusals_total{scope="tenant"}' in page
 

@@ -28,7 +28,7 @@ async def place(request: pytest.FixtureRequest) -> AsyncIterator[SealedBytes]:
         made: SealedBytes = MemoryBytes(1 << 20)
     else:
         server: RedisServer = request.getfixturevalue("redis_server")
-        made = RedisBytes(server.url, timeout_ms=500)
+        made = RedisBytes(server.url, timeout_ms=1000)
     yield made
     await made.close()
 
@@ -138,7 +138,7 @@ async def test_no_plain_text_lies_in_memory(keys: Keys) -> None:
 
 
 async def test_no_plain_text_lies_in_redis(keys: Keys, redis_server: RedisServer, tmp_path: Path) -> None:
-    place = RedisBytes(redis_server.url, timeout_ms=500)
+    place = RedisBytes(redis_server.url, timeout_ms=1000)
     await SealedCache(Sealer(keys), place).put("tenant-name-canary", KEY, REPLY, 60)
     assert redis_server.command("SAVE").startswith(b"+OK")
     dump = (tmp_path / "dump.rdb").read_bytes()

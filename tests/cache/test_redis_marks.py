@@ -12,11 +12,11 @@ from router.cache.redis import RedisMarks
 from tests.support.redis_server import RedisServer
 
 ONE, TWO, THREE = (bytes([number]) * 16 for number in (1, 2, 3))
-TIMEOUT_MS = 50
+TIMEOUT_MS = 500
 
 
 def marks_of(server: RedisServer, host: str, ttl: float = 60.0) -> RedisMarks:
-    return RedisMarks(server.url, TIMEOUT_MS, host, ttl, settle_seconds=0.3)
+    return RedisMarks(server.url, TIMEOUT_MS, host, ttl, settle_seconds=2.0)
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ async def there(redis_server: RedisServer) -> AsyncIterator[RedisMarks]:
     await made.close()
 
 
-async def until_found(marks: RedisMarks, digest: bytes, level: int, seconds: float = 12.0) -> None:
+async def until_found(marks: RedisMarks, digest: bytes, level: int, seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while await marks.find([digest]) != [level]:
         assert time.monotonic() < deadline
@@ -55,9 +55,9 @@ async def test_many_marks_go_in_few_calls(here: RedisMarks) -> None:
 
 
 async def test_a_mark_expires_and_a_later_one_prolongs_it(here: RedisMarks) -> None:
-    await here.put([ONE, TWO], 3, 0.3)
+    await here.put([ONE, TWO], 3, 2)
     await here.put([TWO], 1, 60)
-    await asyncio.sleep(0.5)
+    await until_found(here, ONE, 0)
     assert await here.find([ONE, TWO]) == [0, 3]
 
 
@@ -106,7 +106,7 @@ async def test_after_redis_was_away_nobody_trusts_it_before_the_others_had_time(
 async def test_a_host_is_alone_until_another_has_been_seen_and_then_for_as_long_as_marks_live(
     redis_server: RedisServer,
 ) -> None:
-    one, two = marks_of(redis_server, "one", 1.0), marks_of(redis_server, "two", 1.0)
+    one, two = marks_of(redis_server, "one", 3.0), marks_of(redis_server, "two", 3.0)
     assert not one.is_alone, "not known yet"
     await one.beat()
     await one.beat()
@@ -115,7 +115,7 @@ async def test_a_host_is_alone_until_another_has_been_seen_and_then_for_as_long_
     assert not two.is_alone
     await one.beat()
     assert not one.is_alone
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while not one.is_alone and time.monotonic() < deadline:
         await one.beat()
         await asyncio.sleep(0.1)

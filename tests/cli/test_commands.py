@@ -130,9 +130,9 @@ def test_records_are_listed_shown_and_verified(tmp_path: Path) -> None:
         Gateway(tmp_path, POLICY.format(home=local_server(home.url), cloud=cloud.url)) as house,
     ):
         body = {"messages": [{"role": "user", "content": "Say hello, canary-51b."}]}
-        answer = httpx.post(f"{house.url}/chat/completions", json=body, trust_env=False)
+        answer = httpx.post(f"{house.url}/chat/completions", json=body, trust_env=False, timeout=60)
         refused = {"model": "cloud", "messages": [{"role": "user", "content": "4111 1111 1111 1111"}]}
-        assert httpx.post(f"{house.url}/chat/completions", json=refused, trust_env=False).status_code == 403
+        assert httpx.post(f"{house.url}/chat/completions", json=refused, trust_env=False, timeout=60).status_code == 403
     request_id = answer.headers["x-gatehouse-request-id"]
     listed = gatehouse("records", "list", folder=tmp_path)
     assert request_id in listed.stdout

@@ -72,7 +72,7 @@ def test_a_gateways_records_are_ranked_without_content(tmp_path: Path) -> None:
     ):
         for model, text in (("auto", "Hello."), ("cloud", MAIL), ("cloud", MAIL), ("cloud", "4111 1111 1111 1111")):
             body = {"model": model, "messages": [{"role": "user", "content": text}]}
-            httpx.post(f"{house.url}/chat/completions", json=body, trust_env=False)
+            httpx.post(f"{house.url}/chat/completions", json=body, trust_env=False, timeout=60)
     shown = gatehouse("findings", "top", folder=tmp_path)
     assert "4 requests in 7 days, 3 of them held back by the policy (75.0%)" in shown.stdout
     rows = json.loads(gatehouse("findings", "top", "--json", folder=tmp_path).stdout)["by"]

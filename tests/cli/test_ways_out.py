@@ -91,7 +91,7 @@ def test_a_running_gateway_takes_an_approval_and_an_exception_up_and_shows_what_
         def found() -> list[str]:
             texts = (("system", PROMPT), ("user", "Call +44 20 7946 0958 or ping 8.8.4.4."))
             body = {"messages": [{"role": role, "content": text} for role, text in texts]}
-            answer = httpx.post(f"{house.url}/route", json=body, trust_env=False).json()
+            answer = httpx.post(f"{house.url}/route", json=body, trust_env=False, timeout=60).json()
             return [each["entity_type"] for each in answer["findings"] if each["entity_type"] in PATTERNS]
 
         assert found() == ["EMAIL_ADDRESS", "SECRET", "PHONE_NUMBER", "IP_ADDRESS"]

@@ -172,7 +172,7 @@ ERRORS = [
 
 @pytest.mark.parametrize(("body", "status", "kind"), ERRORS)
 def test_an_error_has_the_dialects_own_form(house: House, body: dict[str, object], status: int, kind: str) -> None:
-    answer = httpx.post(f"{house.gateway.url}/messages", json={"model": "auto", **body}, trust_env=False)
+    answer = httpx.post(f"{house.gateway.url}/messages", json={"model": "auto", **body}, trust_env=False, timeout=60)
     told = answer.json()
     assert (answer.status_code, told["type"], told["error"]["type"]) == (status, "error", kind)
     assert told["request_id"] == answer.headers["x-gatehouse-request-id"]
@@ -224,7 +224,7 @@ def test_a_schema_is_asked_for_as_one(house: House) -> None:
         "messages": said("x"),
         "output_config": {"format": {"type": "json_schema", "schema": schema}},
     }
-    answer = httpx.post(f"{house.gateway.url}/messages", json=body, trust_env=False)
+    answer = httpx.post(f"{house.gateway.url}/messages", json=body, trust_env=False, timeout=60)
     assert answer.status_code == 200
     assert house.asked()["response_format"] == {
         "type": "json_schema",

@@ -111,7 +111,7 @@ ERRORS += [{"input": "x", "dimensions": 0}, {"input": "x", "encoding_format": "i
 
 @pytest.mark.parametrize("body", [*ERRORS, {}])
 def test_what_is_no_embeddings_request_is_refused(gateway: Gateway, body: dict[str, Any]) -> None:
-    answer = httpx.post(f"{gateway.url}/embeddings", json={"model": "auto", **body}, trust_env=False)
+    answer = httpx.post(f"{gateway.url}/embeddings", json={"model": "auto", **body}, trust_env=False, timeout=60)
     assert (answer.status_code, answer.json()["error"]["type"]) == (400, "invalid_request_error")
 
 
@@ -141,7 +141,7 @@ def test_a_streamed_prompt_is_too_with_its_usage_only_where_asked(old: OpenAI) -
     "body", [{"prompt": ["a", "b"]}, {"prompt": [1, 2]}, {"prompt": "a", "echo": True}, {"prompt": ""}]
 )
 def test_a_prompt_that_is_no_chat_is_refused(house: House, body: dict[str, Any]) -> None:
-    answer = httpx.post(f"{house.gateway.url}/completions", json={"model": "auto", **body}, trust_env=False)
+    answer = httpx.post(f"{house.gateway.url}/completions", json={"model": "auto", **body}, trust_env=False, timeout=60)
     assert answer.status_code == 400
 
 

@@ -202,7 +202,7 @@ ERRORS = [
 
 @pytest.mark.parametrize("body", ERRORS)
 def test_what_cannot_be_mapped_is_refused(house: House, body: dict[str, object]) -> None:
-    answer = httpx.post(f"{house.gateway.url}/responses", json={"model": "auto", **body}, trust_env=False)
+    answer = httpx.post(f"{house.gateway.url}/responses", json={"model": "auto", **body}, trust_env=False, timeout=60)
     assert (answer.status_code, answer.json()["error"]["type"]) == (400, "invalid_request_error")
     assert not house.home.exchanges
 

@@ -80,10 +80,10 @@ def test_what_is_too_big_is_refused_with_both_numbers(
 
 def test_the_other_dialects_say_it_in_their_own_words(house: Gateway) -> None:
     body = {"model": "auto", "max_tokens": 65, "messages": [{"role": "user", "content": "hi"}]}
-    answer = httpx.post(f"{house.root}/v1/messages", json=body, trust_env=False)
+    answer = httpx.post(f"{house.root}/v1/messages", json=body, trust_env=False, timeout=60)
     assert (answer.status_code, answer.json()["error"]["type"]) == (400, "invalid_request_error")
     body = {**body, "max_tokens": 5, "messages": [{"role": "user", "content": "word " * 4000}]}
-    answer = httpx.post(f"{house.root}/v1/messages", json=body, trust_env=False)
+    answer = httpx.post(f"{house.root}/v1/messages", json=body, trust_env=False, timeout=60)
     assert (answer.status_code, answer.json()["error"]["type"]) == (413, "request_too_large")
 
 

@@ -191,7 +191,7 @@ def test_hints_that_the_local_model_lacks_are_named(client: OpenAI) -> None:
 
 def test_route_explains_without_calling_a_model(house: Gateway, cloud: Recorder) -> None:
     body = {"model": "auto", "messages": [{"role": "user", "content": f"{HARD} Ask bob@corp-mail.com."}]}
-    answer = httpx.post(f"{house.root}/v1/route", json=body, trust_env=False)
+    answer = httpx.post(f"{house.root}/v1/route", json=body, trust_env=False, timeout=60)
     plan = answer.json()
     assert (plan["route"], plan["reason"], plan["sensitivity"]) == ("local", "sensitivity", "confidential")
     (found,) = plan["findings"]
@@ -210,7 +210,9 @@ def test_models_are_listed_with_their_locality(client: OpenAI, house: Gateway) -
     assert client.models.retrieve("home").id == "home"
     with pytest.raises(openai.NotFoundError):
         client.models.retrieve("nothing")
-    listed = {entry["id"]: entry for entry in httpx.get(f"{house.url}/models", trust_env=False).json()["data"]}
+    listed = {
+        entry["id"]: entry for entry in httpx.get(f"{house.url}/models", trust_env=False, timeout=60).json()["data"]
+    }
     assert listed["home"]["gatehouse"]["locality"] == "local"
 
 

@@ -23,7 +23,7 @@ def records(house: Gateway) -> list[JsonObject]:
 
 
 def ask(house: Gateway) -> str:
-    reply = httpx.post(f"{house.url}/chat/completions", json=CHAT, trust_env=False)
+    reply = httpx.post(f"{house.url}/chat/completions", json=CHAT, trust_env=False, timeout=60)
     assert reply.status_code == 200
     return reply.headers["x-gatehouse-route"]
 

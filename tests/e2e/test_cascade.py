@@ -246,7 +246,9 @@ def test_a_caller_who_leaves_frees_both_models(house: House, home: Script) -> No
     slow = Script(answer=home.answer * 30, confidence=home.confidence, chunk_delay=0.02)
     house.set(slow, Script(answer=CLOUD * 30, chunk_delay=0.02))
     body = {"messages": [{"role": "user", "content": PUBLIC}], "stream": True}
-    with httpx.stream("POST", f"{house.gateway.url}/chat/completions", json=body, trust_env=False) as answer:
+    with httpx.stream(
+        "POST", f"{house.gateway.url}/chat/completions", json=body, trust_env=False, timeout=60
+    ) as answer:
         next(answer.iter_lines())
     until(lambda: house.home.in_flight + house.cloud.in_flight == 0, 3)  # to its end it would take five seconds
 
@@ -269,7 +271,9 @@ def test_a_home_that_says_nothing_more_is_let_go_after_hold_ms(tmp_path: Path) -
         with Gateway(tmp_path, POLICY.format(home=local_server(home.url), cloud=cloud.url) + rule) as gateway:
             home.script = stalls
             body = {"messages": [{"role": "user", "content": PUBLIC}], "stream": True}
-            with httpx.stream("POST", f"{gateway.url}/chat/completions", json=body, trust_env=False) as answer:
+            with httpx.stream(
+                "POST", f"{gateway.url}/chat/completions", json=body, trust_env=False, timeout=60
+            ) as answer:
                 assert answer.headers["x-gatehouse-route"] == "local"
                 assert '"role":"assistant"' in next(answer.iter_lines())
             assert not cloud.exchanges
@@ -311,7 +315,9 @@ def test_a_conversation_goes_on_where_it_was_answered_until_it_may_not(tmp_path:
             def turn(*said: str) -> Answer:
                 roles = [{"role": "assistant" if at % 2 else "user", "content": text} for at, text in enumerate(said)]
                 body = {"messages": roles, "stream": True}
-                with httpx.Client(trust_env=False) as fresh:  # a connection of its own: either worker may answer
+                with httpx.Client(
+                    trust_env=False, timeout=60
+                ) as fresh:  # a connection of its own: either worker may answer
                     raw = fresh.post(f"{gateway.url}/chat/completions", json=body)
                 named = {key.removeprefix("x-gatehouse-"): value for key, value in raw.headers.items()}
                 return Answer(raw.status_code, named)
@@ -341,7 +347,7 @@ def test_a_tool_call_whose_tokens_are_not_measured_is_let_go_at_once(house: Hous
     call = {"id": "call_1", "type": "function", "function": {"name": "look", "arguments": '{"at": "it"}'}}
     house.set(Script(tool_calls=(call,), finish_reason="tool_calls", chunk_size=3))
     body = {"messages": [{"role": "user", "content": PUBLIC}], "stream": True, "tools": [TOOL]}
-    raw = httpx.post(f"{house.gateway.url}/chat/completions", json=body, trust_env=False)
+    raw = httpx.post(f"{house.gateway.url}/chat/completions", json=body, trust_env=False, timeout=60)
     assert raw.headers["x-gatehouse-route"] == "local"
     assert '"name":"look"' in raw.text
     assert raw.text.rstrip().endswith("data: [DONE]")

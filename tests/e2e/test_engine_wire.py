@@ -49,7 +49,7 @@ def house(engine: Recorder, cloud: Recorder, tmp_path_factory: pytest.TempPathFa
 
 def ask(house: Gateway, text: str = "Say hello.", **fields: Any) -> httpx.Response:
     body = {"messages": [{"role": "user", "content": text}], **fields}
-    return httpx.post(f"{house.url}/chat/completions", json=body, trust_env=False)
+    return httpx.post(f"{house.url}/chat/completions", json=body, trust_env=False, timeout=60)
 
 
 def told(engine: Recorder) -> list[dict[str, Any]]:
@@ -105,7 +105,10 @@ def test_a_full_queue_reaches_the_caller_at_once_with_when_to_come_back(
     assert (refused.status_code, refused.headers["retry-after"]) == (status, "7")
     assert refused.json()["error"]["code"] == "local_overloaded"
     assert not cloud.exchanges
-    assert f'gatehouse_shed_total{{cause="{cause}"}}' in httpx.get(f"{house.root}/metrics", trust_env=False).text
+    assert (
+        f'gatehouse_shed_total{{cause="{cause}"}}'
+        in httpx.get(f"{house.root}/metrics", trust_env=False, timeout=60).text
+    )
 
 
 def test_a_context_that_is_too_small_is_a_400_with_its_numbers(house: Gateway, engine: Recorder) -> None:

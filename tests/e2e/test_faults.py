@@ -88,7 +88,7 @@ def test_a_doubtful_local_answer_goes_out_once_and_usage_counts_both(
     doubtful = Script(answer="maybe perhaps", confidence=0.05, prompt_tokens=5)
     with RecorderThread(doubtful) as home:
         policy = POLICY.format(home=local_server(home.url), cloud=cloud.url) + ESCALATION.format(stream="hold")
-        with Gateway(tmp_path, policy) as house, httpx.Client(trust_env=False) as http:
+        with Gateway(tmp_path, policy) as house, httpx.Client(trust_env=False, timeout=60) as http:
             body = {"messages": [{"role": "user", "content": "Say hello."}]}
             if not stream:
                 answer = http.post(f"{house.url}/chat/completions", json=body)
@@ -132,7 +132,7 @@ def test_a_held_stream_sends_headers_and_heartbeats_and_the_route_at_the_end(
         with Gateway(tmp_path, policy + "headers_after: 0.3\n") as house:
             if reader == "bytes":
                 body = {"messages": [{"role": "user", "content": "Say hello."}], "stream": True}
-                answer = httpx.post(f"{house.url}/chat/completions", json=body, trust_env=False)
+                answer = httpx.post(f"{house.url}/chat/completions", json=body, trust_env=False, timeout=60)
                 assert answer.headers["x-gatehouse-route"] == "pending"
                 events = [line for line in answer.text.splitlines() if line]
                 assert events[0].startswith(":")
@@ -168,7 +168,7 @@ def test_a_cloud_that_fails_before_its_answer_is_an_error_with_its_status(
             tmp_path, policy.replace("region: us", "region: us, timeout_seconds: 1"), environment=limits
         ) as house:
             body = {"model": "cloud", "messages": [{"role": "user", "content": "Say hello."}], "stream": stream}
-            answer = httpx.post(f"{house.url}/chat/completions", json=body, trust_env=False)
+            answer = httpx.post(f"{house.url}/chat/completions", json=body, trust_env=False, timeout=60)
             assert answer.status_code == status, answer.text
             if code is not None:
                 assert answer.json()["error"]["code"] == code
@@ -205,7 +205,7 @@ def test_a_local_model_that_is_down_is_a_503_unless_the_policy_names_a_fallback(
     home = RecorderThread(Script())
     with home as recorder:
         policy = POLICY.format(home=local_server(recorder.url), cloud=cloud.url)
-        with Gateway(tmp_path, policy) as house, httpx.Client(trust_env=False) as http:
+        with Gateway(tmp_path, policy) as house, httpx.Client(trust_env=False, timeout=60) as http:
 
             def post(text: str) -> httpx.Response:
                 body = {"messages": [{"role": "user", "content": text}], "stream": stream}
@@ -266,11 +266,14 @@ def test_a_local_model_without_its_key_is_down_from_the_start_and_falls_back_as_
         with Gateway(tmp_path, policy + "fallback: {local_unavailable: cloud}\n") as house:
             for stream in (False, True):
                 body = {"messages": [{"role": "user", "content": long_text}], "stream": stream}
-                answer = httpx.post(f"{house.url}/chat/completions", json=body, trust_env=False)
+                answer = httpx.post(f"{house.url}/chat/completions", json=body, trust_env=False, timeout=60)
                 assert answer.status_code == 200, answer.text
                 assert answer.headers["x-gatehouse-route"] == "cloud"
                 assert answer.headers["x-gatehouse-reason"] == "fallback"
             held = {"messages": [{"role": "user", "content": f"bob@corp-mail.com {long_text}"}]}
             sent = len(cloud.exchanges)
-            assert httpx.post(f"{house.url}/chat/completions", json=held, trust_env=False).status_code in (404, 503)
+            assert httpx.post(f"{house.url}/chat/completions", json=held, trust_env=False, timeout=60).status_code in (
+                404,
+                503,
+            )
             assert len(cloud.exchanges) == sent

@@ -70,7 +70,7 @@ def ask(
 ) -> httpx.Response:
     """On a connection of its own, so that any worker may answer."""
     sent = {**headers, **({} if key is None else {"authorization": f"Bearer {key}"})}
-    return httpx.request(method, house.root + path, headers=sent, json=BODIES.get(path), trust_env=False)
+    return httpx.request(method, house.root + path, headers=sent, json=BODIES.get(path), trust_env=False, timeout=60)
 
 
 def made(house: Gateway, *scopes: KeyScope, **more: str) -> tuple[str, str]:
@@ -123,6 +123,7 @@ def test_neither_a_key_nor_who_it_asks_for_is_in_log_or_record_or_leaves(house: 
         headers={"x-api-key": key, "x-user": "anna.schmidt", "x-other": "strange", "cookie": "a=biscuit"},
         json={**CHAT, "model": "cloud"},
         trust_env=False,
+        timeout=60,
     )
     assert answer.headers["x-gatehouse-route"] == "cloud"
     assert cloud.received

@@ -117,7 +117,7 @@ def test_twenty_streams_on_two_workers_end_and_nothing_leaves_by_any_way_until_i
         cloud.script = Script(answer="The cloud answers.")
         pinned = ask(gateway, PUBLIC, "cloud")
         assert (pinned.status_code, pinned.headers["x-gatehouse-route"]) == (200, "cloud")
-        assert "lockdown" not in httpx.get(f"{gateway.root}/readyz", trust_env=False).json()["degraded"]
+        assert "lockdown" not in httpx.get(f"{gateway.root}/readyz", trust_env=False, timeout=60).json()["degraded"]
         until(lambda: _count(gateway, "lockdown") >= 20, 20)
     finally:
         gateway.stop()
@@ -151,7 +151,7 @@ def _nothing_leaves(gateway: Gateway, home: Recorder, cloud: Recorder) -> None:
     assert fallen.status_code in (502, 503)
     home.script = kept
     assert (cloud.connections, cloud.exchanges) == (before, [])
-    page = httpx.get(f"{gateway.root}/metrics", trust_env=False).text
+    page = httpx.get(f"{gateway.root}/metrics", trust_env=False, timeout=60).text
     assert 'gatehouse_lockdown{scope="all"} 1.0' in page
 
 

@@ -22,14 +22,17 @@ def test_a_policy_is_reloaded_and_a_bad_one_keeps_the_last_good_in_force(tmp_pat
     with RecorderThread(Script()) as home, RecorderThread(Script()) as cloud:
         policy = POLICY.format(home=local_server(home.url), cloud=cloud.url)
         with Gateway(tmp_path, policy) as house:
-            first = httpx.get(f"{house.root}/readyz", trust_env=False).json()["policy"]["running_digest"]
+            first = httpx.get(f"{house.root}/readyz", trust_env=False, timeout=60).json()["policy"]["running_digest"]
             house.policy_file.write_text(policy.replace("version: 1", "version: 1\nmodee: enforce"))
             seen = house.wait_for("/readyz", "policy_reload_failed")
             assert "policy.yaml:2:1" in seen
             assert first in seen
-            assert "gatehouse_policy_last_reload_success" in httpx.get(f"{house.root}/metrics", trust_env=False).text
+            assert (
+                "gatehouse_policy_last_reload_success"
+                in httpx.get(f"{house.root}/metrics", trust_env=False, timeout=60).text
+            )
             house.policy_file.write_text(policy.replace("0.7", "0.0001"))
-            until(lambda: first not in httpx.get(f"{house.root}/readyz", trust_env=False).text)
+            until(lambda: first not in httpx.get(f"{house.root}/readyz", trust_env=False, timeout=60).text)
             with OpenAI(base_url=house.url, api_key="x", max_retries=0) as client:
                 until(lambda: _route(client) == "cloud")
             house.policy_file.write_text(policy)
@@ -85,11 +88,11 @@ def test_on_an_open_address_the_first_start_makes_a_key_and_asks_for_it(tmp_path
             key_file = told["api.key"]
             body = {"messages": [{"role": "user", "content": "Say hello."}]}
             for path in ("/v1/chat/completions", "/v1/route"):
-                assert httpx.post(address + path, json=body, trust_env=False).status_code == 401
-            assert httpx.get(f"{address}/v1/models", trust_env=False).status_code == 401
-            assert httpx.get(f"{address}/healthz", trust_env=False).status_code == 200
+                assert httpx.post(address + path, json=body, trust_env=False, timeout=60).status_code == 401
+            assert httpx.get(f"{address}/v1/models", trust_env=False, timeout=60).status_code == 401
+            assert httpx.get(f"{address}/healthz", trust_env=False, timeout=60).status_code == 200
             key = {"authorization": f"Bearer {key_file.read_text().strip()}"}
-            answer = httpx.post(f"{address}/v1/chat/completions", json=body, headers=key, trust_env=False)
+            answer = httpx.post(f"{address}/v1/chat/completions", json=body, headers=key, trust_env=False, timeout=60)
             assert answer.status_code == 200
 
 
@@ -99,10 +102,13 @@ def test_two_workers_answer_and_their_metrics_add_up(tmp_path: Path) -> None:
         with Gateway(tmp_path, policy, "--workers", "2") as house:
             for number in range(40):
                 body = {"messages": [{"role": "user", "content": f"Say {number}."}]}
-                assert httpx.post(f"{house.url}/chat/completions", json=body, trust_env=False).status_code == 200
+                assert (
+                    httpx.post(f"{house.url}/chat/completions", json=body, trust_env=False, timeout=60).status_code
+                    == 200
+                )
 
             def counted() -> float:
-                text = httpx.get(f"{house.root}/metrics", trust_env=False).text
+                text = httpx.get(f"{house.root}/metrics", trust_env=False, timeout=60).text
                 lines = [line for line in text.splitlines() if line.startswith("gatehouse_requests_total{")]
                 return sum(float(line.split()[-1]) for line in lines)
 
@@ -116,9 +122,9 @@ def test_a_hard_question_stays_home_when_the_cloud_has_no_key(tmp_path: Path) ->
         policy = policy.replace("region: us,", "region: us, api_key_env: GATEHOUSE_TEST_ABSENT_KEY,")
         with Gateway(tmp_path, policy) as house:
             body = {"messages": [{"role": "user", "content": HARD}]}
-            answer = httpx.post(f"{house.url}/chat/completions", json=body, trust_env=False)
+            answer = httpx.post(f"{house.url}/chat/completions", json=body, trust_env=False, timeout=60)
             assert answer.headers["x-gatehouse-route"] == "local"
-            listed = {m["id"]: m for m in httpx.get(f"{house.url}/models", trust_env=False).json()["data"]}
+            listed = {m["id"]: m for m in httpx.get(f"{house.url}/models", trust_env=False, timeout=60).json()["data"]}
             assert listed["cloud"]["gatehouse"]["available"] is False
             assert "GATEHOUSE_TEST_ABSENT_KEY" in listed["cloud"]["gatehouse"]["why"]
             assert house.log().count("GATEHOUSE_TEST_ABSENT_KEY") == 1
@@ -130,7 +136,7 @@ def test_a_web_page_may_ask_only_from_an_origin_that_is_listed(tmp_path: Path) -
         policy = POLICY.format(home=local_server(home.url), cloud=cloud.url)
         listed = {"GATEHOUSE_ALLOWED_ORIGINS": "https://chat.example"}
         body = {"messages": [{"role": "user", "content": "Say hello."}]}
-        with Gateway(tmp_path, policy, environment=listed) as house, httpx.Client(trust_env=False) as http:
+        with Gateway(tmp_path, policy, environment=listed) as house, httpx.Client(trust_env=False, timeout=60) as http:
             url = f"{house.url}/chat/completions"
             allowed = http.post(url, json=body, headers={"origin": "https://chat.example"})
             assert allowed.status_code == 200
@@ -155,7 +161,7 @@ def test_workers_and_engine_end_when_their_parent_is_killed(cloud: Recorder, tmp
     _, alive = psutil.wait_procs(children, timeout=10)
     assert not alive
     with pytest.raises(httpx.ConnectError):
-        httpx.get(f"{house.root}/healthz", trust_env=False)
+        httpx.get(f"{house.root}/healthz", trust_env=False, timeout=60)
 
 
 @pytest.mark.parametrize("when", ["start", "reload"])
@@ -171,4 +177,6 @@ def test_an_engine_model_that_is_not_here_is_a_policy_that_is_not_good(tmp_path:
             house.policy_file.write_text(absent)
             assert "absent-9b" in house.wait_for("/readyz", "policy_reload_failed")
             body = {"messages": [{"role": "user", "content": "Say hello."}]}
-            assert httpx.post(f"{house.url}/chat/completions", json=body, trust_env=False).status_code == 200
+            assert (
+                httpx.post(f"{house.url}/chat/completions", json=body, trust_env=False, timeout=60).status_code == 200
+            )

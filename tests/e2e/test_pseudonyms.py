@@ -262,7 +262,7 @@ def test_logprobs_of_placeholders_are_left_out_and_named(asking: OpenAI, upstrea
 
 def test_the_explanation_says_how_it_would_leave(hiding: Gateway, upstream: Recorder) -> None:
     body = {"model": "auto", "messages": [{"role": "user", "content": "Ask ida.route@corp-mail.com"}], "tools": TOOLS}
-    plan = httpx.post(f"{hiding.root}/v1/route", json=body, trust_env=False).json()
+    plan = httpx.post(f"{hiding.root}/v1/route", json=body, trust_env=False, timeout=60).json()
     assert (plan["route"], plan["payload"], plan["rule"]) == ("cloud", "pseudonymized", "tools-out")
 
 

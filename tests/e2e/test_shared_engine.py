@@ -77,7 +77,7 @@ def ask(gateway: Gateway, text: str = "Say hello.") -> httpx.Response:
 
 
 def degraded(gateway: Gateway) -> list[str]:
-    named: list[str] = httpx.get(f"{gateway.root}/readyz", trust_env=False).json()["degraded"]
+    named: list[str] = httpx.get(f"{gateway.root}/readyz", trust_env=False, timeout=60).json()["degraded"]
     return named
 
 
@@ -102,7 +102,7 @@ def test_two_gateways_share_one_engine_that_neither_of_them_started(
             gateway.wait_for("/readyz", "engine_unreachable")
             held = ask(gateway, "Write to bob@corp-mail.com.")
             assert (held.status_code, held.json()["error"]["code"]) == (503, "sensitive_data_local_unavailable")
-            assert httpx.get(f"{gateway.root}/readyz", trust_env=False).status_code == 200
+            assert httpx.get(f"{gateway.root}/readyz", trust_env=False, timeout=60).status_code == 200
         alone.again()
         for gateway in (one, two):
             until(lambda gateway=gateway: not degraded(gateway), 60)  # type: ignore[misc]

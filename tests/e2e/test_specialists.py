@@ -46,7 +46,7 @@ def house(servers: dict[str, Recorder], cloud: Recorder, tmp_path_factory: pytes
 
 def ask(house: Gateway, text: str, path: str = "chat/completions", **more: Any) -> httpx.Response:
     body = {"model": "auto", "messages": [{"role": "user", "content": text}], **more}
-    answer = httpx.post(f"{house.url}/{path}", json=body, trust_env=False)
+    answer = httpx.post(f"{house.url}/{path}", json=body, trust_env=False, timeout=60)
     assert answer.status_code == 200, answer.text
     return answer
 

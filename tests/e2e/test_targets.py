@@ -36,14 +36,14 @@ def gateway(folder: Path, home: Recorder, cloud: Recorder, target: str) -> Gatew
 
 def ask(house: Gateway, text: str = "What is the capital of France?") -> httpx.Response:
     body = {"messages": [{"role": "user", "content": text}]}
-    answer = httpx.post(f"{house.url}/chat/completions", json=body, trust_env=False)
+    answer = httpx.post(f"{house.url}/chat/completions", json=body, trust_env=False, timeout=60)
     assert answer.status_code == 200, answer.text
     return answer
 
 
 def reason(house: Gateway) -> dict[str, Any]:
     body = {"messages": [{"role": "user", "content": "What is the capital of France?"}]}
-    plan = httpx.post(f"{house.url}/route", json=body, trust_env=False).json()
+    plan = httpx.post(f"{house.url}/route", json=body, trust_env=False, timeout=60).json()
     return next(each for each in plan["reasons"] if each["rule"] == "escalation")
 
 
@@ -58,7 +58,7 @@ def test_a_promise_about_quality_escalates_what_cannot_be_judged_until_a_card_sa
     tmp_path: Path, home: Recorder, cloud: Recorder
 ) -> None:
     with gateway(tmp_path, home, cloud, "max_bad_local: 0.1") as house:
-        assert "uncalibrated" in httpx.get(f"{house.root}/readyz", trust_env=False).json()["degraded"]
+        assert "uncalibrated" in httpx.get(f"{house.root}/readyz", trust_env=False, timeout=60).json()["degraded"]
         first = ask(house)
         assert (first.headers["x-gatehouse-route"], first.headers["x-gatehouse-reason"]) == ("cloud", "escalation")
         told = reason(house)
@@ -90,7 +90,7 @@ def test_a_promise_about_the_cloud_keeps_at_home_what_cannot_be_judged(
     tmp_path: Path, home: Recorder, cloud: Recorder
 ) -> None:
     with gateway(tmp_path, home, cloud, "max_cloud_share: 0.5") as house:
-        assert "uncalibrated" in httpx.get(f"{house.root}/readyz", trust_env=False).json()["degraded"]
+        assert "uncalibrated" in httpx.get(f"{house.root}/readyz", trust_env=False, timeout=60).json()["degraded"]
         assert ask(house).headers["x-gatehouse-route"] == "local"
         calibrate(house, good_from=0.5)
         house.wait_for("/readyz", '"degraded":[]')

@@ -54,11 +54,11 @@ def keys(house: Gateway) -> dict[str, str]:
 
 
 def get(house: Gateway, key: str, path: str) -> httpx.Response:
-    return httpx.get(house.root + path, headers={"x-api-key": key}, trust_env=False)
+    return httpx.get(house.root + path, headers={"x-api-key": key}, trust_env=False, timeout=60)
 
 
 def post(house: Gateway, key: str, path: str, body: object) -> httpx.Response:
-    return httpx.post(house.root + path, headers={"x-api-key": key}, json=body, trust_env=False)
+    return httpx.post(house.root + path, headers={"x-api-key": key}, json=body, trust_env=False, timeout=60)
 
 
 def chat(

@@ -11,7 +11,9 @@ from tests.support.gateway import Gateway, until
 
 def wait_of(house: Gateway, limit: int, text: str = "What is the capital of France?") -> float | None:
     body = {"model": "auto", "messages": [{"role": "user", "content": text}], "max_tokens": limit}
-    signals = httpx.post(f"{house.url}/route", json=body, trust_env=False).raise_for_status().json()["signals"]
+    signals = (
+        httpx.post(f"{house.url}/route", json=body, trust_env=False, timeout=60).raise_for_status().json()["signals"]
+    )
     value = signals["local_wait_ms"].get("value")
     return None if value is None else float(value)
 

@@ -169,7 +169,7 @@ class House:
     def kept(self) -> Iterator[tuple[str, bytes]]:
         """All that stays of the requests outside of the models' memory, by the name of the place."""
         yield "the log", self.gateway.log_file.read_bytes()
-        yield "the metrics", httpx.get(self.gateway.root + "/metrics", trust_env=False).content
+        yield "the metrics", httpx.get(self.gateway.root + "/metrics", trust_env=False, timeout=60).content
         yield "the spans", b"\n".join(self.spans.raw)
         yield "redis", self._redis.content() if self._redis_is == "up" else b""
         for folder in (self.gateway.state_dir, self.gateway.folder / "run"):

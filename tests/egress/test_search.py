@@ -34,7 +34,7 @@ DISGUISES: dict[str, Callable[[str], str]] = {
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[httpx.Client]:
-    with httpx.Client(trust_env=False, verify=False) as client:
+    with httpx.Client(trust_env=False, verify=False, timeout=60) as client:
         yield client
 
 

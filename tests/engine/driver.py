@@ -22,14 +22,15 @@ from router.models.catalogue import embedded_model
 ALIAS = "smollm2-135m-instruct"
 ROOT = Path(__file__).parents[2]
 BFLOAT16 = 30  # GGML_TYPE_BF16: how the engine keeps keys, and the oracle must
-READY_S = 60.0
+READY_S = 180.0
+PATIENCE_S = 60.0
 
 Body = dict[str, Any]
 
 
 class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: Path) -> None:
-        super().__init__("engine", timeout=30)
+        super().__init__("engine", timeout=120)
         self._path = path
 
     def connect(self) -> None:
@@ -138,12 +139,13 @@ class Client:
 
     async def until(self, **wanted: int) -> None:
         """Wait until `/health` shows these figures."""
-        for _ in range(500):
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
             state = await self.health()
             if all(state[name] == value for name, value in wanted.items()):
                 return
+            assert time.monotonic() < deadline, f"{wanted} never came: {state}"
             await asyncio.sleep(0.01)
-        raise AssertionError(f"{wanted} never came: {state}")
 
 
 def says(text: str, **fields: Any) -> Body:

@@ -13,7 +13,7 @@ import time
 from router.engine.loop import DecodeLoop
 from router.engine.watchdog import Watchdog
 
-LIMIT_S = 1.5
+LIMIT_S = 2.5
 LIBC = ctypes.CDLL(None)
 
 

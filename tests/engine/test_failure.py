@@ -21,7 +21,7 @@ async def test_a_fault_while_answering_names_its_class_and_nothing_that_was_said
 ) -> None:
     engine = BrokenEngine(Options(model="", alias=ALIAS, threads=1, context=64, queue=1), lambda _reason: None)
     transport = httpx.ASGITransport(create_app(engine), raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://engine") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://engine", timeout=60) as client:
         response = await client.post("/v1/chat/completions", json={"model": ALIAS, **says("secret canary")})
     assert (response.status_code, response.json()["error"]["code"]) == (500, "engine_error")
     written = capsys.readouterr().err

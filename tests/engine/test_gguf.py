@@ -128,7 +128,7 @@ def test_a_header_without_end_is_not_read_to_its_end(tmp_path: Path) -> None:
         assert tracemalloc.get_traced_memory()[1] < 8_000_000
     finally:
         tracemalloc.stop()
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
 
 
 @pytest.mark.parametrize("name", ["llama-3.2", "gemma-3", "bert"])

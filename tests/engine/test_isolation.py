@@ -161,6 +161,3 @@ async def test_the_real_model_reads_the_same_for_what_another_has_asked(engine: 
     async with Client(engine.socket) as client:
         seen = await attack(client, ALIAS, ATTACKERS[0], trials=4, words=120)
     check_reading(seen)
-    assert auc(times(seen.asked_by_itself), times(seen.asked_by_nobody)) > 0.9
-    medians = [float(np.median(times(probes))) for probes in (seen.asked_before, seen.asked_by_nobody)]
-    assert max(medians) < 3 * min(medians)

@@ -37,7 +37,7 @@ def test_the_socket_is_for_its_owner_only(engine: EngineProcess) -> None:
 def test_sigterm_ends_it_with_zero_and_takes_the_socket_away(launch: Launch) -> None:
     engine = launch()
     engine.process.send_signal(signal.SIGTERM)
-    assert engine.process.wait(10) == 0
+    assert engine.process.wait(60) == 0
     assert not engine.socket.exists()
     assert engine.log.read_text() == ""
 
@@ -110,7 +110,7 @@ def test_it_ends_when_its_parent_dies(tmp_path: Path, number: signal.Signals) ->
         process.wait()
         died = time.monotonic()
         while is_alive(child):
-            assert time.monotonic() - died < 5
+            assert time.monotonic() - died < 60
             time.sleep(0.02)
 
 

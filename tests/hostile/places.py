@@ -92,8 +92,8 @@ class Place:
         """Everything that is neither a caller nor a model, by name, and what it holds now."""
         yield "the log", self.gateway.log_file.read_bytes()
         yield "what the command prints", self.gateway.announced.encode()
-        yield "/metrics", httpx.get(f"{self.gateway.root}/metrics", trust_env=False).content
-        yield "/readyz", httpx.get(f"{self.gateway.root}/readyz", trust_env=False).content
+        yield "/metrics", httpx.get(f"{self.gateway.root}/metrics", trust_env=False, timeout=60).content
+        yield "/readyz", httpx.get(f"{self.gateway.root}/readyz", trust_env=False, timeout=60).content
         for index, raw in enumerate(self.collector.raw):
             yield f"export {index} to the collector", raw
         yield "names in Redis", self.redis.command("KEYS", "*")

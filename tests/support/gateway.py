@@ -58,7 +58,7 @@ class Gateway:
         policy: str,
         *arguments: str,
         environment: Mapping[str, str] | None = None,
-        start_seconds: float = 60.0,
+        start_seconds: float = 180.0,
     ) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,7 @@ class Gateway:
                 break
         deadline.cancel()
         if "  try" not in self.announced:
-            self.process.wait(10)
+            self.process.wait(60)
             self.process.stdout.close()
             raise RuntimeError(f"the gateway did not start:\n{self.log()[-4000:]}")
         self.url = next(word for word in self.announced.split() if word.startswith("http"))
@@ -125,12 +125,12 @@ class Gateway:
                     found[word] = child.pid
         return found
 
-    def wait_for(self, path: str, text: str, seconds: float = 20.0) -> str:
+    def wait_for(self, path: str, text: str, seconds: float = 60.0) -> str:
         """Ask for `path` until its answer holds `text`."""
         deadline = time.monotonic() + seconds
         seen = ""
         while time.monotonic() < deadline:
-            seen = httpx.get(self.root + path, trust_env=False).text
+            seen = httpx.get(self.root + path, trust_env=False, timeout=60).text
             if text in seen:
                 return seen
             time.sleep(0.05)
@@ -140,7 +140,7 @@ class Gateway:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
-            code = self.process.wait(40)
+            code = self.process.wait(120)
         finally:
             self.process.kill()
             if self.process.stdout is not None:
@@ -158,12 +158,12 @@ class Gateway:
 
 def sequences_running(gateway: Gateway) -> float:
     """Sequences in the engine's batch, as `/metrics` says: a second old at most."""
-    lines = httpx.get(f"{gateway.root}/metrics", trust_env=False).text.splitlines()
+    lines = httpx.get(f"{gateway.root}/metrics", trust_env=False, timeout=60).text.splitlines()
     return sum(float(line.split()[-1]) for line in lines if line.startswith("gatehouse_engine_running"))
 
 
-def until(happens: Callable[[], bool], seconds: float = 10.0) -> float:
-    """Wait; returns how long it took."""
+def until(happens: Callable[[], bool], seconds: float = 60.0) -> float:
+    """Wait, with patience for a busy machine; returns how long it took."""
     began = time.monotonic()
     while not happens():
         assert time.monotonic() - began < seconds, "it did not happen in time"

@@ -96,7 +96,7 @@ class Imitation:
 
     async def _list(self, value: dict[str, Any]) -> web.StreamResponse:
         if self.hangs:
-            await asyncio.sleep(30)
+            await asyncio.sleep(600)
         headers = {"location": self.location} if self.location else None
         return web.json_response(value, status=self.status, headers=headers)
 

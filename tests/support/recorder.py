@@ -54,11 +54,11 @@ class RecorderThread:
 
     def up(self) -> None:
         """Listen; again on the same port after `down`."""
-        asyncio.run_coroutine_threadsafe(self.recorder.start(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self.recorder.start(), self._loop).result(60)
 
     def down(self) -> None:
         """Refuse connections and cut those that are open."""
-        asyncio.run_coroutine_threadsafe(self.recorder.stop(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self.recorder.stop(), self._loop).result(60)
 
     def __enter__(self) -> Recorder:
         self._thread.start()
@@ -68,7 +68,7 @@ class RecorderThread:
     def __exit__(self, *_: object) -> None:
         self.down()
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(60)
         self._loop.close()
 
 
