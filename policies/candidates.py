@@ -80,6 +80,7 @@ class Targets:
         for target in self._all.values():
             if target.model.good_at:
                 target.fits = fits(target.model, signals)
+        self._lines: tuple[Candidate, ...] | None = None
 
     def __iter__(self) -> Iterator[Target]:
         return iter(self._all.values())
@@ -96,7 +97,10 @@ class Targets:
         return [each for each in self if each.model.locality == word]
 
     def candidates(self) -> tuple[Candidate, ...]:
-        return tuple(target.candidate() for target in self)
+        """All of them as lines of the explanation."""
+        if self._lines is None:
+            self._lines = tuple([target.candidate() for target in self])
+        return self._lines
 
 
 def resolve(policy: Policy, requested: str) -> str | None:

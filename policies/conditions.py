@@ -23,7 +23,13 @@ def ready(rule: Rule) -> Rule:
     if rule.cel is not None:
         own, names = cel_test(rule.cel)
         test, reads = _all((test, own)), [*reads, *names]
-    return replace(rule, test=test, reads=tuple(dict.fromkeys(reads)), unmatched=_unmatched(rule))
+    return replace(
+        rule,
+        test=test,
+        reads=tuple(dict.fromkeys(reads)),
+        demands=tuple(_demanded(rule.when)) if rule.when is not None else (),
+        unmatched=_unmatched(rule),
+    )
 
 
 def unmatched(rule: Rule) -> Reason:
@@ -110,6 +116,15 @@ def _signals(when: Condition | Leaf) -> list[str]:
     if isinstance(when, Leaf):
         return [when.signal]
     return [name for part in when.parts for name in _signals(part)]
+
+
+def _demanded(when: Condition | Leaf) -> list[Leaf]:
+    """Leaves each of which must hold for `when` to hold."""
+    if isinstance(when, Leaf):
+        return [when]
+    if when.kind == "any" and len(when.parts) > 1:
+        return []
+    return [leaf for part in when.parts for leaf in _demanded(part)]
 
 
 def _measured(name: str, measured: Measured) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from classifiers.types import Scan, Signals
 from policies import limits, refusals, tools
-from policies.candidates import AUTO, SENSITIVITY, Target, Targets, first_ready, resolve
+from policies.candidates import AUTO, SENSITIVITY, Target, first_ready, resolve
 from policies.choosing import (
     Case,
     Choice,
@@ -22,8 +22,10 @@ from policies.choosing import (
 )
 from policies.conditions import Evaluator, unmatched
 from policies.falling_back import fallbacks, stand_in
+from policies.gate import Gate
 from policies.lawful import lawful_payload
 from policies.levels import kept_level, request_level, scan_level
+from policies.prepared import prepare
 from policies.staying import stay
 from policies.types import Decision, EgressPermit, Facts, Grant, Level, Payload, Policy, Reason, Refusal, Rule
 
@@ -33,10 +35,11 @@ DIGEST_BYTES = 32  # BLAKE2b-256
 def decide(policy: Policy, facts: Facts, signals: Signals) -> Decision:
     """The whole plan for a request: one route, the grants for every exit that may follow, and all reasons."""
     level, reasons = request_level(policy, signals, facts)
+    ready = prepare(policy)
     evaluator = Evaluator(signals.values, level)
-    forbidden = _forbidden(policy, evaluator, reasons)
+    forbidden = _forbidden(ready.forbids, evaluator, reasons)
     kept = _kept(policy, facts, level, signals, reasons)
-    targets = Targets(policy, facts, level, forbidden, kept, signals.values)
+    targets = ready.targets(facts, level, forbidden, kept, signals)
     case = Case(policy, facts, level, evaluator, reasons, targets)
     for reason, refused in ((limits.LIMITS, limits.refused), (tools.TOOLS, tools.refused)):
         refusal = refused(policy, facts)
@@ -47,7 +50,7 @@ def decide(policy: Policy, facts: Facts, signals: Signals) -> Decision:
         return _decision(case, Choice(reason="pinned", refusal=refusals.model_not_found(policy)))
     if asked != AUTO:
         return _decision(case, pinned(case, asked))
-    choice = straight_out(case, _routed(case))
+    choice = straight_out(case, _routed(ready.routes, case))
     return _decision(case, _shadowed(case, choice) if policy.mode == "shadow" else choice)
 
 
@@ -93,12 +96,10 @@ def _kept(policy: Policy, facts: Facts, level: Level, signals: Signals, reasons:
     return kept
 
 
-def _forbidden(policy: Policy, evaluator: Evaluator, reasons: list[Reason]) -> dict[str, str]:
+def _forbidden(forbids: Gate, evaluator: Evaluator, reasons: list[Reason]) -> dict[str, str]:
     """What is forbidden, by which rule: all forbids are read, and an unknown one forbids."""
     forbidden: dict[str, str] = {}
-    for rule in policy.rules:
-        if not rule.forbid:
-            continue
+    for rule in forbids.asked(evaluator.measured, reasons):
         holds = evaluator.holds(rule)
         if holds is False:
             reasons.append(unmatched(rule))
@@ -112,19 +113,15 @@ def _forbidden(policy: Policy, evaluator: Evaluator, reasons: list[Reason]) -> d
     return forbidden
 
 
-def _routed(case: Case) -> Choice:
+def _routed(routes: Gate, case: Case) -> Choice:
     """The highest-priority lawful route, else home."""
     held: Held | None = None
-    evaluator, measured, note = case.evaluator, case.evaluator.measured, case.reasons.append
-    for rule in case.policy.rules:
-        if rule.route is None:
-            continue
-        # `holds` without its call: this loop is most of what a decision takes.
-        holds = rule.test(measured) if rule.test is not None else evaluator.holds(rule)
+    for rule in routes.asked(case.evaluator.measured, case.reasons):
+        holds = case.evaluator.holds(rule)
         if holds is False:
-            note(rule.unmatched or unmatched(rule))
+            case.reasons.append(unmatched(rule))
             continue
-        targets = case.targets.named(rule.route)
+        targets = case.targets.named(rule.route or "")
         target = _target(case, rule, holds, targets)
         if target is not None:
             choice = Choice(target, reason=rule.name, rule=rule.name, by=rule)

@@ -6,14 +6,13 @@ restricted.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable
 
 from classifiers.types import Finding, Scan, Signals
 from classifiers.vocabulary import MEANINGS
 from policies.types import Facts, Level, Policy, Reason
 
-_INDEX = re.compile(r"[0-9]{0,5}")  # of a list; longer digits could be a value that stands as a key
+_DIGITS = 5  # of an index in a list; longer digits could be a value that stands as a key
 _SHOWN = 3  # places named for one entity type
 # A key of the caller's own (in `metadata`, in a schema) is content: only these words of the API are repeated.
 _API_TEXT = """arguments audio content default description enum examples file function function_call functions image_url
@@ -71,13 +70,14 @@ def request_level(policy: Policy, signals: Signals, facts: Facts) -> tuple[Level
     """The level of a request and the reasons for it, the gravest first."""
     level = max(scan_level(policy, signals.scan), facts.taint)
     measured = signals.values.get("sensitivity")
-    reasons = _explain(policy, signals.scan)
+    reasons = _explain(policy, signals.scan) if signals.scan.findings or signals.scan.unknowns else []
     if facts.taint > Level.PUBLIC:
         reasons.append((facts.taint, _inherited(facts)))
     if measured is not None and measured.error is not None:
         level = Level.RESTRICTED
         reasons.append((level, Reason("sensitivity", None, f"restricted: the scan failed ({measured.error})")))
-    reasons.sort(key=lambda pair: -pair[0])
+    if len(reasons) > 1:
+        reasons.sort(key=lambda pair: -pair[0])
     return level, [reason for _, reason in reasons]
 
 
@@ -94,12 +94,14 @@ def _inherited(facts: Facts) -> Reason:
 
 def place(pointer: str) -> str:
     """A JSON pointer without the caller's own keys: fit for messages, which hold no content."""
-    return "/".join(part if part in _API_WORDS or _INDEX.fullmatch(part) else "*" for part in pointer.split("/"))
+    return "/".join([part if part in _API_WORDS or _is_index(part) else "*" for part in pointer.split("/")])
+
+
+def _is_index(part: str) -> bool:
+    return not part or (len(part) <= _DIGITS and part.isascii() and part.isdecimal())
 
 
 def _explain(policy: Policy, scan: Scan) -> list[tuple[Level, Reason]]:
-    if not scan.findings and not scan.unknowns:
-        return []
     found: dict[str, list[str]] = {}
     ignored: dict[str, list[str]] = {}
     for finding in scan.findings:
@@ -123,6 +125,6 @@ def _explain(policy: Policy, scan: Scan) -> list[tuple[Level, Reason]]:
 
 
 def _places(pointers: Iterable[str]) -> str:
-    names = list(dict.fromkeys(place(pointer) or "/" for pointer in pointers))
+    names = list(dict.fromkeys([place(pointer) or "/" for pointer in pointers]))
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more

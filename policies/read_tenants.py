@@ -188,7 +188,8 @@ def _kept(rule: Rule, base: Policy, models: Mapping[str, Model], *, raises: bool
     if home is not None and home.locality == "local" and home.name not in models:
         return replace(rule, route="local")  # what it keeps at home stays there, with another model
     if raises and rule.forbid and rule.test is not None and "sensitivity" in rule.reads:
-        return replace(rule, test=_at_any_level_below(rule.test))
+        demands = tuple(leaf for leaf in rule.demands if leaf.signal != "sensitivity")
+        return replace(rule, test=_at_any_level_below(rule.test), demands=demands)
     return rule
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, cast
 
 from classifiers.types import Finding, Scan, Signal, Signals, Unknown
@@ -14,7 +15,10 @@ from classifiers.vocabulary import MEANINGS
 from policies.types import Facts, Level, Payload, Route, TaintSource
 
 _EXITS = ("lan", "cloud")
+_NOTHING: frozenset[str] = frozenset()
+_LEVELS = {level.word: level for level in Level}
 _UNLISTED = "\x00unlisted"  # a tool that no pattern of the policy then in force named
+_CLEAN = Scan()
 
 
 class NotReplayable(Exception):
@@ -70,32 +74,44 @@ def replay(record: Mapping[str, Any]) -> Replayed:
 
 
 def _facts(facts: Mapping[str, Any], record: Mapping[str, Any], replaceable: frozenset[int]) -> Facts:
+    unknown_fields, tools, answered_by = facts["unknown_fields"], facts.get("tools"), facts.get("answered_by")
+    taint = facts["taint"]
     return Facts(
         tenant=str(record["principal"]["tenant"]),
         requested=_requested(facts["requested"]),
         local_only=bool(facts["local_only"]),
         locked=bool(facts.get("locked")),
         stream=bool(facts["stream"]),
-        needs=frozenset(facts["needs"]),
-        hints=frozenset(facts["hints"]),
-        unknown_fields=frozenset(f"field {index}" for index in range(int(facts["unknown_fields"]))),
-        tools=tuple(_UNLISTED if name is None else str(name).removesuffix("*") for name in facts.get("tools", ())),
+        needs=frozenset(facts["needs"]) if facts["needs"] else _NOTHING,
+        hints=frozenset(facts["hints"]) if facts["hints"] else _NOTHING,
+        unknown_fields=_fields(int(unknown_fields)) if unknown_fields else _NOTHING,
+        tools=tuple([_tool(name) for name in tools]) if tools else (),
         messages=int(facts.get("messages", 0)),
         input_tokens=int(facts["input_tokens"]),
         output_tokens=int(facts["output_tokens"]),
         unavailable=dict(facts["unavailable"]),
         no_store=bool(facts["no_store"]),
-        answered_by=tuple(str(name) for name in facts.get("answered_by", ())),
-        waits=dict(facts.get("waits", {})),
+        answered_by=tuple([str(name) for name in answered_by]) if answered_by else (),
+        waits=dict(facts.get("waits", ())),
         replaceable=replaceable,
-        taint=Level[str(facts["taint"]).upper()],
-        taint_kept=Level[str(facts.get("taint_kept", facts["taint"])).upper()],
+        taint=_LEVELS[taint],
+        taint_kept=_LEVELS[facts.get("taint_kept", taint)],
         taint_source=cast(TaintSource, facts["taint_source"] or ""),
     )
 
 
+def _fields(count: int) -> frozenset[str]:
+    return frozenset([f"field {index}" for index in range(count)])
+
+
+def _tool(name: object) -> str:
+    return _UNLISTED if name is None else str(name).removesuffix("*")
+
+
 def _requested(name: object) -> str:
     """The name that was asked for; of an alias, one that it fits; a name that nobody knew stays unknown."""
+    if type(name) is str:
+        return name
     if isinstance(name, Mapping):
         return str(name.get("alias", "\x00unknown")).removesuffix("*")
     return str(name)
@@ -105,7 +121,15 @@ def _signal(name: str, recorded: Mapping[str, Any]) -> Signal:
     if "error" in recorded:
         return Signal(name, error=str(recorded["error"]))
     value = recorded["value"]
-    return Signal(name, frozenset(value) if isinstance(value, list) else value)
+    if type(value) is float or type(value) is int:
+        return Signal(name, value)
+    return _word(name, tuple(value) if isinstance(value, list) else value)
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _word(name: str, value: bool | str | tuple[str, ...] | None) -> Signal:
+    """A signal that is a flag or labels: of these there are few, and records many."""
+    return Signal(name, frozenset(value) if isinstance(value, tuple) else value)
 
 
 def _scan(record: Mapping[str, Any]) -> tuple[Scan, frozenset[int]]:
@@ -122,7 +146,9 @@ def _scan(record: Mapping[str, Any]) -> tuple[Scan, frozenset[int]]:
             findings.append(_finding(entity, entry["score"]))
         if kept is not None:
             findings.append(_finding(entity, kept))
-    unknowns = tuple(Unknown(kind, "") for kind, count in record["unknowns"].items() if count)
+    unknowns = tuple([Unknown(kind, "") for kind, count in record["unknowns"].items() if count])
+    if not findings and not unknowns:
+        return _CLEAN, frozenset()
     return Scan(tuple(findings), unknowns), frozenset(replaceable)
 
 
@@ -140,7 +166,7 @@ def _before(decision: Mapping[str, Any], outcome: Mapping[str, Any], record: Map
         model=target["model"] if target else None,
         rule=str(decision["rule"] or decision["reason"]),
         payload=decision["payload"],
-        granted=frozenset(grant["model"] for grant in decision["grants"] if grant["purpose"] != "answer"),
+        granted=frozenset([grant["model"] for grant in decision["grants"] if grant["purpose"] != "answer"]),
         left=outcome["bytes_left"] > 0,
         confidence=outcome["confidence"],
         answered_by=answered_by,

@@ -112,7 +112,8 @@ Test = Callable[[Measured], bool | None]
 class Rule:
     """One entry of `decisions`: exactly one of `route` (a locality or a model's name) and `forbid` is set.
 
-    `test`, `reads` and `unmatched` are `when` made ready by `policies.conditions.ready`, to decide in microseconds.
+    `test`, `reads`, `demands` and `unmatched` are `when` made ready by `policies.conditions.ready`, to decide in
+    microseconds: whoever replaces `test` says what the new one demands.
     """
 
     name: str
@@ -125,6 +126,7 @@ class Rule:
     cel: str | None = None  # a condition in CEL that must hold beside `when`
     test: Test | None = field(default=None, compare=False, repr=False)
     reads: tuple[str, ...] = field(default=(), compare=False, repr=False)  # the signals that `when` names
+    demands: tuple[Leaf, ...] = field(default=(), compare=False, repr=False)  # each must hold for `test` to hold
     unmatched: Reason | None = field(default=None, compare=False, repr=False)
 
 
@@ -260,6 +262,8 @@ class Policy:
     next_expiry: date | None = None  # the first day on which less is let pass than today
     tenant: str = ""  # whose view of the policy this is; "": everybody's whom `tenants` does not name
     tenants: Mapping[str, Policy] = field(default_factory=dict, repr=False)  # the views of those who have their own
+    # What `policies.prepared` has made of all this, once it was asked for; empty in every copy.
+    prepared: list[object] = field(default_factory=list, init=False, compare=False, repr=False)
 
     @property
     def has_pseudonyms(self) -> bool:
