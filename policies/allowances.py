@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Generic, Literal, NamedTuple, TypeVar
 
 WhenExhausted = Literal["local", "refuse"]
+WhenUnshared = Literal["own_limits", "refuse", "stay"]
 
 PICO = 10**12  # parts of a US dollar in which budgets are kept: whole numbers add exactly
 
@@ -19,6 +20,12 @@ class Rate(NamedTuple):
 
     requests: int | None
     tokens: int | None
+
+    def tighter(self, other: Rate | None) -> Rate:
+        """What is left of both: of each number the smaller."""
+        if other is None:
+            return self
+        return Rate(_least(self.requests, other.requests), _least(self.tokens, other.tokens))
 
 
 class Budget(NamedTuple):
@@ -47,12 +54,21 @@ class Scopes(Generic[L]):
 
 
 @dataclass(frozen=True, slots=True)
+class Rates:
+    """The rates of a policy. `when_unshared`: what follows when hosts share a Redis and it does not answer."""
+
+    scopes: Scopes[Rate]
+    when_unshared: WhenUnshared = "own_limits"  # or `refuse`
+
+
+@dataclass(frozen=True, slots=True)
 class Budgets:
     """The budgets of a policy, and what follows when one is used up or cannot be asked."""
 
     scopes: Scopes[Budget]
     when_exhausted: WhenExhausted = "local"
     refuse_with: int = 429
+    when_unshared: WhenUnshared = "stay"  # or `own_limits`
 
 
 class Account(NamedTuple):
@@ -70,3 +86,7 @@ def accounts_of(budgets: Budgets, tenant: str, key: str | None, now: datetime) -
             if most is not None:
                 found.append(Account(f"{name}/{now.strftime(form)}", most))
     return tuple(found)
+
+
+def _least(one: int | None, other: int | None) -> int | None:
+    return one if other is None else other if one is None else min(one, other)

@@ -15,7 +15,13 @@ Found = tuple[str, bool, str]  # path, whether it is looser, what differs
 
 def allowed(old: Policy, new: Policy) -> Iterable[Found]:
     """Every limit that differs."""
-    yield from _limits("rates", old.rates or Scopes(), new.rates or Scopes(), Rate._fields, 1)
+    had, has = old.rates, new.rates
+    rates_before: Scopes[Rate] = had.scopes if had is not None else Scopes()
+    rates_after: Scopes[Rate] = has.scopes if has is not None else Scopes()
+    yield from _limits("rates", rates_before, rates_after, Rate._fields, 1)
+    if had is not None and has is not None and had.when_unshared != has.when_unshared:
+        is_looser = has.when_unshared == "own_limits"
+        yield "rates.when_unshared", is_looser, f"{had.when_unshared} -> {has.when_unshared}"
     was, now = old.budgets, new.budgets
     before: Scopes[Budget] = was.scopes if was is not None else Scopes()
     after: Scopes[Budget] = now.scopes if now is not None else Scopes()
@@ -24,6 +30,9 @@ def allowed(old: Policy, new: Policy) -> Iterable[Found]:
         return
     if was.when_exhausted != now.when_exhausted:
         yield "budgets.when_exhausted", False, f"{was.when_exhausted} -> {now.when_exhausted}"
+    if was.when_unshared != now.when_unshared:
+        is_looser = now.when_unshared == "own_limits"
+        yield "budgets.when_unshared", is_looser, f"{was.when_unshared} -> {now.when_unshared}"
 
 
 def _limits(path: str, old: Scopes, new: Scopes, fields: tuple[str, ...], unit: int) -> Iterable[Found]:  # type: ignore[type-arg]

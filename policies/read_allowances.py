@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from policies.allowances import PICO, Budget, Budgets, Rate, Scopes
+from policies.allowances import PICO, Budget, Budgets, Rate, Rates, Scopes
 from policies.document import Path
 from policies.notes import Notes
 from policies.shape_allowances import BudgetsPart, RatesPart
@@ -15,11 +15,12 @@ from policies.types import Model
 L = TypeVar("L")
 
 
-def read_rates(part: RatesPart | None, notes: Notes) -> Scopes[Rate] | None:
+def read_rates(part: RatesPart | None, notes: Notes) -> Rates | None:
     """The rates; None where there are none."""
     if part is None:
         return None
-    return _scopes(("rates",), part, lambda each: Rate(each.requests_per_minute, each.tokens_per_minute), notes)
+    made = _scopes(("rates",), part, lambda each: Rate(each.requests_per_minute, each.tokens_per_minute), notes)
+    return Rates(made, part.when_unshared)
 
 
 def read_budgets(part: BudgetsPart | None, models: Mapping[str, Model], notes: Notes) -> Budgets | None:
@@ -31,7 +32,7 @@ def read_budgets(part: BudgetsPart | None, models: Mapping[str, Model], notes: N
             why = f"'{name}' has no price, so 'budgets' cannot count what it costs"
             notes.problem(("models", name), why, at_key=True)
     scopes = _scopes(("budgets",), part, lambda each: Budget(_pico(each.usd_per_day), _pico(each.usd_per_month)), notes)
-    return Budgets(scopes, part.when_exhausted, part.refuse_with)
+    return Budgets(scopes, part.when_exhausted, part.refuse_with, part.when_unshared)
 
 
 def _scopes(path: Path, part: Any, made: Callable[[Any], L], notes: Notes) -> Scopes[L]:

@@ -29,7 +29,7 @@ from policies.loosenings import loosenings
 from policies.merging import merge
 from policies.notes import Notes
 from policies.proof import reachable, violations
-from policies.read_allowances import read_budgets
+from policies.read_allowances import read_budgets, read_rates
 from policies.read_escalation import read_escalation
 from policies.read_fallback import read_fallback
 from policies.read_models import read_aliases, read_defaults, read_models, read_networks
@@ -115,7 +115,7 @@ def _assemble(
         notes.problem(
             ("approvals",), "approvals need `policy: {source: store}`: a file can be changed by one", at_key=True
         )
-    budgets = read_budgets(file.budgets, models, notes)
+    rates, budgets = read_rates(file.rates, notes), read_budgets(file.budgets, models, notes)
     check_probes(file.probes, models, [rule.name for rule in rules], notes)
     notes.raise_problems()
     policy = Policy(
@@ -149,6 +149,7 @@ def _assemble(
         history=file.history,
         kept_in=file.policy.source,
         approvals_loosening=file.approvals.loosening,
+        rates=rates,
         budgets=budgets,
         reads=_reads(models, rules, escalation),
         loosenings=loosenings(file, calendar),

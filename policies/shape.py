@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from policies.part import Part
-from policies.shape_allowances import BudgetsPart
+from policies.shape_allowances import BudgetsPart, RatesPart
 from policies.shape_escalation import EscalationPart
 from policies.shape_life import ApprovalsPart, KeptPart
 from policies.shape_limits import LimitsPart
@@ -101,6 +101,7 @@ class PolicyFile(Part):
     tenants: dict[TenantName, TenantPart] = Field(
         default={}, max_length=1000, description="What a tenant's requests are held to beside all this: less may leave."
     )
+    rates: RatesPart | None = Field(default=None, description="How much may be asked for in a minute.")
     budgets: BudgetsPart | None = Field(default=None, description="What models outside may cost in a day and a month.")
     probes: list[ProbePart] = Field(
         default=[], max_length=5000, description="Requests and what must come of them: gatehouse policy probe."
@@ -109,7 +110,7 @@ class PolicyFile(Part):
 
 # Keys and values that the language will have and that nothing implements yet: refused, never ignored.
 LATER_KEYS: dict[type[Part], frozenset[str]] = {
-    PolicyFile: frozenset({"rates", "release"}),
+    PolicyFile: frozenset({"release"}),
     DecisionPart: frozenset({"deadline", "retention"}),
     CachePart: frozenset({"similarity", "threshold"}),
 }

@@ -24,6 +24,10 @@ class RatePart(Part):
 class RatesPart(Part):
     """How much may be asked for; every limit that fits a request counts."""
 
+    when_unshared: Literal["own_limits", "refuse"] = Field(
+        default="own_limits",
+        description="When hosts share a Redis and it does not answer: each host counts alone, or nothing is taken.",
+    )
     all: RatePart | None = Field(default=None, description="Everybody together.")
     each_tenant: RatePart | None = Field(default=None, description="Each tenant that `tenants` does not name.")
     each_key: RatePart | None = Field(default=None, description="Each key that `keys` does not name.")
@@ -45,6 +49,10 @@ class BudgetsPart(Part):
         default="local", description="local: auto is answered at home. refuse: what would have left is refused."
     )
     refuse_with: Literal[402, 429] = Field(default=429, description="The status of that refusal.")
+    when_unshared: Literal["stay", "own_limits"] = Field(
+        default="stay",
+        description="When hosts share a Redis and it does not answer: as if used up, or each host counts alone.",
+    )
     all: BudgetPart | None = Field(default=None, description="Everybody together.")
     each_tenant: BudgetPart | None = Field(default=None, description="Each tenant that `tenants` does not name.")
     each_key: BudgetPart | None = Field(default=None, description="Each key that `keys` does not name.")

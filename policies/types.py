@@ -12,7 +12,7 @@ from enum import IntEnum
 from typing import Literal, NamedTuple
 
 from classifiers.types import ScanRules, Signal
-from policies.allowances import Budgets, Rate, Scopes
+from policies.allowances import Budgets, Rates
 
 Locality = Literal["local", "lan", "cloud"]
 Route = Literal["local", "lan", "cloud", "refused"]
@@ -254,7 +254,7 @@ class Policy:
     history: History = "keep_local"  # when only earlier turns are sensitive
     kept_in: Literal["file", "store"] = "file"  # where the policy in force comes from
     approvals_loosening: int = 0  # how many must approve a change that may let more out
-    rates: Scopes[Rate] | None = None  # how much may be asked for; None: as much as comes
+    rates: Rates | None = None  # how much may be asked for; None: as much as comes
     budgets: Budgets | None = None  # what models outside may cost; None: not limited
     reads: frozenset[str] = frozenset()  # the signals that anything in it depends on
     warnings: tuple[str, ...] = ()

@@ -151,6 +151,34 @@ def test_a_child_may_only_tighten(folder: Path, text: str, says: str | None) -> 
         assert any(each.startswith("policy.yaml:") and says in each for each in problems), problems
 
 
+RATED = """\
+rates: {when_unshared: refuse, all: {requests_per_minute: 100}, each_tenant: {tokens_per_minute: 1000},
+        tenants: {lab: {tokens_per_minute: 500}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("rates", "says"),
+    [
+        ("{all: {requests_per_minute: 100}, each_key: {requests_per_minute: 5}}", None),
+        ("{all: {requests_per_minute: 99, tokens_per_minute: 9}}", None),
+        ("{all: {requests_per_minute: 101}}", ":3:9: looser than what this extends: requests: 100 -> 101"),
+        ("{tenants: {lab: {tokens_per_minute: 501}}}", "looser than what this extends: tokens: 500 -> 501"),
+        ("{tenants: {new: {tokens_per_minute: 999}}}", None),
+        ("{tenants: {new: {tokens_per_minute: 1001}}}", "looser than what this extends: tokens: 1,000 -> 1,001"),
+        ("{tenants: {new: {requests_per_minute: 9}}}", "looser than what this extends: tokens: 1,000 -> no limit"),
+        ("{when_unshared: own_limits}", ":3:9: looser than what this extends: refuse -> own_limits"),
+    ],
+)
+def test_a_child_may_only_tighten_the_rates(folder: Path, rates: str, says: str | None) -> None:
+    (folder / "base.yaml").write_text(BASE + RATED)
+    if says is None:
+        assert child(folder, f"{CHILD}rates: {rates}\n").rates is not None
+    else:
+        problems = told(folder, f"{CHILD}rates: {rates}\n")
+        assert any(each.startswith("policy.yaml:3:") and says in each for each in problems), problems
+
+
 def test_the_models_of_a_recipe_are_examples_and_its_egress_rules_hold(folder: Path) -> None:
     text = (
         "extends: default\nversion: 2\n"
