@@ -82,6 +82,7 @@ class Accounts:
         outcome, costs = exchange.outcome, self._costs(exchange)
         record = self._record(exchange, exchange.permits, outcome, elapsed * 1000, ended, costs)
         record["ask"] = ask_digest(self._keys, exchange.request.principal, exchange.request.body)
+        record.update(_limits_of(exchange))
         candidate, plan = self._candidate(), exchange.plan
         if candidate is not None and plan is not None:
             record["candidate"] = asdict(beside(candidate, plan.facts, plan.signals, plan.decision))
@@ -139,6 +140,15 @@ class Accounts:
             promise=promise_in_record(plan.standard) if plan is not None and plan.standard is not None else None,
             costs=costs,
         )
+
+
+def _limits_of(exchange: Exchange) -> JsonObject:
+    """What was held and taken of its caller's minute, and which limit refused it; nothing where nothing is limited."""
+    ticket = exchange.ticket
+    if ticket is None and exchange.limited_by is None:
+        return {}
+    tokens = {"reserved": ticket.tokens, "used": ticket.used} if ticket is not None else None
+    return {"rates": {"tokens": tokens, "refused_by": exchange.limited_by}}
 
 
 def _rule_of(exchange: Exchange) -> str:

@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from policies.allowances import Rate
 from router.types import KeyScope, Principal
 
 SECRET_BYTES = 32
@@ -53,6 +54,7 @@ class StoredKey:
     expires: float | None = None
     revoked: float | None = None
     secrets: tuple[Secret, ...] = ()
+    rate: Rate | None = None  # what it may ask for in a minute, whatever more the policy would give it
 
     def state(self, now: float) -> Literal["active", "expired", "revoked"]:
         """Whether it can be used at that time."""
@@ -139,4 +141,4 @@ def _has(key: StoredKey, digest: bytes, now: float) -> bool:
 
 def principal_of(key: StoredKey) -> Principal:
     """Who asks with this key; a subject is added where the key names its header."""
-    return Principal(tenant=key.tenant, key_id=key.id, groups=key.groups, scopes=key.scopes)
+    return Principal(tenant=key.tenant, key_id=key.id, groups=key.groups, scopes=key.scopes, rate=key.rate)

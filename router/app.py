@@ -46,9 +46,10 @@ from router.gateway import Gateway
 from router.identity import Identity
 from router.judging import Judging
 from router.keys import load_keys
+from router.limiting import Limiting
 from router.logs import configure_logging
 from router.loop import loop_factory
-from router.memories import make_affinity, make_cache, make_ledger, make_purse
+from router.memories import make_affinity, make_cache, make_ledger, make_purse, make_rates
 from router.outside import Outside
 from router.partitions import Partitions
 from router.planning import Planner
@@ -107,6 +108,7 @@ class Worker:
             candidate=lambda: self._candidate,
         )
         self.purse = make_purse(settings, self.telemetry)
+        self.rates = make_rates(settings, self.telemetry)
         replies = ReplyCache(self.cache, CacheKeys(keys), self.pipeline.digest, self.telemetry)
         calls = Calls(self.telemetry, self.waits)
         answering = Answering(
@@ -133,6 +135,7 @@ class Worker:
             affinity=self.affinity,
             accounts=accounts,
             purse=self.purse,
+            limiting=Limiting(self.rates),
         )
         self.identity = Identity(settings, keys, tokens=verifier_of(settings))
         self.states = ResponseStateFile(
@@ -237,6 +240,7 @@ class Worker:
     async def close(self) -> None:
         self._accounts.close()
         await self.purse.close()
+        await self.rates.close()
         await self.running.close()
         await self.cache.close()
         await self.ledger.close()

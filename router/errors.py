@@ -99,6 +99,17 @@ class TooMany(GatehouseError):
     type = "rate_limit_error"
 
 
+class RatesUnavailable(Unavailable):
+    """Nobody can say how much was asked for, and the policy takes nothing then."""
+
+    code = "rates_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "How much was asked for cannot be counted at the moment, and the policy takes no request then."
+        )
+
+
 class BudgetExhausted(TooMany):
     """No budget has enough left for what the call could cost: nothing was sent."""
 

@@ -12,6 +12,8 @@ from policies.tenants import view_of
 from policies.types import Decision, EgressPermit, Facts, Policy
 from router.costs import CallUse
 from router.planning import Plan
+from router.rate_table import Kind, Level
+from router.rates import Ticket
 from router.running import Running
 from router.spans import NO_SPAN, NoSpan, Span
 from router.types import ChatRequest, Outcome, Usage
@@ -31,6 +33,9 @@ class Exchange:
     permits: list[EgressPermit] = field(default_factory=list)
     pseudonyms: Pseudonyms | None = field(default=None, repr=False)  # what placeholders that left stand for
     calls: list[CallUse] = field(default_factory=list)  # every call to a model, in the order in which they began
+    ticket: Ticket | None = None  # what it has taken of its caller's minute, where that is limited
+    levels: Mapping[Kind, Level] = field(default_factory=dict)  # how those limits stood
+    limited_by: str | None = None  # which of them refused it, as `key:tokens`
     stored: tuple[str, Usage] | None = None  # who gave an answer that came from the cache, and its tokens
     waited: float = 0.0  # seconds spent waiting for backends
     first_chunk: float | None = None  # seconds from receipt to the first chunk of a stream

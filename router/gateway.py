@@ -13,6 +13,7 @@ from router.caching import ReplyCache
 from router.errors import Denied, GatehouseError, InvalidRequest, NotFound, TooMany, Unavailable
 from router.exchange import Exchange
 from router.following import Following
+from router.limiting import Limiting
 from router.notice import with_notice
 from router.planning import Planner
 from router.purse import Purse
@@ -45,6 +46,7 @@ class Gateway:
         affinity: Affinity,
         accounts: Accounts,
         purse: Purse,
+        limiting: Limiting,
     ) -> None:
         self._running = running
         self._planner = planner
@@ -54,13 +56,15 @@ class Gateway:
         self._affinity = affinity
         self._accounts = accounts
         self._purse = purse
+        self._limiting = limiting
 
     def begin(self, request: ChatRequest) -> Exchange:
         """An exchange that keeps the policy version in force now until it is finished."""
-        return Exchange(request, self._running.current.acquire(), self._accounts.settle)
+        return Exchange(request, self._running.current.acquire(), self._ended)
 
     async def plan(self, exchange: Exchange, *, explains: bool = False) -> None:
         """Classify and decide; calls no model. `explains`: every signal is measured, to be shown."""
+        await self._limiting.admit(exchange)
         policy, unavailable = exchange.policy, exchange.running.unavailable()
         if policy.budgets is not None:
             unavailable = {**self._purse.closed(policy, exchange.request.principal), **unavailable}
@@ -74,6 +78,7 @@ class Gateway:
         try:
             await self.plan(exchange)
             _refuse(exchange.planned.refusal)
+            await self._limiting.reserve(exchange)
             stored = await self._cache.find(exchange)
             reply = whole(exchange, stored) if stored is not None else await self._answering.answer(exchange)
             reply = with_notice(exchange, await self._following.follow(exchange, reply))
@@ -88,6 +93,10 @@ class Gateway:
         if reply.chunks is None:
             exchange.finish(None, 200)
         return reply
+
+    def _ended(self, exchange: Exchange) -> None:
+        self._limiting.settle(exchange)
+        self._accounts.settle(exchange)
 
     async def _remember(self, exchange: Exchange) -> None:
         """Who has answered this conversation: not for a model that its caller named, nor one that stood in for home."""

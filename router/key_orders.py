@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import cast
 
+from policies.allowances import Rate
 from router.api_keys import StoredKey
 from router.types import SCOPES, JsonObject, KeyScope
 
 _UNITS = {"m": 60, "h": 3600, "d": 86_400}
+_MOST_A_MINUTE = 1_000_000_000
 _DURATION = re.compile(r"([1-9][0-9]{0,5})([mhd])")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
 _HEADER = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
@@ -40,6 +42,7 @@ class KeyOrder:
     groups: tuple[str, ...]
     expires: float | None
     subject_header: str | None
+    rate: Rate | None = None
 
 
 def order_key(
@@ -51,6 +54,8 @@ def order_key(
     groups: Iterable[str] = (),
     expires: str | None = None,
     subject_header: str | None = None,
+    requests_per_minute: int | None = None,
+    tokens_per_minute: int | None = None,
 ) -> KeyOrder:
     """Check an order. Raises `BadOrder`."""
     scopes, groups = tuple(scopes), tuple(groups)
@@ -61,7 +66,15 @@ def order_key(
         if not _NAME.fullmatch(given):
             raise BadOrder(what, "up to 64 letters, digits and . _ @ + -, beginning with a letter or digit")
     until, header = moment(expires, "expires", now), _subject_header(subject_header)
-    return KeyOrder(name, tenant, cast("tuple[KeyScope, ...]", scopes), groups, until, header)
+    rate = _rate(requests_per_minute, tokens_per_minute)
+    return KeyOrder(name, tenant, cast("tuple[KeyScope, ...]", scopes), groups, until, header, rate)
+
+
+def _rate(requests: int | None, tokens: int | None) -> Rate | None:
+    for given, what in ((requests, "requests-per-minute"), (tokens, "tokens-per-minute")):
+        if given is not None and not 1 <= given <= _MOST_A_MINUTE:
+            raise BadOrder(what, f"a whole number from 1 to {_MOST_A_MINUTE:,}")
+    return None if requests is None and tokens is None else Rate(requests, tokens)
 
 
 def duration(text: str, what: str) -> float:
@@ -102,6 +115,8 @@ def key_json(key: StoredKey, now: float) -> JsonObject:
         "revoked": _iso(key.revoked),
         "state": key.state(now),
         "secrets": len(key.secrets),
+        "requests_per_minute": key.rate.requests if key.rate is not None else None,
+        "tokens_per_minute": key.rate.tokens if key.rate is not None else None,
     }
 
 

@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 import orjson
 
+from policies.allowances import Rate
 from router.api_keys import KeyRing, Secret, StoredKey, digest_of_key, new_key_id, new_key_text
 from router.keys import ensure_private_folder
 from router.store import StoreError, migrate, translated
@@ -38,9 +39,13 @@ _MIGRATIONS = (
     CREATE INDEX secrets_key ON secrets (key_id);
     CREATE TABLE generation (one INTEGER PRIMARY KEY CHECK (one = 1), name TEXT NOT NULL);
     """,
+    """
+    CREATE TABLE rates (key_id TEXT PRIMARY KEY REFERENCES keys (id), requests INTEGER, tokens INTEGER);
+    """,
 )
 _COLUMNS = "id, name, tenant, groups, scopes, subject_header, created, expires, revoked"
 _INSERT = f"INSERT INTO keys ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  # fixed names
+_HAS_RATES = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'rates'"
 _SET_GENERATION = "INSERT INTO generation VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET name = excluded.name"
 
 
@@ -90,6 +95,7 @@ class KeyStore:
         groups: Sequence[str] = (),
         subject_header: str | None = None,
         expires: float | None = None,
+        rate: Rate | None = None,
     ) -> tuple[StoredKey, str]:
         """A new key, and its text: it is nowhere else, and cannot be shown again. Raises `StoreError`."""
         key_id = new_key_id()
@@ -100,6 +106,8 @@ class KeyStore:
                 raise StoreError(f"{self._path} holds {_MOST_KEYS:,} keys already")
             self._db.execute(_INSERT, row)
             self._db.execute("INSERT INTO secrets VALUES (?, ?, NULL)", (key_id, digest_of_key(text.encode())))
+            if rate is not None:
+                self._db.execute("INSERT INTO rates VALUES (?, ?, ?)", (key_id, *rate))
         return self.get(key_id), text
 
     def rotate(self, which: str, overlap: float, expires: float | None = None) -> tuple[StoredKey, str]:
@@ -177,10 +185,14 @@ def _open_to_read(path: Path) -> sqlite3.Connection:
 
 def _read(database: sqlite3.Connection) -> list[StoredKey]:
     held: dict[str, list[Secret]] = {}
+    rates: dict[str, Rate] = {}
     database.execute("BEGIN")  # one view of both tables
     try:
         for key_id, digest, until in database.execute("SELECT key_id, digest, until FROM secrets"):
             held.setdefault(key_id, []).append(Secret(digest, until))
+        if database.execute(_HAS_RATES).fetchone():  # a file of the first version has none, and is only read here
+            found = database.execute("SELECT key_id, requests, tokens FROM rates")
+            rates = {key_id: Rate(requests, tokens) for key_id, requests, tokens in found}
         rows = database.execute(f"SELECT {_COLUMNS} FROM keys ORDER BY created, id").fetchall()  # noqa: S608  # fixed names
     finally:
         database.execute("ROLLBACK")
@@ -196,6 +208,7 @@ def _read(database: sqlite3.Connection) -> list[StoredKey]:
             expires=expires,
             revoked=revoked,
             secrets=tuple(held.get(key_id, ())),
+            rate=rates.get(key_id),
         )
         for key_id, name, tenant, groups, scopes, subject_header, created, expires, revoked in rows
     ]

@@ -10,6 +10,8 @@ from router.cache.memory import MemoryBytes
 from router.cache.sealed import SealedCache, Sealer
 from router.keys import Keys
 from router.purse import Purse
+from router.rate_table import RATES_FILE
+from router.rates import RateLimits, SharedRates
 from router.settings import Settings
 from router.taint.ledger import SharedMarks, TaintLedger
 from router.taint.marks import MARKS_FILE, MarkTable
@@ -52,3 +54,15 @@ def make_purse(settings: Settings, telemetry: Telemetry) -> Purse:
     purse = Purse(settings.state_dir)
     purse.on_refusal = telemetry.budget_refused
     return purse
+
+
+def make_rates(settings: Settings, telemetry: Telemetry) -> RateLimits:
+    """How much is asked for in a minute. Opens nothing before somebody is limited."""
+    shared: SharedRates | None = None
+    if settings.redis_url is not None:
+        from router.cache.redis_rates import RedisRates
+
+        shared = RedisRates(settings.redis_url, settings.redis_timeout_ms)
+    rates = RateLimits(settings.runtime_dir / RATES_FILE, shared)
+    rates.on_refusal = telemetry.rate_refused
+    return rates

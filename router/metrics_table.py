@@ -163,6 +163,13 @@ TABLE: tuple[Definition, ...] = (
         "Calls outside that no budget had enough left for, by its scope; ledger: it could not be asked.",
         "gatehouse.scope",
     ),
+    _counter(
+        "gatehouse.rate.refusals",
+        "{request}",
+        "Requests refused because as much was asked for as may be in a minute, by scope and kind of the limit.",
+        "gatehouse.scope",
+        "gatehouse.kind",
+    ),
     _counter("gatehouse.permits.refused", "{permit}", "Permits refused, by code.", "gatehouse.code"),
     _counter("gatehouse.placeholders", "{placeholder}", "Placeholders in answers by result.", "gatehouse.result"),
     _counter("gatehouse.cache", "{lookup}", "Cache lookups by result.", "gatehouse.result"),

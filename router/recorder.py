@@ -240,6 +240,10 @@ class Recorder:
         """No money was left for a call outside: of `all`, a `tenant` or a `key`; `ledger`: it could not be asked."""
         self._count("gatehouse.budget.refusals", scope)
 
+    def rate_refused(self, scope: str, kind: str) -> None:
+        """As much was asked for as may be in a minute: of `all`, a `tenant` or a `key`; `requests` or `tokens`."""
+        self._count("gatehouse.rate.refusals", scope, kind)
+
     def permit_refused(self, code: str) -> None:
         """`permit` withheld one; `code` is the refusal's."""
         self._count("gatehouse.permits.refused", code)

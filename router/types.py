@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from classifiers.pseudonyms import Pseudonyms
+from policies.allowances import Rate
 from policies.types import EgressPermit
 
 JsonObject = dict[str, Any]
@@ -21,6 +22,7 @@ class Principal:
     """Who asks, from authentication only: never from a body, nor from a header that the key does not name.
 
     `subject` is a keyed pseudonym of whoever the caller asks for. `scopes`: ask models, read of traffic, change things.
+    `rate`: what this key may ask for, whatever more the policy would give it.
     """
 
     tenant: str = "default"
@@ -28,6 +30,7 @@ class Principal:
     subject: str | None = None
     groups: tuple[str, ...] = ()
     scopes: frozenset[KeyScope] = frozenset(SCOPES)
+    rate: Rate | None = None
 
 
 @dataclass(frozen=True, slots=True)

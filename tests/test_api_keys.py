@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from policies.allowances import Rate
 from router.api_keys import KeyRing, digest_of_key, is_whole, new_key_id, new_key_text
 from router.errors import Denied, InvalidRequest, Unauthenticated, Unavailable
 from router.identity import NOBODY, Identity, require, subject_of
@@ -316,3 +317,18 @@ def test_a_change_that_fails_leaves_everything_as_it_was(store: KeyStore, folder
 def test_a_ring_without_keys_is_empty_unless_it_could_not_be_read() -> None:
     assert KeyRing().is_empty
     assert not KeyRing(is_unreadable=True).is_empty
+
+
+def test_a_file_of_the_first_version_is_read_and_then_brought_forward(folder: Path, clock: Clock) -> None:
+    with KeyStore(folder, clock) as store:
+        _, old = store.create("old")
+    database = sqlite3.connect(folder / KEYS_FILE)
+    database.execute("DROP TABLE rates")
+    database.execute("DELETE FROM schema_version WHERE version > 1")
+    database.commit()
+    database.close()
+    assert identity(folder, clock).authenticate(bearer(old)).rate is None
+    with KeyStore(folder, clock) as store:
+        _, new = store.create("new", rate=Rate(5, None))
+    assert identity(folder, clock).authenticate(bearer(new)).rate == Rate(5, None)
+    assert identity(folder, clock).authenticate(bearer(old)).rate is None

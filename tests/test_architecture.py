@@ -32,6 +32,7 @@ FLOORS = {
     "router.relay": 6,
     "router.replies": 6,
     "router.elsewhere": 6,
+    "router.limiting": 6,
     "router.outside": 6,
     "router.notice": 6,
     "router.racing": 6,

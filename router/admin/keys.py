@@ -45,6 +45,7 @@ async def create(call: Call) -> JsonObject:
             groups=order.groups,
             subject_header=order.subject_header,
             expires=order.expires,
+            rate=order.rate,
         )
 
     async def work() -> Done:
@@ -88,6 +89,11 @@ def _order_of(call: Call) -> dict[str, Any]:
     for field, name in (("tenant", "tenant"), ("expires", "expires"), ("subject_header", "subject_header")):
         if field in call.body:
             order[name] = text_of(call, field, 64)
+    for field in ("requests_per_minute", "tokens_per_minute"):
+        if field in call.body:
+            if type(call.body[field]) is not int:
+                raise InvalidRequest(f"`{field}` is a whole number.", param=field)
+            order[field] = call.body[field]
     for field in ("scopes", "groups"):
         if field in call.body:
             order[field] = _words(call, field)
@@ -134,7 +140,18 @@ ROUTES = (
     AdminRoute("GET", "/keys", "admin", list_keys, command="gatehouse keys list"),
     AdminRoute(
         *("POST", "/keys", "admin", create),
-        fields=frozenset({"name", "tenant", "scopes", "groups", "expires", "subject_header"}),
+        fields=frozenset(
+            {
+                "name",
+                "tenant",
+                "scopes",
+                "groups",
+                "expires",
+                "subject_header",
+                "requests_per_minute",
+                "tokens_per_minute",
+            }
+        ),
         changes=True,
         command="gatehouse keys create",
     ),

@@ -18,6 +18,7 @@ from router.api.openai_chat import ChatCompletions
 from router.api.openai_completions import Completions
 from router.api.openai_embeddings import Embeddings
 from router.api.openai_responses import Responses, ResponseStates
+from router.api.rate_headers import ANTHROPIC_NAMES, OPENAI_NAMES, anthropic_rate_headers
 from router.api.service import Service
 from router.api.stored_responses import StoredResponses
 from router.gateway import Gateway
@@ -59,8 +60,8 @@ def application(gateway: Gateway, identity: Identity, around: Surroundings) -> A
         "/v1/chat/completions": Endpoint(*parts, ChatCompletions()),
         "/v1/route": Endpoint(*parts, ChatCompletions(), explains=True),
         "/v1/responses": Endpoint(*parts, Responses(around.states)),
-        "/v1/messages": Endpoint(*parts, Messages()),
-        "/v1/messages/count_tokens": Endpoint(*parts, CountedMessages(), counts=True),
+        "/v1/messages": Endpoint(*parts, Messages(), limits=anthropic_rate_headers),
+        "/v1/messages/count_tokens": Endpoint(*parts, CountedMessages(), counts=True, limits=anthropic_rate_headers),
         "/v1/completions": Endpoint(*parts, Completions()),
         "/v1/embeddings": Endpoint(*parts, Embeddings()),
         "/v1/feedback": FeedbackEndpoint(identity, around.desk),
@@ -74,7 +75,7 @@ def application(gateway: Gateway, identity: Identity, around: Surroundings) -> A
         allow_origins=origins,
         allow_methods=["GET", "POST", "DELETE"],
         allow_headers=["authorization", "content-type", "x-api-key", "x-gatehouse-privacy", "cache-control"],
-        expose_headers=EXPOSED,
+        expose_headers=(*EXPOSED, *OPENAI_NAMES, *ANTHROPIC_NAMES, "retry-after"),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from typing import Any, cast
 
@@ -26,12 +27,14 @@ from router.api.http import (
     respond_error,
 )
 from router.api.parse import parse_json_object
+from router.api.rate_headers import openai_rate_headers
 from router.errors import GatehouseError, InvalidRequest, MethodNotAllowed, Unavailable
 from router.exchange import Exchange
 from router.following import FollowedChunks
 from router.gateway import Gateway
 from router.identity import Identity, require
 from router.notice import NoticedChunks
+from router.rate_table import Kind, Level
 from router.relay import Relay
 from router.settings import Settings
 from router.telemetry import Telemetry
@@ -39,6 +42,7 @@ from router.types import ChatRequest, KeyScope, Outcome, Reply
 
 log = logging.getLogger("gatehouse.api")
 
+RateHeaders = Callable[[Mapping[Kind, Level]], Headers]
 _HEARTBEAT_SECONDS = 10.0
 _STREAM_HEADERS: Headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache")]
 
@@ -59,6 +63,7 @@ class Endpoint:
         *,
         explains: bool = False,
         counts: bool = False,
+        limits: RateHeaders = openai_rate_headers,
     ) -> None:
         self._gateway = gateway
         self._identity = identity
@@ -67,6 +72,7 @@ class Endpoint:
         self._dialect = dialect
         self._serve = self._explain if explains else self._count_tokens if counts else self._answer
         self._scopes: tuple[KeyScope, ...] = ("read",) if explains else ("infer", "read") if counts else ("infer",)
+        self._limits = limits
         self._in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,7 +80,7 @@ class Endpoint:
         request_id = new_request_id()
         exchange: Exchange | None = None
         watch: DisconnectWatch | None = None
-        started = Started(send, receive, self._dialect)
+        started = Started(send, receive, self._dialect, self._limits)
         self._count(1)
         try:
             request, asked = await self._read(scope, receive, request_id, received)
@@ -147,7 +153,7 @@ class Endpoint:
             exchange.discard()
         assert exchange.plan is not None
         payload = orjson.dumps(explanation(exchange.plan, exchange.policy))
-        await respond(started.send, 200, outcome_headers(exchange.request.id, exchange.outcome), payload)
+        await respond(started.send, 200, self._headers(exchange, asked), payload)
 
     async def _count_tokens(self, exchange: Exchange, asked: Asked, started: Started) -> None:
         """An estimate that errs high: the one that decides which model's window is wide enough."""
@@ -156,7 +162,7 @@ class Endpoint:
         finally:
             exchange.discard()
         payload = orjson.dumps({"input_tokens": exchange.known.input_tokens})
-        await respond(started.send, 200, outcome_headers(exchange.request.id, exchange.outcome), payload)
+        await respond(started.send, 200, self._headers(exchange, asked), payload)
 
     async def _answer(self, exchange: Exchange, asked: Asked, started: Started) -> None:
         if asked.stream:
@@ -168,7 +174,7 @@ class Endpoint:
         if not exchange.request.no_store:
             await self._dialect.keep(asked, exchange.request.principal, answer)
         started.yes = True
-        await respond(started.send, 200, _headers(exchange, asked), orjson.dumps(answer))
+        await respond(started.send, 200, self._headers(exchange, asked), orjson.dumps(answer))
 
     async def _stream(self, exchange: Exchange, asked: Asked, started: Started) -> None:
         """Headers wait for the route, at most `headers_after`; then heartbeats, and the route in the last chunk."""
@@ -177,15 +183,14 @@ class Endpoint:
             await asyncio.wait({answering}, timeout=exchange.policy.headers_after_seconds)
             pending = not answering.done()
             if pending:
-                await started.start(
-                    pending_headers(exchange.request.id), self._dialect.events(asked, _told(exchange, pending=True))
-                )
+                headers = [*pending_headers(exchange.request.id), *self._limits(exchange.levels)]
+                await started.start(headers, self._dialect.events(asked, _told(exchange, pending=True)))
             while not answering.done():
                 await started.write(started.events.heartbeat)
                 await asyncio.wait({answering}, timeout=_HEARTBEAT_SECONDS)
             reply = answering.result()
             if not pending:
-                await started.start(_headers(exchange, asked), self._dialect.events(asked, _told(exchange)))
+                await started.start(self._headers(exchange, asked), self._dialect.events(asked, _told(exchange)))
             await self._relay(exchange, asked, reply, started, pending)
         finally:
             await _let_go(answering)
@@ -203,14 +208,18 @@ class Endpoint:
             await self._dialect.keep(asked, exchange.request.principal, answer)
         await started.write(ending, more=False)
 
+    def _headers(self, exchange: Exchange, asked: Asked) -> Headers:
+        return [*outcome_headers(exchange.request.id, _outcome(exchange, asked)), *self._limits(exchange.levels)]
+
 
 class Started:
     """The response as far as it has gone: before it has begun an error has its status, afterwards it is an event."""
 
-    def __init__(self, send: Send, receive: Receive, dialect: Dialect) -> None:
+    def __init__(self, send: Send, receive: Receive, dialect: Dialect, limits: RateHeaders) -> None:
         self.send = send
         self._receive = receive
         self._dialect = dialect
+        self._limits = limits
         self._events: Events | None = None
         self.yes = False
 
@@ -236,7 +245,10 @@ class Started:
         outcome = exchange.outcome if exchange is not None else Outcome()
         outcome.route = "refused"
         envelope = self._dialect.envelope(error, request_id)
-        await respond_error(self.send, error, outcome_headers(request_id, outcome), self._receive, envelope)
+        headers = outcome_headers(request_id, outcome)
+        if exchange is not None:
+            headers += self._limits(exchange.levels)
+        await respond_error(self.send, error, headers, self._receive, envelope)
 
 
 def _told(exchange: Exchange, *, pending: bool = False) -> Told:
@@ -250,10 +262,6 @@ def _outcome(exchange: Exchange, asked: Asked) -> Outcome:
     if asked.ignored:
         outcome.ignored = tuple(sorted({*outcome.ignored, *asked.ignored}))
     return outcome
-
-
-def _headers(exchange: Exchange, asked: Asked) -> Headers:
-    return outcome_headers(exchange.request.id, _outcome(exchange, asked))
 
 
 async def _let_go(answering: asyncio.Future[Reply]) -> None:

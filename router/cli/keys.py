@@ -49,6 +49,10 @@ def create(
     subject_header: Annotated[
         str | None, typer.Option(help="The request header that names who the caller asks for; read for this key only.")
     ] = None,
+    requests_per_minute: Annotated[
+        int | None, typer.Option(min=1, help="How many it may ask for; the policy's rates hold it too.")
+    ] = None,
+    tokens_per_minute: Annotated[int | None, typer.Option(min=1, help="The same, in tokens.")] = None,
     as_json: _AsJson = False,
     state_dir: _StateDir = None,
 ) -> None:
@@ -65,6 +69,8 @@ def create(
             groups=group or [],
             expires=expires,
             subject_header=subject_header,
+            requests_per_minute=requests_per_minute,
+            tokens_per_minute=tokens_per_minute,
         )
     )
     with _store(state_dir) as store, audited(state_dir, "keys.create", order.name) as detail:
@@ -76,6 +82,7 @@ def create(
             groups=order.groups,
             subject_header=order.subject_header,
             expires=order.expires,
+            rate=order.rate,
         )
         detail["about"] = key_json(key, time.time())
     _show_new(key, text, as_json)
@@ -96,11 +103,23 @@ def list_keys(as_json: _AsJson = False, state_dir: _StateDir = None) -> None:
     if as_json:
         typer.echo(orjson.dumps([key_json(key, time.time()) for key in found]))
         return
-    table = Table("id", "name", "tenant", "scopes", "groups", "subject header", "created", "expires", "state", box=None)
+    table = Table(
+        "id",
+        "name",
+        "tenant",
+        "scopes",
+        "groups",
+        "subject header",
+        "created",
+        "expires",
+        "a minute",
+        "state",
+        box=None,
+    )
     for key in found:
         table.add_row(
             *(key.id, key.name, key.tenant, " ".join(sorted(key.scopes)), " ".join(key.groups) or "-"),
-            *(key.subject_header or "-", _day(key.created), _day(key.expires), key.state(time.time())),
+            *(key.subject_header or "-", _day(key.created), _day(key.expires), _rate(key), key.state(time.time())),
         )
     Console(width=max(Console().width, 140)).print(table)
 
@@ -150,6 +169,13 @@ def _show_new(key: StoredKey, text: str, as_json: bool) -> None:
     about = f"{key.name}: id {key.id}, tenant {key.tenant}, scopes {' '.join(sorted(key.scopes))}{until}"
     typer.echo(f"{about}\nIt is shown this once:", err=True)
     typer.echo(text)
+
+
+def _rate(key: StoredKey) -> str:
+    if key.rate is None:
+        return "-"
+    parts = ((key.rate.requests, "requests"), (key.rate.tokens, "tokens"))
+    return ", ".join(f"{limit:,} {what}" for limit, what in parts if limit is not None)
 
 
 def _day(moment: float | None) -> str:
