@@ -23,6 +23,7 @@ OnChange = Callable[[Policy | None], Awaitable[None]]
 
 POLL_SECONDS = 0.5
 SETTLE_SECONDS = 0.2  # a file that is being written in place may be a shorter, looser, valid policy for a moment
+_MOST_LOOKS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,20 @@ class PolicyStore:
             except PolicyError as error:
                 self._refuse(error)
                 return None
+
+    async def reload_settled(self, *, settle_seconds: float = SETTLE_SECONDS) -> Policy | None:
+        """`reload`, once the file has stopped changing: whoever asks for it may come amid somebody's writing.
+
+        A file that goes on changing is not taken for 50 looks; the last good one stays, and `watch` goes on looking.
+        """
+        seen = await asyncio.to_thread(self._look)
+        for _ in range(_MOST_LOOKS):
+            await asyncio.sleep(settle_seconds)
+            before, seen = seen, await asyncio.to_thread(self._look)
+            if before == seen:
+                return await asyncio.to_thread(self.reload)
+        log.error("the policy was not reloaded: its file does not stop changing; %s stays in force", self.current.label)
+        return None
 
     async def watch(
         self, on_change: OnChange, *, poll_seconds: float = POLL_SECONDS, settle_seconds: float = SETTLE_SECONDS

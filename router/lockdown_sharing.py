@@ -42,7 +42,7 @@ def shared_locks(settings: Settings) -> SharedLocks | None:
         return None
     from router.cache.redis_lockdown import RedisLocks  # only where it is configured: the client costs 6 MB
 
-    return RedisLocks(settings.redis_url, max(settings.redis_timeout_ms, _MIDDLE))
+    return RedisLocks(settings.redis_url, max(settings.redis_timeout_ms, _MIDDLE), settings.lockdown_key)
 
 
 async def sync_once(state_dir: Path, shared: SharedLocks) -> bool:

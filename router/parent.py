@@ -226,7 +226,7 @@ class Parent:
 
     async def reload(self) -> bool:
         """Read the policy's file again; False for a bad one, after which the last good one stays in force."""
-        policy = await asyncio.to_thread(self.store.reload)
+        policy = await self.store.reload_settled()
         await self._changed(policy)
         return policy is not None
 

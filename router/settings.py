@@ -55,6 +55,7 @@ class Settings(BaseModel):
     local_model: str | None = None
     redis_url: str | None = Field(None, repr=False)
     redis_timeout_ms: int = Field(50, ge=1)
+    lockdown_key: str | None = Field(None, repr=False, min_length=16)  # the same on all hosts: proves the end of a lock
     otlp_endpoint: str | None = None  # OTEL_EXPORTER_OTLP_ENDPOINT
     otlp_headers: str | None = Field(None, repr=False)
     otlp_metrics_interval_s: float = Field(60.0, gt=0)

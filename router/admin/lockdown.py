@@ -56,6 +56,8 @@ async def end(call: Call) -> JsonObject:
 async def _told(call: Call, action: Action, locks: tuple[Lock, ...]) -> Done:
     """Tell the other hosts and the records; a lock that one of them did not hear of is a lock all the same."""
     is_shared = await _share(call)
+    if is_shared and action == "unlock" and call.house.settings.lockdown_key is None:
+        is_shared = False  # the others take the end of a lock from nobody who cannot prove it
     if locks:
         call.house.sink.submit(lockdown_record(action, locks, source="admin", by=_who(call)))
     found = {"action": action, "locks": _objects(locks)}

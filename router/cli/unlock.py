@@ -28,4 +28,9 @@ def unlock(
         note_down(settings, "unlock", over)
         for each in over:
             typer.echo(f"unlocked: {each.id}, since {each.since}: {each.reason}")
+        if settings.redis_url is not None and settings.lockdown_key is None:
+            typer.echo(
+                "Other hosts stay locked: without GATEHOUSE_LOCKDOWN_KEY each is unlocked by a command of its own.",
+                err=True,
+            )
     show_state(settings)

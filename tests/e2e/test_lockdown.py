@@ -182,7 +182,12 @@ def test_a_lock_on_one_host_holds_on_the_other_and_whoever_ends_it_ends_it_for_b
     cloud.script = Script(answer="The cloud answers.")
     server = RedisServer(tmp_path)
     server.start()
-    environment = {**PATIENT, "GATEHOUSE_REDIS_URL": server.url, "GATEHOUSE_REDIS_TIMEOUT_MS": "1000"}
+    environment = {
+        **PATIENT,
+        "GATEHOUSE_REDIS_URL": server.url,
+        "GATEHOUSE_REDIS_TIMEOUT_MS": "1000",
+        "GATEHOUSE_LOCKDOWN_KEY": "the same on both hosts",
+    }
     text = policy(home, cloud, 'cache: {mode: "off"}\n')
     one = Gateway(tmp_path / "one", text, environment=environment)
     two = Gateway(tmp_path / "two", text, environment=environment)
@@ -201,6 +206,11 @@ def test_a_lock_on_one_host_holds_on_the_other_and_whoever_ends_it_ends_it_for_b
             assert ask(two, PUBLIC, "cloud").json()["error"]["code"] == "lockdown"
             server.start()
             until(lambda: b"reason" in server.command("HVALS", "gatehouse:lockdown"), 20)  # told again after its loss
+            (forged,) = (each.id for each in read_locks(one.state_dir).in_force)
+            server.command("HSET", "gatehouse:lockdown-ended", forged, "2026-01-01T00:00:00.000+00:00")
+            server.command("HDEL", "gatehouse:lockdown", forged)
+            until(lambda: b"reason" in server.command("HVALS", "gatehouse:lockdown"), 20)  # and after a theft
+            assert ask(one, PUBLIC, "cloud").json()["error"]["code"] == "lockdown"
             unlock(two.state_dir)
             until(lambda: not read_locks(one.state_dir).holds_all, 20)
             until(lambda: ask(one, PUBLIC, "cloud").status_code == 200, 20)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from policies.chain import Chain
 from policies.document import MAX_BYTES
 from policies.errors import PolicyError
 from policies.store import PolicyStore
@@ -220,3 +221,46 @@ def test_loading_and_refusing_are_logged_with_the_place(file: Path, caplog: pyte
     assert lines[0] == f"{file}:5:1: no cloud model can be reached, so nothing will escalate"
     assert lines[1].startswith(f"policy {store.current.label} in force")
     assert f"{store.current.label} stays in force: {file}:3:36: 'motor'" in lines[2]
+
+
+class Writing:
+    """A file that somebody is writing: each look at it finds the next of these texts, and at the end the last."""
+
+    def __init__(self, *texts: str) -> None:
+        self.texts = list(texts)
+
+    def __call__(self) -> Chain:
+        text = self.texts.pop(0) if len(self.texts) > 1 else self.texts[0]
+        return Chain((("policy.yaml", text.encode()),))
+
+
+async def test_a_reload_that_is_asked_for_waits_until_the_file_has_stopped_changing() -> None:
+    """The half is a good policy by itself, and a looser one."""
+    half = SECOND.replace("version: 2", "version: 7")
+    taken: list[int] = []
+    writing = Writing(OFFLINE)
+    store = PolicyStore("policy.yaml", check=lambda policy: taken.append(policy.version), read=writing)
+    store.load()
+    writing.texts = [OFFLINE, half, half + "#", SECOND, SECOND]
+    policy = await store.reload_settled(settle_seconds=0.001)
+    assert policy is store.current
+    assert (store.current.version, taken) == (2, [1, 2])
+
+
+async def test_a_file_that_never_stops_changing_is_not_taken(caplog: pytest.LogCaptureFixture) -> None:
+    writing = Writing(OFFLINE)
+    store = PolicyStore("policy.yaml", read=writing)
+    first = store.load()
+    writing.texts = [f"{SECOND}# {number}\n" for number in range(200)]
+    assert await store.reload_settled(settle_seconds=0.0) is None
+    assert store.current is first
+    assert "does not stop changing" in caplog.text
+
+
+async def test_a_bad_file_that_has_settled_is_refused_at_a_reload(file: Path) -> None:
+    store = PolicyStore(str(file))
+    first = store.load()
+    write_in_place(file, BROKEN)
+    assert await store.reload_settled(settle_seconds=0.001) is None
+    assert store.current is first
+    assert store.status.last_error is not None
