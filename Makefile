@@ -37,6 +37,7 @@ lock: python .cache/uv/bin/uv ## resolve the requirement locks anew (UPGRADE=--u
 	$(COMPILE) $(UPGRADE) pyproject.toml --group dev --group train -c requirements.lock -o requirements-dev.lock
 	$(COMPILE) $(UPGRADE) --group corpora -c requirements-dev.lock -o requirements-corpora.lock
 	$(COMPILE) $(UPGRADE) --group build -c requirements-dev.lock -o requirements-build.lock
+	$(COMPILE) $(UPGRADE) --group clients -o requirements-clients.lock
 	$(COMPILE) $(UPGRADE) --group cmake -o requirements-cmake.lock
 	$(COMPILE) $(UPGRADE) --no-deps --group model -o requirements-model.lock
 

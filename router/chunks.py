@@ -29,7 +29,10 @@ async def replay(completion: JsonObject, include_usage: bool) -> AsyncIterator[J
         if choice.get("logprobs") is not None:
             body["logprobs"] = choice["logprobs"]
         yield {**head, "choices": [body]}
-        yield {**head, "choices": [{"index": index, "delta": {}, "finish_reason": choice.get("finish_reason")}]}
+        end: JsonObject = {"index": index, "delta": {}, "finish_reason": choice.get("finish_reason")}
+        if choice.get("stop_reason") is not None:  # which stop sequence it was, where a server says so
+            end["stop_reason"] = choice["stop_reason"]
+        yield {**head, "choices": [end]}
     if include_usage:
         yield {**head, "choices": [], "usage": completion.get("usage")}
 
@@ -42,6 +45,7 @@ class Assembler:
         self._text: list[str] = []
         self._plain = True
         self.finish_reason: str | None = None
+        self._stop_reason: Any = None
         self.usage: JsonObject | None = None
 
     def add(self, chunk: JsonObject) -> None:
@@ -58,6 +62,7 @@ class Assembler:
             if choice.get("logprobs") is not None:
                 self._plain = False
             self.finish_reason = choice.get("finish_reason") or self.finish_reason
+            self._stop_reason = choice.get("stop_reason") or self._stop_reason
 
     def completion(self) -> JsonObject | None:
         """The whole answer, or None when it is not finished or more than plain text."""
@@ -66,8 +71,9 @@ class Assembler:
         message = {"role": "assistant", "content": "".join(self._text), "refusal": None}
         completion: JsonObject = {name: self._first.get(name) for name in ("id", "created", "model")}
         completion["object"] = "chat.completion"
-        completion["choices"] = [
-            {"index": 0, "message": message, "finish_reason": self.finish_reason, "logprobs": None}
-        ]
+        choice: JsonObject = {"index": 0, "message": message, "finish_reason": self.finish_reason, "logprobs": None}
+        if self._stop_reason is not None:
+            choice["stop_reason"] = self._stop_reason
+        completion["choices"] = [choice]
         completion["usage"] = self.usage
         return completion

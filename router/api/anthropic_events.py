@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from router.api.dialect import text_of
+from router.api.dialect import Told, text_of
 from router.errors import GatehouseError
 from router.types import JsonObject
 
@@ -21,9 +21,18 @@ _STOP_REASONS = {
 PING = b'event: ping\ndata: {"type": "ping"}\n\n'
 
 
-def stop_reason(finish_reason: Any) -> str:
-    """Anthropic's word; a stop sequence cannot be told from an end of turn."""
-    return _STOP_REASONS.get(finish_reason, "end_turn") if isinstance(finish_reason, str) else "end_turn"
+def stopped(choice: JsonObject, asked: JsonObject) -> JsonObject:
+    """Anthropic's `stop_reason` and `stop_sequence` of a choice that has ended; `asked` is the canonical body.
+
+    Chat completions have one word for the end of a turn and for a stop sequence. vLLM and our engine say which sequence
+    it was in a `stop_reason` of their own; where another server answers it is not known, and counts as an end of turn.
+    Only a sequence that the caller named is told.
+    """
+    finish, sequence = choice.get("finish_reason"), choice.get("stop_reason")
+    if finish == "stop" and isinstance(sequence, str) and sequence in (asked.get("stop") or ()):
+        return {"stop_reason": "stop_sequence", "stop_sequence": sequence}
+    word = _STOP_REASONS.get(finish, "end_turn") if isinstance(finish, str) else "end_turn"
+    return {"stop_reason": word, "stop_sequence": None}
 
 
 def usage_of(usage: Any) -> JsonObject:
@@ -55,16 +64,17 @@ class MessageEvents:
     heartbeat = PING
 
     def __init__(
-        self, message_id: str, input_tokens: int, envelope: Callable[[GatehouseError, str], bytes], request_id: str
+        self, asked: JsonObject, told: Told, message_id: str, envelope: Callable[[GatehouseError, str], bytes]
     ) -> None:
+        self._asked = asked
         self._id = message_id
-        self._input_tokens = input_tokens
+        self._input_tokens = told.input_tokens
         self._envelope = envelope
-        self._request_id = request_id
+        self._request_id = told.request_id
         self._started = False
         self._index = -1  # of the block that is open, or was last
         self._open: int | None = None  # -1: text, else the index of a call; None: no block is open
-        self._finish: Any = None
+        self._last: JsonObject = {}  # the choice that had a finish reason
         self._usage: JsonObject | None = None
 
     def chunk(self, chunk: JsonObject) -> bytes:
@@ -81,7 +91,7 @@ class MessageEvents:
                 out.append(self._block(-1, {"type": "text", "text": ""}))
                 out.append(self._delta({"type": "text_delta", "text": text}))
             out.extend(self._call(call) for call in delta.get("tool_calls") or ())
-            self._finish = choice.get("finish_reason") or self._finish
+            self._last = choice if choice.get("finish_reason") else self._last
         return b"".join(out)
 
     def end(self, gatehouse: JsonObject | None) -> bytes:
@@ -92,8 +102,7 @@ class MessageEvents:
         usage = usage_of(self._usage)
         if self._usage is None:
             usage["input_tokens"] = self._input_tokens
-        delta = {"stop_reason": stop_reason(self._finish), "stop_sequence": None}
-        last: JsonObject = {"type": "message_delta", "delta": delta, "usage": usage}
+        last: JsonObject = {"type": "message_delta", "delta": stopped(self._last, self._asked), "usage": usage}
         if gatehouse is not None:
             last["gatehouse"] = gatehouse
         return b"".join([*out, self._stop(), _event(last), _event({"type": "message_stop"})])

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from router.api.anthropic_events import MessageEvents, stop_reason, usage_of
+from router.api.anthropic_events import MessageEvents, stopped, usage_of
 from router.api.dialect import Asked, Told, read_model, read_stream, refuse, sort_fields, text_of, unsupported
 from router.errors import GatehouseError
 from router.types import JsonObject, Principal
@@ -61,14 +61,13 @@ class Messages:
             "role": "assistant",
             "model": completion.get("model"),
             "content": content,
-            "stop_reason": stop_reason(choice.get("finish_reason")),
-            "stop_sequence": None,
+            **stopped(choice, asked.body),
             "usage": usage_of(completion.get("usage")),
         }
 
     def events(self, asked: Asked, told: Told) -> MessageEvents:
         """Anthropic's events."""
-        return MessageEvents(message_id(told.request_id), told.input_tokens, self.envelope, told.request_id)
+        return MessageEvents(asked.body, told, message_id(told.request_id), self.envelope)
 
     async def keep(self, asked: Asked, principal: Principal, answer: JsonObject) -> None:
         """There is no state."""

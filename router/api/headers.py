@@ -6,29 +6,35 @@ from router.types import Outcome
 
 Headers = list[tuple[bytes, bytes]]
 
-# What a page may read where cross-origin requests are switched on.
-EXPOSED = tuple(
-    f"x-gatehouse-{name}"
-    for name in (
-        "request-id",
-        "route",
-        "model",
-        "reason",
-        "sensitivity",
-        "policy",
-        "held",
-        "history",
-        "complexity",
-        "confidence",
-        "ignored",
-    )
+# What a page may read where cross-origin requests are switched on: what clients in browsers act on, and what is ours.
+EXPOSED = (
+    "request-id",
+    "retry-after",
+    "x-request-id",
+    "x-should-retry",
+    *(
+        f"x-gatehouse-{name}"
+        for name in (
+            "request-id",
+            "route",
+            "model",
+            "reason",
+            "sensitivity",
+            "policy",
+            "held",
+            "history",
+            "complexity",
+            "confidence",
+            "ignored",
+        )
+    ),
 )
 
 
 def outcome_headers(request_id: str, outcome: Outcome) -> Headers:
     """`x-gatehouse-*` of DESIGN.md, section 8."""
     headers = [
-        (b"x-gatehouse-request-id", request_id.encode()),
+        *identified(request_id),
         (b"x-gatehouse-route", outcome.route.encode()),
         (b"x-gatehouse-reason", _token(outcome.reason)),
         (b"x-gatehouse-sensitivity", outcome.sensitivity.encode()),
@@ -50,9 +56,15 @@ def outcome_headers(request_id: str, outcome: Outcome) -> Headers:
     return headers
 
 
+def identified(request_id: str) -> Headers:
+    """The request's id under our name, and under those that OpenAI's and Anthropic's clients show it by."""
+    own_id = request_id.encode()
+    return [(b"x-gatehouse-request-id", own_id), (b"x-request-id", own_id), (b"request-id", own_id)]
+
+
 def pending_headers(request_id: str) -> Headers:
     """For a stream whose headers could not wait for its route: that stands in its last chunk."""
-    return [(b"x-gatehouse-request-id", request_id.encode()), (b"x-gatehouse-route", b"pending")]
+    return [*identified(request_id), (b"x-gatehouse-route", b"pending")]
 
 
 def outcome_object(request_id: str, outcome: Outcome) -> dict[str, object]:
@@ -60,6 +72,7 @@ def outcome_object(request_id: str, outcome: Outcome) -> dict[str, object]:
     facts = {
         name.decode().removeprefix("x-gatehouse-").replace("-", "_"): value.decode()
         for name, value in outcome_headers(request_id, outcome)
+        if name.startswith(b"x-gatehouse-")
     }
     return {**facts, **{name: float(facts[name]) for name in ("complexity", "confidence") if name in facts}}
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from policies.tenants import view_of
 from policies.types import Model, Policy
 from router.api.errors import error_headers, openai_envelope
-from router.api.headers import outcome_headers
+from router.api.headers import identified, outcome_headers
 from router.api.http import new_request_id
 from router.errors import GatehouseError, MethodNotAllowed, NotFound
 from router.identity import Identity, require
@@ -22,7 +22,8 @@ from router.status import Status
 from router.telemetry import Telemetry
 from router.types import JsonObject, Outcome
 
-_CREATED = 1_760_000_000  # the models of a policy have no creation date; clients want a number
+_CREATED = 1_760_000_000  # the models of a policy have no creation date; clients want a number …
+_CREATED_AT = "2025-10-09T08:53:20Z"  # … or, in Anthropic's list, the same as a date
 
 
 class Service:
@@ -52,12 +53,15 @@ class Service:
         return Response(page, headers=_identified(), media_type=CONTENT_TYPE)
 
     async def models(self, request: Request) -> Response:
-        """OpenAI's list of models: `auto`, `local`, `cloud` and those of the policy."""
+        """The list of models: `auto`, `local`, `cloud` and those of the policy."""
         try:
-            entries = self._entries(request)
+            entries = list(self._entries(request).values())
         except GatehouseError as error:
             return error_response(error)
-        return _json({"object": "list", "data": list(entries.values())})
+        listed: JsonObject = {"object": "list", "data": entries}
+        if _is_for_anthropic(request):
+            listed |= {"has_more": False, "first_id": entries[0]["id"], "last_id": entries[-1]["id"]}
+        return _json(listed)
 
     async def model(self, request: Request) -> Response:
         """One model of the list."""
@@ -74,7 +78,11 @@ class Service:
         principal = self._identity.authenticate(request.scope["headers"])
         require(principal, "infer", "read")
         running = self._running.current
-        return _entries(view_of(running.policy, principal.tenant), running.unavailable())
+        entries = _entries(view_of(running.policy, principal.tenant), running.unavailable())
+        if _is_for_anthropic(request):
+            for name, entry in entries.items():
+                entry |= {"type": "model", "display_name": name, "created_at": _CREATED_AT}
+        return entries
 
     async def unknown(self, request: Request) -> Response:
         """No path of an upstream is ever passed through."""
@@ -88,6 +96,11 @@ class Service:
     async def wrong_method(self, request: Request, error: Exception) -> Response:
         """These paths are only read."""
         return error_response(MethodNotAllowed("GET, HEAD"))
+
+
+def _is_for_anthropic(request: Request) -> bool:
+    """Anthropic's client says so; its list is OpenAI's with other members, so it is given both."""
+    return "anthropic-version" in request.headers
 
 
 def _entries(policy: Policy, unavailable: Mapping[str, str]) -> dict[str, JsonObject]:
@@ -123,7 +136,7 @@ def _json(payload: JsonObject, status: int = 200) -> Response:
 
 
 def _identified() -> dict[str, str]:
-    return {"x-gatehouse-request-id": new_request_id()}
+    return {name.decode(): value.decode() for name, value in identified(new_request_id())}
 
 
 def error_response(error: GatehouseError) -> Response:

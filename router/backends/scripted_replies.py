@@ -38,6 +38,7 @@ class Script:
     confidence: float | None = None  # in (0, 1]: the probability of each token, sent when the request asks for logprobs
     model: str | None = None  # None: what the request named
     finish_reason: str = "stop"
+    stop_reason: str | None = None  # which stop sequence ended the answer, as vLLM says it beside the finish reason
     prompt_tokens: int = 7
     tool_calls: tuple[JsonObject, ...] = ()
     status: int = 200
@@ -85,6 +86,12 @@ def _usage(tokens: list[str], script: Script) -> JsonObject:
     }
 
 
+def _choices(request: JsonObject) -> int:
+    """How many answers are asked for; all of them are the same."""
+    asked = request.get("n")
+    return asked if type(asked) is int else 1
+
+
 def _model(script: Script, request: JsonObject) -> str:
     return script.model or str(request.get("model", "scripted"))
 
@@ -95,14 +102,15 @@ def completion(script: Script, request: JsonObject) -> JsonObject:
     message: JsonObject = {"role": "assistant", "content": script.answer, "refusal": None}
     if script.tool_calls:
         message |= {"content": None, "tool_calls": list(script.tool_calls)}
-    choice = {"index": 0, "message": message, "finish_reason": script.finish_reason}
-    choice["logprobs"] = _logprobs(tokens, script, request)
+    choice = {"message": message, "finish_reason": script.finish_reason, "logprobs": _logprobs(tokens, script, request)}
+    if script.stop_reason is not None:
+        choice["stop_reason"] = script.stop_reason
     return {
         "id": "chatcmpl-scripted",
         "object": "chat.completion",
         "created": CREATED,
         "model": _model(script, request),
-        "choices": [choice],
+        "choices": [{"index": index, **choice} for index in range(_choices(request))],
         "usage": _usage(tokens, script),
     }
 
@@ -118,20 +126,28 @@ def chunks(script: Script, request: JsonObject) -> Iterator[JsonObject]:
     head: JsonObject = {"id": "chatcmpl-scripted", "object": "chat.completion.chunk", "created": CREATED}
     head["model"] = _model(script, request)
 
-    def chunk(delta: JsonObject, finish: str | None = None, logprobs: JsonObject | None = None) -> JsonObject:
-        choice = {"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
-        return head | {"choices": [choice]}
-
-    yield chunk({"role": "assistant", "content": ""})
-    if script.tool_calls:
-        for delta in _calls(script):
-            yield chunk({"tool_calls": delta})
-    else:
-        for token in tokens:
-            yield chunk({"content": token}, logprobs=_logprobs([token], script, request))
-    yield chunk({}, script.finish_reason)
+    for index in range(_choices(request)):
+        for choice in _deltas(script, tokens, request):
+            yield head | {"choices": [{"index": index, **choice}]}
     if (request.get("stream_options") or {}).get("include_usage"):
         yield head | {"choices": [], "usage": _usage(tokens, script)}
+
+
+def _deltas(script: Script, tokens: list[str], request: JsonObject) -> Iterator[JsonObject]:
+    """The pieces of one choice, without its index."""
+
+    def piece(delta: JsonObject, finish: str | None = None, logprobs: JsonObject | None = None) -> JsonObject:
+        return {"delta": delta, "logprobs": logprobs, "finish_reason": finish}
+
+    yield piece({"role": "assistant", "content": ""})
+    if script.tool_calls:
+        for delta in _calls(script):
+            yield piece({"tool_calls": delta})
+    else:
+        for token in tokens:
+            yield piece({"content": token}, logprobs=_logprobs([token], script, request))
+    end = piece({}, script.finish_reason)
+    yield end if script.stop_reason is None else end | {"stop_reason": script.stop_reason}
 
 
 def _calls(script: Script) -> Iterator[list[JsonObject]]:

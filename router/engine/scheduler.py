@@ -386,7 +386,7 @@ class Lane:
             self._outbox.append((sequence, piece))
         self._typical_s += 0.2 * (time.monotonic() - sequence.started - self._typical_s)
         prompt = len(sequence.generation.prompt)
-        self._leave(sequence, Finished(reason, prompt, len(sequence.said), sequence.cached))
+        self._leave(sequence, Finished(reason, prompt, len(sequence.said), sequence.cached, sequence.text.stopped_by))
 
     def _leave(self, sequence: Sequence, last: Event | None = None) -> None:
         slot, sequence.slot = sequence.slot, None

@@ -210,7 +210,7 @@ async def _events(answers: Sequence[Answer], call: ChatCall, shape: Shape) -> As
             for delta in deltas:
                 yield _sse(shape.chunk(index, delta, choice.take_logprobs()))
             if isinstance(event, Finished):
-                yield _sse(shape.chunk(index, {}, choice.take_logprobs(), choice.reason))
+                yield _sse(shape.last_chunk(choice))
     if call.include_usage:
         yield _sse(shape.usage_chunk(choices))
     yield b"data: [DONE]\n\n"

@@ -64,6 +64,14 @@ class Choice:
         assert self.finished is not None
         return "tool_calls" if self._calls and self.finished.reason == "stop" else self.finished.reason
 
+    @property
+    def ending(self) -> JsonObject:
+        """The `finish_reason` and, where a stop sequence ended it, which one: `stop_reason`, as vLLM calls it."""
+        stopped_by = self.finished.stopped_by if self.finished is not None else None
+        if self.reason != "stop" or stopped_by is None:
+            return {"finish_reason": self.reason}
+        return {"finish_reason": "stop", "stop_reason": stopped_by}
+
     def whole(self) -> JsonObject:
         """The choice of a `chat.completion`."""
         text = "".join(self._texts)
@@ -72,7 +80,7 @@ class Choice:
             message["content"] = text or None
             message["tool_calls"] = [_call(call) for call in self._calls]
         logprobs = logprobs_object(self._logprobs) if self._wants_logprobs else None
-        return {"index": self.index, "message": message, "logprobs": logprobs, "finish_reason": self.reason}
+        return {"index": self.index, "message": message, "logprobs": logprobs, **self.ending}
 
     def _say(self, text: str) -> JsonObject:
         self._texts.append(text)
@@ -106,12 +114,15 @@ class Shape:
         shown = [choice.whole() for choice in choices]
         return {**self._common, "object": "chat.completion", "choices": shown, "usage": _usage(choices)}
 
-    def chunk(
-        self, index: int, delta: JsonObject, logprobs: JsonObject | None = None, reason: str | None = None
-    ) -> JsonObject:
+    def chunk(self, index: int, delta: JsonObject, logprobs: JsonObject | None = None) -> JsonObject:
         """A `chat.completion.chunk` of one choice."""
-        choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": reason}
+        choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": None}
         return self._chunk([choice], None)
+
+    def last_chunk(self, choice: Choice) -> JsonObject:
+        """The one that ends a choice."""
+        end = {"index": choice.index, "delta": {}, "logprobs": choice.take_logprobs(), **choice.ending}
+        return self._chunk([end], None)
 
     def usage_chunk(self, choices: Sequence[Choice]) -> JsonObject:
         """The chunk without choices that `stream_options.include_usage` asks for."""

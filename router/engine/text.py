@@ -16,7 +16,11 @@ class TextAssembler:
         self._tail = ""  # decoded, but it may be the start of a stop string
         self._seen = 0  # characters decoded so far, the tail included
         self._entries: list[tuple[int, int, TokenLogprob]] = []  # first character, end, token; not yet sent
-        self.is_stopped = False
+        self.stopped_by: str | None = None  # the stop string that ended it
+
+    @property
+    def is_stopped(self) -> bool:
+        return self.stopped_by is not None
 
     def push(self, piece: bytes, logprob: TokenLogprob | None = None) -> Piece | None:
         """Add one token's bytes; return what became final, if anything."""
@@ -28,9 +32,9 @@ class TextAssembler:
             # A token that ends inside a character goes out with the token that completes it.
             is_partial = bool(self._decoder.getstate()[0])
             self._entries.append((start, self._seen + is_partial, logprob))
-        cut = min((at for at in map(self._tail.find, self._stops) if at >= 0), default=-1)
-        if cut >= 0:
-            self.is_stopped = True
+        found = [(at, stop) for stop in self._stops if (at := self._tail.find(stop)) >= 0]
+        if found:
+            cut, self.stopped_by = min(found)
             return self._stop_at(cut)
         return self._release(len(self._tail) - self._held())
 

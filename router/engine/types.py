@@ -88,12 +88,16 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The end of an answer. `reason` is `stop` or `length`; the end-of-turn token is not counted."""
+    """The end of an answer. `reason` is `stop` or `length`; the end-of-turn token is not counted.
+
+    `stopped_by` is the stop string that ended it, None for the model's own end of turn.
+    """
 
     reason: str
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int = 0  # of the prompt, reused from the same partition
+    stopped_by: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

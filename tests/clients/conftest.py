@@ -4,15 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
+import orjson
 import pytest
 
+from router.backends.scripted import Exchange, ScriptSource
 from router.backends.scripted_replies import Script
 from tests.support.gateway import POLICY, Gateway, local_server
 from tests.support.recorder import Recorder, RecorderThread
 
 HOME = "The model at home answers in words."
 CLOUD = "The cloud answers."
+VECTOR = [0.5, -0.25, 1.0]
+PAGE = "https://page.example.com"  # a web page that may use the gateway
+KEY = "gk-of-the-tests-of-clients"
+
+# Beside the policy of all tests: a model that embeds; and what nobody can pay.
+_EMBEDDER = """\
+  embedder: {{locality: cloud, backend: openai, base_url: "{cloud}", model: text-embedding-3-small,
+             capabilities: [embeddings]}}
+defaults:"""
+_BUDGETS = """\
+budgets: {{all: {{usd_per_day: 0.000001}}}}
+defaults:"""
 
 
 @dataclass(frozen=True)
@@ -23,23 +38,38 @@ class House:
     home: Recorder
     cloud: Recorder
 
-    def script(self, home: Script | None = None, cloud: Script | None = None) -> None:
+    def script(self, home: ScriptSource | None = None, cloud: ScriptSource | None = None) -> None:
         """What the two say from now on."""
         self.home.script = home or Script(answer=HOME)
-        self.cloud.script = cloud or Script(answer=CLOUD)
+        self.cloud.script = cloud or embedding_or(Script(answer=CLOUD))
 
-    def asked(self) -> dict[str, object]:
+    def asked(self) -> dict[str, Any]:
         """The last body that the model at home was sent."""
         return dict(self.home.exchanges[-1].json)
+
+
+def embedding_or(script: Script) -> ScriptSource:
+    """Vectors for whoever asks for embeddings, each with its place as its first number; else `script`."""
+
+    def choose(exchange: Exchange) -> Script:
+        if not exchange.target.endswith("/embeddings"):
+            return script
+        asked = exchange.json["input"]
+        texts = asked if isinstance(asked, list) else [asked]
+        rows = [{"object": "embedding", "index": index, "embedding": [index, *VECTOR]} for index, _ in enumerate(texts)]
+        usage = {"prompt_tokens": 3, "total_tokens": 3}
+        return Script(raw_body=orjson.dumps({"object": "list", "data": rows, "model": "e", "usage": usage}))
+
+    return choose
 
 
 @pytest.fixture(scope="session")
 def _house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     with RecorderThread(Script(answer=HOME)) as home, RecorderThread(Script(answer=CLOUD)) as cloud:
-        policy = POLICY.format(home=local_server(home.url), cloud=cloud.url).replace(
-            'aliases: {"gpt-*": auto}', 'aliases: {"gpt-*": auto, "claude-*": auto}'
-        )
-        with Gateway(tmp_path_factory.mktemp("clients"), policy) as gateway:
+        policy = POLICY.replace("defaults:", _EMBEDDER, 1).format(home=local_server(home.url), cloud=cloud.url)
+        policy = policy.replace('aliases: {"gpt-*": auto}', 'aliases: {"gpt-*": auto, "claude-*": auto}')
+        allowed = {"GATEHOUSE_ALLOWED_ORIGINS": PAGE}
+        with Gateway(tmp_path_factory.mktemp("clients"), policy, environment=allowed) as gateway:
             yield House(gateway, home, cloud)
 
 
@@ -50,3 +80,17 @@ def house(_house: House) -> House:
     _house.cloud.forget()
     _house.script()
     return _house
+
+
+@pytest.fixture(scope="session")
+def keyed(_house: House, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway before the same models, that wants `KEY` and may spend nothing."""
+    _house.script()  # it asks the model at home before it says that it is ready
+    policy = POLICY.replace("defaults:", _BUDGETS, 1).replace("scripted-cloud,", "scripted-cloud, {price},")
+    policy = policy.format(
+        home=local_server(_house.home.url),
+        cloud=_house.cloud.url,
+        price="price: {input_per_1m: 1000, output_per_1m: 1000}",
+    )
+    with Gateway(tmp_path_factory.mktemp("keyed"), policy, environment={"GATEHOUSE_API_KEY": KEY}) as gateway:
+        yield gateway

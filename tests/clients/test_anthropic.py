@@ -73,6 +73,41 @@ def test_events_stand_in_the_order_of_the_reference(client: Anthropic) -> None:
     assert set(kinds[2:-3]) == {"content_block_delta"}
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        (Script(answer="One", stop_reason="END"), ("stop_sequence", "END")),
+        (Script(answer="One"), ("end_turn", None)),  # a server that does not say what stopped it
+        (Script(answer="One", stop_reason="</other>"), ("end_turn", None)),  # nobody asked for that one
+        (Script(answer="One", stop_reason="END", finish_reason="length"), ("max_tokens", None)),
+    ],
+)
+def test_a_stop_sequence_is_told_where_the_model_says_which(
+    house: House, client: Anthropic, script: Script, told: tuple[str, str | None], stream: bool
+) -> None:
+    house.script(script)
+    asked = {"model": MODEL, "max_tokens": 50, "messages": said("Count."), "stop_sequences": ["END", "FIN"]}
+    if stream:
+        with client.messages.stream(**asked) as running:  # type: ignore[arg-type]
+            message = running.get_final_message()
+    else:
+        message = client.messages.create(**asked)  # type: ignore[call-overload]
+    assert (message.stop_reason, message.stop_sequence) == told
+
+
+def test_the_models_are_listed_as_this_client_wants_them(client: Anthropic) -> None:
+    models = {model.id: model for model in client.models.list()}
+    assert {"auto", "home", "cloud"} <= models.keys()
+    assert (models["home"].type, models["home"].display_name) == ("model", "home")
+    assert client.models.retrieve("home").created_at.year == 2025
+
+
+def test_an_id_of_the_request_is_where_this_client_looks_for_it(client: Anthropic) -> None:
+    message = client.messages.create(model=MODEL, max_tokens=50, messages=said("Hello."))
+    assert (message._request_id or "").startswith("gh-")
+
+
 @pytest.mark.asyncio
 async def test_the_asynchronous_client_streams_too(house: House) -> None:
     async with (

@@ -70,7 +70,10 @@ async def test_a_stop_string_that_spans_tokens_ends_the_answer_before_it(client:
         reply = await client.answer({**body, "stop": stops})
         assert reply["choices"][0]["message"]["content"] == full[:at]
         assert reply["choices"][0]["finish_reason"] == "stop"
+        assert reply["choices"][0]["stop_reason"] == stop
         chunks = await client.chunks({**body, "stop": stops})
+        ends = [choice for chunk in chunks for choice in chunk["choices"] if choice["finish_reason"]]
+        assert [(end["finish_reason"], end["stop_reason"]) for end in ends] == [("stop", stop)]
         assert "".join(chunk["choices"][0]["delta"].get("content") or "" for chunk in chunks) == full[:at]
 
 
