@@ -17,7 +17,7 @@ from pathlib import Path
 
 from router.api_keys import Fault, KeyRing, digest_of_key
 from router.errors import Denied, GatehouseError, InvalidRequest, Unauthenticated, Unavailable
-from router.key_store import read_ring
+from router.key_store import read_mark, read_ring
 from router.keys import Keys, StateFolderError, create_private, ensure_private_folder, load_keys
 from router.settings import Settings
 from router.store import StoreError
@@ -107,6 +107,7 @@ class Identity:
         self._keys = keys
         self._clock = clock
         self._ring = KeyRing()
+        self._mark = b""
         self.reload()
         start = ensure_start_key(settings, has_keys=not self._ring.is_empty)
         key = settings.api_key or (start.key if start is not None else None)
@@ -148,14 +149,24 @@ class Identity:
                 )
             if name in _KEY_HEADERS:
                 sent.add(_key_in(name, value))
-        if self._may_be_open and self._ring.is_empty:
-            return self._principal
+        if self._may_be_open and (self._ring.is_empty or self._ring.is_unreadable):
+            self._look_again()
+            if self._ring.is_empty:
+                return self._principal
         sent.discard(b"")
         if not sent:
             raise Unauthenticated("An API key is needed: send it as `Authorization: Bearer …` or `x-api-key`.")
         if len(sent) > 1:
             raise Unauthenticated("Two different API keys were sent. Send one.")
         return self._check(sent.pop(), headers)
+
+    def _look_again(self) -> None:
+        """Read the keys if their file has changed: asked, in some microseconds, before anybody is let in without one,
+        since nobody else may be in time to tell of the first key."""
+        mark = read_mark(self._state_dir)
+        if mark != self._mark:
+            self._mark = mark  # as it was before the keys are read: what comes after is seen the next time
+            self.reload()
 
     def _check(self, text: bytes, headers: Headers) -> Principal:
         digest = digest_of_key(text)

@@ -26,6 +26,7 @@ from router.types import KeyScope
 
 KEYS_FILE = "keys.sqlite"
 _BUSY_MS = 2000
+_HEADER_BYTES = 100
 _MOST_KEYS = 100_000
 
 # Forward only, as those of `router.store`.
@@ -168,6 +169,26 @@ def read_generation(state_dir: Path) -> str:
     with translated(path), contextlib.closing(_open_to_read(path)) as database:
         row = database.execute("SELECT name FROM generation").fetchone()
         return str(row[0]) if row else ""
+
+
+def read_mark(state_dir: Path) -> bytes:
+    """Bytes that change with every change of the file, and are read in microseconds; empty when there is no file.
+
+    They hold SQLite's change counter (https://www.sqlite.org/fileformat.html#file_change_counter), which every commit
+    in this journal mode moves on. A file that cannot be opened is one of its own each time.
+    """
+    try:
+        descriptor = os.open(state_dir / KEYS_FILE, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return b""
+    except OSError:
+        return secrets.token_bytes(8)
+    try:
+        return os.read(descriptor, _HEADER_BYTES) or secrets.token_bytes(8)
+    except OSError:
+        return secrets.token_bytes(8)
+    finally:
+        os.close(descriptor)
 
 
 def read_ring(state_dir: Path) -> KeyRing:

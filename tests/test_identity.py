@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from router.errors import Denied, Unauthenticated
+from router.api_keys import new_key_id, new_key_text
+from router.errors import Denied, Unauthenticated, Unavailable
 from router.identity import NOBODY, Identity, ensure_start_key, is_loopback
-from router.keys import StateFolderError
+from router.key_store import KEYS_FILE, KeyStore
+from router.keys import StateFolderError, ensure_private_folder
 from router.settings import Settings, from_environment
 from router.types import Principal
 
@@ -54,6 +56,38 @@ def test_on_loopback_anybody_is_the_default_tenant_whatever_key_a_client_sends(t
     assert identity.authenticate([(b"authorization", b"Bearer sk-none")]) == NOBODY
     assert Principal(scopes=frozenset({"infer", "read"})) == NOBODY, "everybody on this machine changes nothing"
     assert not (tmp_path / ".local").exists()
+
+
+def test_the_first_key_closes_the_door_with_the_next_request(tmp_path: Path) -> None:
+    """Nobody has told this worker of it."""
+    identity = Identity(settings(tmp_path))
+    folder = settings(tmp_path).state_dir
+    with KeyStore(folder) as store:
+        assert identity.authenticate([]) == NOBODY, "a file without any key closes nothing"
+        assert identity.authenticate([]) == NOBODY
+        _, text = store.create("first")
+        with pytest.raises(Unauthenticated):
+            identity.authenticate([])
+        assert identity.authenticate([(b"x-api-key", text.encode())]).scopes == {"infer"}
+    (folder / KEYS_FILE).unlink()
+    with pytest.raises(Unauthenticated):
+        identity.authenticate([])
+
+
+@pytest.mark.parametrize("content", [b"", b"no database", b"SQLite format 3\x00" + bytes(100)])
+def test_a_file_of_keys_that_cannot_be_read_closes_the_door_too(tmp_path: Path, content: bytes) -> None:
+    identity = Identity(settings(tmp_path))
+    assert identity.authenticate([]) == NOBODY
+    folder = ensure_private_folder(settings(tmp_path).state_dir)
+    (folder / KEYS_FILE).write_bytes(content)
+    with pytest.raises(Unauthenticated):
+        identity.authenticate([])
+    with pytest.raises(Unavailable):
+        identity.authenticate([(b"x-api-key", new_key_text(new_key_id()).encode())])
+    (folder / KEYS_FILE).unlink()
+    with KeyStore(folder) as store:
+        _, text = store.create("first")
+    assert identity.authenticate([(b"x-api-key", text.encode())]).scopes == {"infer"}, "without being told either"
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,10 @@ def house(cloud: Recorder, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         policy = POLICY.format(home=local_server(home.url), cloud=cloud.url)
         with Gateway(tmp_path_factory.mktemp("keys"), policy, "--workers", "2") as gateway:
             assert ask(gateway, None).status_code == 200, "on loopback none is needed until there is one"
+            with KeyStore(gateway.state_dir) as store:
+                store.create("first")
+            # From that moment on, on whichever worker: nobody waits until they have been told.
+            assert {ask(gateway, None, path="/v1/models", method="GET").status_code for _ in range(20)} == {401}
             yield gateway
 
 
