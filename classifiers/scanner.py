@@ -129,7 +129,7 @@ class Scanner:
         self._warm()
 
     def scan(self, data: bytes, rules: ScanRules, report: Report, is_over: Callable[[], bool]) -> Iterator[None]:
-        """Fill the report, a piece at a step; between steps the caller may give way or stop."""
+        """Fill the report, a detector that reads all text at a step; between steps the caller may give way or stop."""
         report.errors |= self.broken
         banks = [self._bank]
         if rules.dictionaries or rules.patterns:
@@ -143,8 +143,7 @@ class Scanner:
             if is_over():
                 report.complete = False
                 return
-            self._scan_piece(Piece(data, start, stop, countries), banks, report, is_over)
-            yield
+            yield from self._scan_piece(Piece(data, start, stop, countries), banks, report, is_over)
         if is_over():
             report.complete = False
 
@@ -153,7 +152,9 @@ class Scanner:
         for _ in self.scan(_SAMPLE, ScanRules(), Report(), lambda: False):
             pass
 
-    def _scan_piece(self, piece: Piece, banks: list[_Bank], report: Report, is_over: Callable[[], bool]) -> None:
+    def _scan_piece(
+        self, piece: Piece, banks: list[_Bank], report: Report, is_over: Callable[[], bool]
+    ) -> Iterator[None]:
         text = piece.data if piece.stop - piece.start == len(piece.data) else piece.data[piece.start : piece.stop]
         for bank in banks:
             try:
@@ -174,6 +175,8 @@ class Scanner:
                         report.unread.add(Unread(match.kind, match.start, match.end, detector.name))
                     else:
                         report.hits.add(Hit(match.entity_type, match.start, match.end, match.score, detector.name))
+                if not hits:
+                    yield
 
     def _bank_of(self, rules: ScanRules) -> _Bank | str:
         """The policy's terms, compiled once a policy; or the error that stands in their place."""

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from classifiers.linear import ArtifactError
-from classifiers.tagger_features import BUCKETS, LIST_SLOTS, features
+from classifiers.tagger_features import BUCKETS, LIST_SLOTS, alike, features
 
 Floats = npt.NDArray[np.float32]
 
@@ -128,6 +128,9 @@ class Tagger:
         padded = [*_WALLS, *tokens, *_WALLS]
         with self._lock:
             rows = list(map(self._rows.get, padded))
+            if None in rows:
+                padded = list(map(alike, padded))
+                rows = list(map(self._rows.get, padded))
             if None in rows:
                 unseen = list({token for token, row in zip(padded, rows, strict=True) if row is None})
                 if len(unseen) > _REMEMBERED // 4:

@@ -23,6 +23,7 @@ FIRST, LAST, PLACE, COUNTRY, NATION, STREET, COMMON, USUAL = (1 << bit for bit i
 _TOKEN = re.compile(r" ?[^\W\d_]+| ?\d+| ?[^\w\s]|_|\s+")
 _MASK = HASHED - 1
 _LENGTHS = 16
+_LONG_NUMBER = 15  # digits; from here on all lengths look the same
 _WORD, _END, _BEGIN = crc32(b"w"), crc32(b"s"), crc32(b"b")
 
 tokenize: Callable[[str], list[str]] = _TOKEN.findall  # the tokens joined are the text
@@ -53,6 +54,18 @@ def shape(word: str) -> int:
     return 1 if word[1:].islower() else 3
 
 
+def alike(token: str) -> str:
+    """A token that has the same features: of the numbers of more than four digits there are only so many kinds."""
+    word = token[1:] if token[0] == " " else token
+    if len(word) > 4 and word.isdecimal():
+        return (
+            token[: len(token) - len(word)]
+            + ("0" if word[0] == "0" else "1")
+            + "1" * (min(len(word), _LONG_NUMBER) - 1)
+        )
+    return token
+
+
 def features(token: str, listed: bytes) -> list[int]:
     """The buckets of a token; `listed` is the table of names."""
     word = token.lstrip(" ")
@@ -71,7 +84,8 @@ def _hash(text: str) -> int:
 
 
 def _digits(word: str, spaced: bool) -> list[int]:
-    found = [HASHED + 40 + min(len(word), 15), HASHED + 64 + min(len(word), 15) * 2 + spaced]
+    size = min(len(word), _LONG_NUMBER)
+    found = [HASHED + 40 + size, HASHED + 64 + size * 2 + spaced]
     if len(word) <= 4:
         value = int(word)
         found.append(_hash("d" + word))

@@ -71,6 +71,8 @@ class Locks:
 
     def holds(self, tenant: str) -> bool:
         """Whether nothing of this tenant may leave."""
+        if not self.made and not self.unreadable:  # asked several times a request, and mostly there is no lock
+            return False
         return self.holds_all or tenant in self.tenants
 
 

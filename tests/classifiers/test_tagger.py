@@ -20,7 +20,7 @@ from classifiers.linear import ArtifactError
 from classifiers.pipeline import Pipeline
 from classifiers.registry import DETECTORS
 from classifiers.tagger import ABOUT, FAR, NEAR, Tagger, TaggerModel, load
-from classifiers.tagger_features import BUCKETS, LIST_SLOTS, features, tokenize
+from classifiers.tagger_features import BUCKETS, LIST_SLOTS, alike, features, tokenize
 from classifiers.types import ScanRules
 
 ARTIFACTS = Path(str(files("classifiers.artifacts")))
@@ -135,6 +135,20 @@ def test_a_text_is_read_alike_however_many_words_were_read_before() -> None:
     for number in range(12):
         fresh.logits([f" w{number}x{index}" for index in range(3_500)])
     assert abs(fresh.logits(tokenize(text)) - first).max() < 1e-3
+
+
+@pytest.mark.parametrize("blank", ["", " "])
+@pytest.mark.parametrize("number", ["12345", "09999", "123456789012345", "12345678901234567890", "٣٤٥٦٧٨", "999999"])
+def test_a_long_number_looks_like_another_of_its_kind(blank: str, number: str) -> None:
+    """Else each would be a word not met before, which costs more than all others of a short text."""
+    listed = load().listed
+    assert features(alike(blank + number), listed) == features(blank + number, listed)
+    assert alike(alike(blank + number)) == alike(blank + number) == alike(blank + number[0] + number[:0:-1])
+
+
+@pytest.mark.parametrize("token", ["1234", " 0007", " Wednesday", "\n\n\n\n\n", "x", "-", "_"])
+def test_any_other_token_stands_for_itself(token: str) -> None:
+    assert alike(token) == token
 
 
 def test_the_usual_words_are_looked_at_once_however_often_the_others_are_forgotten() -> None:
