@@ -15,8 +15,6 @@ import socket
 from datetime import date
 from pathlib import Path
 
-import uvicorn
-
 from classifiers.pipeline import Pipeline
 from classifiers.registry import detectors_with
 from policies.chain import Written
@@ -24,8 +22,10 @@ from policies.schema import PolicyError, compile_policy
 from policies.types import Model, Policy
 from router.accounting import Accounts
 from router.answering import Answering
-from router.api.application import Surroundings, application
+from router.api.admission import Admission
+from router.api.application import Surroundings, application, door
 from router.api.feedback import FeedbackSending
+from router.api.serving import DrainingServer, make_server, most_connections
 from router.backends.base import Backend
 from router.backends.table import make_backend
 from router.cache.key import CacheKeys
@@ -144,8 +144,12 @@ class Worker:
             settings.responses_ttl_s,
             settings.responses_max_bytes,
         )
-        surroundings = Surroundings(settings, self.running, self.status, self.telemetry, self.states, desk)
+        self.admission = Admission(settings.max_concurrent, settings.max_bodies_bytes, self.telemetry)
+        surroundings = Surroundings(
+            settings, self.running, self.status, self.telemetry, self.states, desk, self.admission
+        )
         self.app = application(gateway, self.identity, surroundings)
+        self.door = door(surroundings, most_connections(settings.max_connections))
 
     def _backend(self, model: Model, policy: Policy) -> Backend:
         return make_backend(model, self.settings, policy.lan_networks, self.exits)
@@ -237,6 +241,10 @@ class Worker:
             self.status.answered.add(name)
             self.ready.set()
 
+    def drain(self) -> None:
+        """The process is about to end: `/readyz` says so."""
+        self.status.draining = True
+
     async def close(self) -> None:
         self._accounts.close()
         await self.purse.close()
@@ -272,19 +280,7 @@ async def serve(control: Path, listener: socket.socket) -> None:
     client.on_drop = worker.telemetry.records_dropped
     await worker.pipeline.warm()
     _settle_memory()
-    server = uvicorn.Server(
-        uvicorn.Config(
-            worker.app,
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,  # nothing of a caller's headers says who it is
-            server_header=False,
-            date_header=False,
-            timeout_graceful_shutdown=int(settings.grace_s),
-            h11_max_incomplete_event_size=64 * 1024,
-        )
-    )
+    server = make_server(worker.app, worker.door, settings.grace_s, worker.drain)
     tasks = [
         asyncio.create_task(_follow(told, worker)),
         asyncio.create_task(worker.watch_targets()),
@@ -322,9 +318,9 @@ async def _announce(worker: Worker, client: ControlClient) -> None:
     client.tell({"t": "ready", "pid": os.getpid()})
 
 
-async def _stop_with_parent(stop: asyncio.Event, server: uvicorn.Server) -> None:
+async def _stop_with_parent(stop: asyncio.Event, server: DrainingServer) -> None:
     await stop.wait()
-    server.should_exit = True
+    server.hurry()
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ from router.running import Running
 from router.spans import NO_SPAN, NoSpan, Span
 from router.types import ChatRequest, Outcome, Usage
 
+CLIENT_CLOSED = "client_closed"
 _MOST_TOKENS = 1 << 40  # an upstream that claims more is not believed
 
 
@@ -41,6 +42,7 @@ class Exchange:
     first_chunk: float | None = None  # seconds from receipt to the first chunk of a stream
     finished: bool = False
     status: int = 0  # HTTP status that it ended with; 499 when the caller went away
+    cut_by: tuple[str, int] | None = None  # what ended it, where that was not its caller: code and status
     span: Span | NoSpan = NO_SPAN
 
     @property
@@ -121,6 +123,8 @@ class Exchange:
         """End it, once: `failure` is the code of what went wrong, None for an answer that is whole."""
         if not self.finished:
             self.finished = True
+            if failure == CLIENT_CLOSED and self.cut_by is not None:
+                failure, status = self.cut_by  # cancelled all the same, but not by whoever asked
             self.status = status
             self.outcome.error_code = failure
             self.on_finish(self)

@@ -53,6 +53,7 @@ log = logging.getLogger("gatehouse.parent")
 
 _HOUSEKEEPING_SECONDS = 1.0
 _RETENTION_SECONDS = 3600.0
+_LAST_SECONDS = 15.0  # that a worker may take after its grace, to say so and to write everything down
 _REMEMBERED = 3  # versions whose engine models are known, beside the newest
 
 
@@ -130,7 +131,7 @@ class Parent:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, self._told_to_stop, stop)
         loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self._reload()))
         tasks = [
             loop.create_task(self.store.watch(self._changed)),
@@ -174,15 +175,22 @@ class Parent:
                 pass_fds=[self.listener.fileno()],
                 on_exit=lambda pid: forget_process(metrics, pid),
                 on_change=self._worker_changed,
-                grace_s=self.settings.grace_s + 2,
+                grace_s=self.settings.grace_s + _LAST_SECONDS,
             )
             self._supervisors.append(worker)
             await worker.start()
 
     async def _stop_children(self) -> None:
+        self.listener.close()  # the workers' is open until the last of them has ended
         await asyncio.gather(*(worker.stop() for worker in self._supervisors))
         await self._engine.stop()
-        self.listener.close()
+
+    def _told_to_stop(self, stop: asyncio.Event) -> None:
+        """SIGTERM or SIGINT: the first lets what is in flight finish, the next ends it."""
+        if stop.is_set():
+            for worker in self._supervisors:
+                worker.hurry()
+        stop.set()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from classifiers.pipeline import Pipeline
+from classifiers.pipeline import INLINE_BYTES, Pipeline
 from classifiers.types import Signal, Signals
 from policies.candidates import AUTO, LOCALITIES
 from policies.decide import decide
@@ -24,6 +25,8 @@ from router.offered import offered_tools
 from router.taint.ledger import CLEAN, Taint, TaintLedger
 from router.types import ChatRequest, Moment
 from router.waiting.waits import Waits, ask_of
+
+_AT_ONCE = 2  # small requests that are classified in one turn of the loop: a few milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class Planner:
     ) -> None:
         """Without `promises` the threshold that a target comes to is not told; without `affinity` nothing stays."""
         self._pipeline = pipeline
+        self._turns = asyncio.Semaphore(_AT_ONCE)
         self._ledger = ledger
         self._promises = promises
         self._affinity = affinity
@@ -97,7 +101,7 @@ class Planner:
         needs, hints, unknown = _read(request, policy)
         request = _bounded(request, policy)
         tenant = request.principal.tenant
-        signals = await self._pipeline.run(request.body, policy.scan_rules, tenant, demanded)
+        signals = await self._measure(request, policy, demanded)
         taint = await self._ledger.look(tenant, request.body) if self._ledger is not None else CLEAN
         context_length = signals.values["context_length"].value
         embeds = request.task == "embeddings"  # each input has the window for itself, and only its model knows it
@@ -129,6 +133,14 @@ class Planner:
             locked=self._exits is not None and self._exits.holds(tenant),
         )
         return Plan(request, signals, facts, decide(policy, facts, signals), taint, conversation=own)
+
+    async def _measure(self, request: ChatRequest, policy: Policy, demanded: frozenset[str] | None) -> Signals:
+        """The signals; a few small requests at a time, so that the loop sees to everybody else between them."""
+        tenant = request.principal.tenant
+        if request.size > INLINE_BYTES:  # the scan process has a line of its own
+            return await self._pipeline.run(request.body, policy.scan_rules, tenant, demanded)
+        async with self._turns:
+            return await self._pipeline.run(request.body, policy.scan_rules, tenant, demanded)
 
     def _before(self, request: ChatRequest, policy: Policy, prompt: int, answer: int) -> Mapping[str, float]:
         return self._waits.before(policy, ask_of(request, prompt, answer)) if self._waits is not None else {}

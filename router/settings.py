@@ -62,9 +62,14 @@ class Settings(BaseModel):
     capture_message_content: str = "NO_CONTENT"  # OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT
     allowed_origins: tuple[str, ...] = ()
     max_body_bytes: int = Field(8 * 1024 * 1024, ge=1024)
+    max_bodies_bytes: int = Field(256 * 1024 * 1024, ge=1024 * 1024)  # of all requests in one worker together
+    max_head_bytes: int = Field(64 * 1024, ge=1024)  # of a request's line and headers; more is a 431
     max_json_depth: int = Field(64, ge=4)
+    head_timeout_s: float = Field(10.0, gt=0)
     body_timeout_s: float = Field(30.0, gt=0)
+    write_timeout_s: float = Field(30.0, gt=0)  # for which a caller may leave its answer unread
     max_concurrent: int = Field(512, ge=1)  # requests in one worker; more are refused with 503
+    max_connections: int = Field(4096, ge=1)  # to one worker; fewer where it may not have so many files open
     local_timeout_s: float = Field(120.0, gt=0)
     connect_timeout_s: float = Field(5.0, gt=0)
     first_chunk_timeout_s: float = Field(60.0, gt=0)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -146,6 +148,12 @@ class Supervisor:
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
         self._set("stopped")
+
+    def hurry(self) -> None:
+        """Tell a child that is being stopped again: a second SIGTERM ends its grace."""
+        if self.pid is not None and self._stopping.is_set():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGTERM)
 
     def _set(self, state: State) -> None:
         if state == self.state:

@@ -48,6 +48,7 @@ class ChatRequest:
     received: float  # time.perf_counter() when the request line was in
     traceparent: str | None = None
     task: Task = "chat"  # embeddings: `body` is an embeddings body
+    size: int = 0  # bytes of the body as it came
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,10 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route, request_response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from router.api.admission import Admission, full, stopping
 from router.api.anthropic_messages import CountedMessages, Messages
+from router.api.connection import Door
+from router.api.dialect import Dialect
 from router.api.endpoint import Endpoint
 from router.api.feedback import FeedbackEndpoint, FeedbackSending
 from router.api.headers import EXPOSED
@@ -18,9 +21,10 @@ from router.api.openai_chat import ChatCompletions
 from router.api.openai_completions import Completions
 from router.api.openai_embeddings import Embeddings
 from router.api.openai_responses import Responses, ResponseStates
-from router.api.rate_headers import ANTHROPIC_NAMES, OPENAI_NAMES, anthropic_rate_headers
+from router.api.rate_headers import ANTHROPIC_NAMES, OPENAI_NAMES, anthropic_rate_headers, openai_rate_headers
 from router.api.service import Service
 from router.api.stored_responses import StoredResponses
+from router.api.turned_away import Refusals
 from router.gateway import Gateway
 from router.identity import Identity
 from router.running import RunningPolicy
@@ -39,6 +43,7 @@ class Surroundings:
     telemetry: Telemetry
     states: ResponseStates
     desk: FeedbackSending
+    admission: Admission
 
 
 class Application:
@@ -53,19 +58,50 @@ class Application:
         await app(scope, receive, send)
 
 
+def _dialects(around: Surroundings) -> dict[str, Dialect]:
+    """The paths that ask for an answer, and how each is spoken."""
+    return {
+        "/v1/chat/completions": ChatCompletions(),
+        "/v1/route": ChatCompletions(),
+        "/v1/responses": Responses(around.states),
+        "/v1/messages": Messages(),
+        "/v1/messages/count_tokens": CountedMessages(),
+        "/v1/completions": Completions(),
+        "/v1/embeddings": Embeddings(),
+    }
+
+
+def door(around: Surroundings, connections: int) -> Door:
+    """What stands before `application`: at most so many connections, and the bounds of each."""
+    settings = around.settings
+    # With CORS switched on every answer has headers of its own: none is given from the bytes alone.
+    dialects = {} if settings.allowed_origins else _dialects(around)
+    envelopes = {path: dialect.envelope for path, dialect in dialects.items()}
+    return Door(
+        admission=around.admission,
+        refusals=Refusals(envelopes, full()),
+        farewells=Refusals(envelopes, stopping(), closes=True),
+        head_seconds=settings.head_timeout_s,
+        head_bytes=settings.max_head_bytes,
+        write_seconds=settings.write_timeout_s,
+        connections=connections,
+    )
+
+
 def application(gateway: Gateway, identity: Identity, around: Surroundings) -> ASGIApp:
     """The whole of a worker's HTTP side."""
-    parts = (gateway, identity, around.settings, around.telemetry)
-    hot = {
-        "/v1/chat/completions": Endpoint(*parts, ChatCompletions()),
-        "/v1/route": Endpoint(*parts, ChatCompletions(), explains=True),
-        "/v1/responses": Endpoint(*parts, Responses(around.states)),
-        "/v1/messages": Endpoint(*parts, Messages(), limits=anthropic_rate_headers),
-        "/v1/messages/count_tokens": Endpoint(*parts, CountedMessages(), counts=True, limits=anthropic_rate_headers),
-        "/v1/completions": Endpoint(*parts, Completions()),
-        "/v1/embeddings": Endpoint(*parts, Embeddings()),
-        "/v1/feedback": FeedbackEndpoint(identity, around.desk),
+    parts = (gateway, identity, around.settings, around.telemetry, around.admission)
+    hot: dict[str, object] = {
+        path: Endpoint(
+            *parts,
+            dialect,
+            explains=path == "/v1/route",
+            counts=isinstance(dialect, CountedMessages),
+            limits=anthropic_rate_headers if isinstance(dialect, Messages) else openai_rate_headers,
+        )
+        for path, dialect in _dialects(around).items()
     }
+    hot["/v1/feedback"] = FeedbackEndpoint(identity, around.desk)
     whole = Application(cast("dict[str, ASGIApp]", hot), _rest(identity, around))
     origins = around.settings.allowed_origins
     if not origins:

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import orjson
 
+from router.api.admission import Admission, Visit, stopping
 from router.api.dialect import Asked, Dialect, Events, Told
 from router.api.explain import explanation
 from router.api.headers import Headers, outcome_headers, outcome_object, pending_headers
@@ -28,7 +29,7 @@ from router.api.http import (
 )
 from router.api.parse import parse_json_object
 from router.api.rate_headers import openai_rate_headers
-from router.errors import GatehouseError, InvalidRequest, MethodNotAllowed, Unavailable
+from router.errors import GatehouseError, InvalidRequest, MethodNotAllowed
 from router.exchange import Exchange
 from router.following import FollowedChunks
 from router.gateway import Gateway
@@ -59,6 +60,7 @@ class Endpoint:
         identity: Identity,
         settings: Settings,
         telemetry: Telemetry,
+        admission: Admission,
         dialect: Dialect,
         *,
         explains: bool = False,
@@ -73,7 +75,7 @@ class Endpoint:
         self._serve = self._explain if explains else self._count_tokens if counts else self._answer
         self._scopes: tuple[KeyScope, ...] = ("read",) if explains else ("infer", "read") if counts else ("infer",)
         self._limits = limits
-        self._in_flight = 0
+        self._admission = admission
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         received = time.perf_counter()
@@ -81,11 +83,11 @@ class Endpoint:
         exchange: Exchange | None = None
         watch: DisconnectWatch | None = None
         started = Started(send, receive, self._dialect, self._limits)
-        self._count(1)
+        visit = self._admission.begin()
         try:
-            request, asked = await self._read(scope, receive, request_id, received)
+            request, asked = await self._read(scope, receive, request_id, received, visit)
             watch = DisconnectWatch(receive)
-            exchange = self._gateway.begin(request)
+            visit.exchange = exchange = self._gateway.begin(request)
             exchange.span = self._telemetry.span_request(
                 scope["path"], request_id=request_id, traceparent=request.traceparent
             )
@@ -99,14 +101,16 @@ class Endpoint:
         except CallerGone:
             return
         except asyncio.CancelledError:
-            if watch is None or not watch.gone:
+            if not visit.is_ended and (watch is None or not watch.gone):
                 raise
             cast("asyncio.Task[None]", asyncio.current_task()).uncancel()
+            if visit.is_ended:
+                await started.fail(stopping(), request_id, exchange)
         except Exception as error:  # noqa: BLE001 - the HTTP edge
             log.error("unforeseen %s while serving %s", type(error).__name__, request_id, extra=_where(error))
             await started.fail(GatehouseError("The gateway met an internal error."), request_id, exchange)
         finally:
-            self._count(-1)
+            visit.leave()
             if watch is not None:
                 await watch.stop()
             if exchange is not None:  # each does nothing once it has ended
@@ -114,22 +118,18 @@ class Endpoint:
                     exchange.finish("client_closed", 499)
                 exchange.finish("internal_error", 500)
 
-    def _count(self, change: int) -> None:
-        self._in_flight += change
-        self._telemetry.in_flight(self._in_flight)
-
     async def _read(
-        self, scope: Scope, receive: Receive, request_id: str, received: float
+        self, scope: Scope, receive: Receive, request_id: str, received: float, visit: Visit
     ) -> tuple[ChatRequest, Asked]:
         if scope["method"] != "POST":
             raise MethodNotAllowed("POST")
+        self._admission.check()
         principal = self._identity.authenticate(scope["headers"])
         require(principal, *self._scopes)
-        if self._in_flight > self._settings.max_concurrent:
-            self._telemetry.request_shed("concurrency")
-            raise Unavailable("Too many requests are in flight. Retry shortly.", code="local_overloaded")
-        raw = await read_body(scope, receive, self._settings.max_body_bytes, self._settings.body_timeout_s)
-        body = parse_json_object(raw, self._settings.max_json_depth)
+        settings = self._settings
+        raw = await read_body(scope, receive, settings.max_body_bytes, settings.body_timeout_s, visit.hold)
+        visit.enter()
+        body = parse_json_object(raw, settings.max_json_depth)
         asked = await self._dialect.read(body, principal)
         request = ChatRequest(
             id=request_id,
@@ -143,6 +143,7 @@ class Endpoint:
             traceparent=(header(scope, b"traceparent") or b"").decode("latin-1") or None,
             received=received,
             task=asked.task,
+            size=len(raw),
         )
         return request, asked
 

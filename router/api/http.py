@@ -41,8 +41,13 @@ def header(scope: Scope, name: bytes) -> bytes | None:
     return None
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int, seconds: float) -> bytes:
-    """The whole body. Raises `InvalidRequest`: 413 over `limit` bytes, 408 after `seconds`, 415 when encoded."""
+async def read_body(
+    scope: Scope, receive: Receive, limit: int, seconds: float, hold: Callable[[int], None] = lambda size: None
+) -> bytes:
+    """The whole body. Raises `InvalidRequest`: 413 over `limit` bytes, 408 after `seconds`, 415 when encoded.
+
+    `hold` is told of the bytes as they come, and may raise.
+    """
     if header(scope, b"content-encoding") not in (None, b"identity"):
         raise InvalidRequest("Send the body without a content-encoding.", status=415, code="unsupported_encoding")
     declared = header(scope, b"content-length")
@@ -52,6 +57,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int, seconds: float) 
         async with asyncio.timeout(seconds):
             message = await receive()
             if not message.get("more_body", False) and message["type"] == "http.request":
+                hold(len(message.get("body", b"")))
                 return _within(message.get("body", b""), limit)
             parts, size = [], 0
             while message["type"] == "http.request":
@@ -59,6 +65,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int, seconds: float) 
                 size += len(parts[-1])
                 if size > limit:
                     raise _too_large(limit)
+                hold(len(parts[-1]))
                 if not message.get("more_body", False):
                     return b"".join(parts)
                 message = await receive()

@@ -1,0 +1,117 @@
+"""The server of a worker, and its end in order: refuse, finish, say so to those who are left, and close.
+
+uvicorn's own end cuts what is left without a word, and kills the process before anything could be written down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import resource
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from router.api.admission import Admission
+from router.api.connection import Connection, Door
+
+_LAST_WORDS_SECONDS = 2.0  # for error events to be written
+_CLOSE_SECONDS = 2.0  # for connections to take what was written
+
+
+class DrainingServer(uvicorn.Server):
+    """Ends on SIGTERM or SIGINT within `grace_s`; a second signal ends the grace."""
+
+    def __init__(
+        self, config: uvicorn.Config, admission: Admission, grace_s: float, on_drain: Callable[[], None]
+    ) -> None:
+        """`on_drain` is called first of all: readiness is off from then on."""
+        super().__init__(config)
+        self._admission = admission
+        self._grace_s = grace_s
+        self._on_drain = on_drain
+        self._hurried = asyncio.Event()
+
+    def hurry(self) -> None:
+        """End, without any grace."""
+        self.should_exit = True
+        self._hurried.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """For good: a signal that comes while the last things are written down must not kill."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._told)
+        yield
+
+    def _told(self) -> None:
+        if self.should_exit:
+            self._hurried.set()
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Until the end the listener stays open: whoever comes is told, not left to guess."""
+        self._on_drain()
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, Connection):
+                connection.close_after_answer()
+        drained = asyncio.ensure_future(self._admission.drain())
+        hurried = asyncio.ensure_future(self._hurried.wait())
+        await asyncio.wait({drained, hurried}, timeout=self._grace_s, return_when=asyncio.FIRST_COMPLETED)
+        for waiting in (drained, hurried):
+            waiting.cancel()
+        await self._admission.end(_LAST_WORDS_SECONDS)
+        for server in self.servers:
+            server.close()
+        for listener in sockets or []:
+            listener.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                while self.server_state.connections:  # noqa: ASYNC110 - uvicorn has no event for it
+                    await asyncio.sleep(0.01)
+        for connection in list(self.server_state.connections):
+            transport = connection.transport
+            if transport is not None:
+                transport.abort()
+
+
+def make_server(app: ASGIApp, door: Door, grace_s: float, on_drain: Callable[[], None]) -> DrainingServer:
+    """A worker's server, its connections standing behind `door`. For the running event loop."""
+    config = uvicorn.Config(
+        app,
+        http=_speaking(door),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,  # nothing of a caller's headers says who it is
+        server_header=False,
+        date_header=False,
+    )
+    return DrainingServer(config, door.admission, grace_s, on_drain)
+
+
+def _speaking(door: Door) -> type[Connection]:
+    """uvicorn makes connections of a class: ours, with what they share."""
+
+    class Speaking(Connection):
+        def __init__(self, **rest: Any) -> None:
+            super().__init__(door, **rest)
+
+    return Speaking
+
+
+def most_connections(wanted: int) -> int:
+    """How many callers may be connected: at most half of the files that this process may have open."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most == resource.RLIM_INFINITY:
+        return wanted
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return min(wanted, most // 2)
