@@ -15,6 +15,7 @@ from router.costs import Costs, account
 from router.energy import Burn
 from router.exchange import Exchange
 from router.keys import Keys
+from router.purse import usd_of
 from router.reasks import ask_digest
 from router.records import RecordSink, build_record
 from router.spans import NO_SPAN
@@ -143,12 +144,18 @@ class Accounts:
 
 
 def _limits_of(exchange: Exchange) -> JsonObject:
-    """What was held and taken of its caller's minute, and which limit refused it; nothing where nothing is limited."""
-    ticket = exchange.ticket
-    if ticket is None and exchange.limited_by is None:
-        return {}
-    tokens = {"reserved": ticket.tokens, "used": ticket.used} if ticket is not None else None
-    return {"rates": {"tokens": tokens, "refused_by": exchange.limited_by}}
+    """What was held and used of money and of its caller's minute, and which limit refused it; where there are any."""
+    ticket, leases = exchange.ticket, exchange.leases
+    found: JsonObject = {}
+    if leases:
+        found["budgets"] = {
+            "reserved_usd": usd_of(sum(lease.amount for lease in leases)),
+            "settled_usd": usd_of(sum(lease.actual for lease in leases)),
+        }
+    if ticket is not None or exchange.limited_by is not None:
+        tokens = {"reserved": ticket.tokens, "used": ticket.used} if ticket is not None else None
+        found["rates"] = {"tokens": tokens, "refused_by": exchange.limited_by}
+    return found
 
 
 def _rule_of(exchange: Exchange) -> str:

@@ -12,6 +12,7 @@ from policies.tenants import view_of
 from policies.types import Decision, EgressPermit, Facts, Policy
 from router.costs import CallUse
 from router.planning import Plan
+from router.purse import Lease
 from router.rate_table import Kind, Level
 from router.rates import Ticket
 from router.running import Running
@@ -34,6 +35,7 @@ class Exchange:
     permits: list[EgressPermit] = field(default_factory=list)
     pseudonyms: Pseudonyms | None = field(default=None, repr=False)  # what placeholders that left stand for
     calls: list[CallUse] = field(default_factory=list)  # every call to a model, in the order in which they began
+    leases: list[Lease] = field(default_factory=list)  # money that was held for its calls outside
     ticket: Ticket | None = None  # what it has taken of its caller's minute, where that is limited
     levels: Mapping[Kind, Level] = field(default_factory=dict)  # how those limits stood
     limited_by: str | None = None  # which of them refused it, as `key:tokens`

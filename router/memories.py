@@ -9,7 +9,7 @@ from router.cache.base import Cache
 from router.cache.memory import MemoryBytes
 from router.cache.sealed import SealedCache, Sealer
 from router.keys import Keys
-from router.purse import Purse
+from router.purse import Purse, SharedBalances
 from router.rate_table import RATES_FILE
 from router.rates import RateLimits, SharedRates
 from router.settings import Settings
@@ -51,7 +51,12 @@ def make_affinity(settings: Settings, keys: Keys) -> Affinity:
 
 def make_purse(settings: Settings, telemetry: Telemetry) -> Purse:
     """The money for calls outside. Opens nothing before a policy with budgets asks for some."""
-    purse = Purse(settings.state_dir)
+    shared: SharedBalances | None = None
+    if settings.redis_url is not None:
+        from router.cache.redis_budgets import RedisBudgets
+
+        shared = RedisBudgets(settings.redis_url, settings.redis_timeout_ms)
+    purse = Purse(settings.state_dir, shared)
     purse.on_refusal = telemetry.budget_refused
     return purse
 

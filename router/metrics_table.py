@@ -160,7 +160,7 @@ TABLE: tuple[Definition, ...] = (
     _counter(
         "gatehouse.budget.refusals",
         "{call}",
-        "Calls outside that no budget had enough left for, by its scope; ledger: it could not be asked.",
+        "Calls outside that no budget had enough left for, by its scope; ledger, unshared: who could not be asked.",
         "gatehouse.scope",
     ),
     _counter(

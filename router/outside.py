@@ -18,7 +18,7 @@ from router.calling import Calls
 from router.egress import Egress
 from router.errors import Denied, Locked, Unavailable
 from router.exchange import Exchange
-from router.purse import Lease, Purse
+from router.purse import Lease, Purse, most_of
 from router.relay import Relay
 from router.replies import whole
 from router.restored import Restoring
@@ -128,7 +128,10 @@ class Outside:
         policy, known = exchange.policy, exchange.known
         if policy.budgets is None:
             return None
-        choices = exchange.request.body.get("n") or 1
-        asked = known.output_tokens * (choices if isinstance(choices, int) else 1)
-        model, size = policy.models[grant.model], len(outgoing.body)
-        return await self._purse.reserve(policy, exchange.request.principal, model, size, asked, known.input_tokens)
+        request, model = exchange.request, policy.models[grant.model]
+        choices = request.body.get("n") or 1
+        most = most_of(model, len(outgoing.body), request.task, known.output_tokens, choices)
+        lease = await self._purse.reserve(policy, request.principal, model, most, known.input_tokens)
+        if lease is not None:
+            exchange.leases.append(lease)
+        return lease

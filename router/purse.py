@@ -9,11 +9,12 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -23,24 +24,40 @@ from policies.types import Model, Policy
 from router.budget_ledger import LEASE_SECONDS, Balance, BudgetLedger, LedgerError
 from router.costs import CallUse, price_of, price_tokens, used
 from router.errors import BudgetExhausted
-from router.types import Principal, Usage
+from router.types import Principal, Task, Usage
 
 _REMEMBERED_SECONDS = 0.5  # that a refusal is taken for granted when requests are decided
 _RENEW_SECONDS = LEASE_SECONDS / 4
+UNSHARED = "unshared"  # in place of an account: what other hosts have spent cannot be known
 
 T = TypeVar("T")
 
 log = logging.getLogger("gatehouse.budgets")
 
 
+class Raised(Protocol):
+    """What the hosts together say of a reservation."""
+
+    @property
+    def refused(self) -> str:
+        """The account that has not enough left; "" for none."""
+        ...
+
+
 class SharedBalances(Protocol):
     """What the hosts tell each other of what they have spent (`router.cache.redis_budgets.RedisBudgets`)."""
 
-    async def raise_to(self, balances: tuple[Balance, ...], accounts: tuple[Account, ...], budgets: Budgets) -> str: ...
+    def others(self, account: str) -> int:
+        """What the other hosts had spent and held when that was last known."""
+        ...
 
-    def tell(self, balances: tuple[Balance, ...]) -> None: ...
+    async def raise_to(self, host: str, balances: Sequence[Balance], accounts: Sequence[Account]) -> Raised | None:
+        """Told, and within the limits of all hosts together; None when nobody can say."""
+        ...
 
-    async def beat(self, balances: list[Balance]) -> None: ...
+    async def tell(self, host: str, balances: Sequence[Balance]) -> None: ...
+
+    async def beat(self, host: str, balances: Sequence[Balance]) -> None: ...
 
     async def close(self) -> None: ...
 
@@ -55,6 +72,7 @@ class Lease:
     model: Model
     input_estimate: int
     is_settled: bool = field(default=False)
+    actual: int = 0  # what it has cost in the end, in 10^-12 USD
 
     def settle(self, call: CallUse) -> None:
         """The call has ended: what it used is spent, the rest is free again."""
@@ -64,7 +82,7 @@ class Lease:
     def end(self, actual: int) -> None:
         """It has cost this much, in 10^-12 USD. Idempotent."""
         if not self.is_settled:
-            self.is_settled = True
+            self.is_settled, self.actual = True, actual
             self.purse.settle(self, actual)
 
 
@@ -75,6 +93,7 @@ class Purse:
         self._state_dir = state_dir
         self._shared = shared
         self._ledger: BudgetLedger | None = None
+        self._host = ""  # the ledger's name among those of other hosts, once it is open
         self._thread = ThreadPoolExecutor(1, "budgets")
         self._leases: dict[str, Lease] = {}
         self._settling: set[asyncio.Task[None]] = set()
@@ -96,18 +115,15 @@ class Purse:
         return {name: BUDGET for name, model in policy.models.items() if _is_charged(model)}
 
     async def reserve(
-        self, policy: Policy, principal: Principal, model: Model, size: int, output_tokens: int, input_estimate: int
+        self, policy: Policy, principal: Principal, model: Model, most: Usage, input_estimate: int
     ) -> Lease | None:
-        """Hold what a call can cost at most; None where no budget counts it. Raises `BudgetExhausted`.
-
-        `size`: bytes of the body, for a token is one byte at least; `output_tokens`: what it asks for, 0 if not said.
-        """
+        """Hold what a call can cost at most (`most_of`); None where no budget counts it. Raises `BudgetExhausted`."""
         if policy.budgets is None or not _is_charged(model):
             return None
         accounts = accounts_of(policy.budgets, principal.tenant, principal.key_id, datetime.now(UTC))
         if not accounts:
             return None
-        amount = bound_of(model, size, output_tokens)
+        amount = cost_of(model, most)
         lease = Lease(self, secrets.token_hex(12), amount, model, input_estimate)
         asking = asyncio.ensure_future(self._ask(lease, accounts, policy.budgets))
         try:
@@ -141,10 +157,18 @@ class Purse:
         if self._ledger is not None:
             self._ledger.close()
 
-    async def _ask(self, lease: Lease, accounts: tuple[Account, ...], budgets: Budgets) -> str:
-        """The account that has not enough left; "" when it is reserved."""
+    def wake(self, policy: Policy) -> None:
+        """Where hosts share budgets, tell of this one before anything is asked of it: the others may be waiting."""
+        if self._shared is not None and policy.budgets is not None:
+            self._begin()
+
+    def _begin(self) -> None:
         if self._beating is None:
             self._beating = asyncio.get_running_loop().create_task(self._beat())
+
+    async def _ask(self, lease: Lease, accounts: tuple[Account, ...], budgets: Budgets) -> str:
+        """The account that has not enough left; "" when it is reserved."""
+        self._begin()
         try:
             held = await self._run(lambda ledger: ledger.reserve(lease.id, lease.amount, accounts, time.time()))
         except LedgerError as error:
@@ -155,10 +179,24 @@ class Purse:
             return refused
         self._leases[lease.id] = lease
         if self._shared is not None:
-            refused = await self._shared.raise_to(held.balances, accounts, budgets)
+            refused = await self._refused_together(self._shared, held.balances, accounts, budgets)
             if refused:
                 lease.end(0)
         return refused
+
+    async def _refused_together(
+        self, shared: SharedBalances, balances: Sequence[Balance], accounts: Sequence[Account], budgets: Budgets
+    ) -> str:
+        """The account of which all hosts together have not enough left; where nobody can say, as the policy says."""
+        told = await shared.raise_to(self._host, balances, accounts)
+        if told is not None:
+            return told.refused
+        if budgets.when_unshared == "stay":
+            return UNSHARED
+        for balance, account in zip(balances, accounts, strict=True):
+            if balance.spent + balance.held + shared.others(account.name) > account.limit:
+                return account.name
+        return ""
 
     async def _settle(self, lease: Lease, actual: int) -> None:
         try:
@@ -169,13 +207,13 @@ class Purse:
         finally:
             self._leases.pop(lease.id, None)
         if self._shared is not None:
-            self._shared.tell(balances)
+            await self._shared.tell(self._host, balances)
 
     async def _beat(self) -> None:
         """Renew what is held, and charge what the dead have left."""
         turns = 0
         while True:
-            await asyncio.sleep(1.0 if self._shared is not None else _RENEW_SECONDS)
+            await asyncio.sleep((1.0 if turns else 0.0) if self._shared is not None else _RENEW_SECONDS)
             turns += 1
             with suppress(LedgerError):
                 if self._shared is None or turns % int(_RENEW_SECONDS) == 0:
@@ -183,7 +221,8 @@ class Purse:
                     await self._run(lambda ledger, leases=leases, now=now: ledger.renew(leases, now))  # type: ignore[misc]
                     await self._run(lambda ledger, now=now: ledger.run_out(now))  # type: ignore[misc]
                 if self._shared is not None:
-                    await self._shared.beat(await self._run(lambda ledger: ledger.balances()))
+                    balances = await self._run(lambda ledger: ledger.balances())
+                    await self._shared.beat(self._host, in_force(balances, datetime.now(UTC)))
 
     async def _run(self, work: Callable[[BudgetLedger], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: work(self._opened()))
@@ -191,6 +230,7 @@ class Purse:
     def _opened(self) -> BudgetLedger:
         if self._ledger is None:
             self._ledger = BudgetLedger(self._state_dir)
+            self._host = self._ledger.host
         return self._ledger
 
     def _refuse(self, account: str, budgets: Budgets, principal: Principal) -> None:
@@ -199,10 +239,26 @@ class Purse:
         raise BudgetExhausted(budgets.refuse_with, seconds_left(account, datetime.now(UTC)))
 
 
-def bound_of(model: Model, size: int, output_tokens: int) -> int:
-    """What a call can cost at most, in 10^-12 USD: no more tokens than bytes, nor than the model's context holds."""
-    output = min(output_tokens or model.context, model.context)
-    return cost_of(model, Usage(min(size, model.context), output))
+def most_of(model: Model, size: int, task: Task, output_tokens: int, choices: int) -> Usage:
+    """What a call can use at most: a token is a byte at least, and neither prompt nor answer is longer than the window.
+
+    `size`: bytes of the body; `output_tokens`: of each of the `choices` answers, 0 if not said. Vectors have no answer,
+    and each of their inputs has the window for itself.
+    """
+    if task == "embeddings":
+        return Usage(size, 0)
+    return Usage(min(size, model.context), min(output_tokens or model.context, model.context) * choices)
+
+
+def in_force(balances: Sequence[Balance], now: datetime) -> list[Balance]:
+    """The accounts of this day and month, and those that hold something still."""
+    ends = (now.strftime("/%Y-%m-%d"), now.strftime("/%Y-%m"))
+    return [each for each in balances if each.held or each.name.endswith(ends)]
+
+
+def usd_of(amount: int) -> float:
+    """10^-12 USD as USD, to be shown."""
+    return float(Decimal(amount) / PICO)
 
 
 def cost_of(model: Model, usage: Usage) -> int:
