@@ -65,7 +65,6 @@ from router.waiting.waits import Waits
 
 log = logging.getLogger("gatehouse.worker")
 
-_LAST_SECONDS = 5.0  # for requests that were cut off to say what they have used
 _SELF_TEST_SECONDS = (0.2, 5.0)  # between tries while starting, and between looks at a target that failed
 
 
@@ -296,16 +295,8 @@ async def serve(control: Path, listener: socket.socket) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await _end_requests(server)
         await worker.close()
         await client.close()
-
-
-async def _end_requests(server: uvicorn.Server) -> None:
-    """Let requests that were cut off at the end of the grace end themselves: then their records and money agree."""
-    left = server.server_state.tasks
-    if left:
-        await asyncio.wait(left, timeout=_LAST_SECONDS)
 
 
 def _settle_memory() -> None:

@@ -6,7 +6,7 @@ known to be needed, and only one of two becomes the reply.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from router.accounting import Accounts
 from router.ahead import Ahead
 from router.caching import ReplyCache
 from router.calling import Calls
+from router.costs import CallUse
 from router.egress import Egress
 from router.errors import Denied, Locked, Unavailable
 from router.exchange import Exchange
@@ -134,4 +135,10 @@ class Outside:
         lease = await self._purse.reserve(policy, request.principal, model, most, known.input_tokens)
         if lease is not None:
             exchange.leases.append(lease)
+            before = len(exchange.calls)
+            lease.under_way = lambda: _call_of(exchange.calls[before:], grant.model)
         return lease
+
+
+def _call_of(calls: Sequence[CallUse], model: str) -> CallUse | None:
+    return next((call for call in calls if call.model == model), None)

@@ -73,6 +73,7 @@ class Lease:
     input_estimate: int
     is_settled: bool = field(default=False)
     actual: int = 0  # what it has cost in the end, in 10^-12 USD
+    under_way: Callable[[], CallUse | None] = field(default=lambda: None)  # the call, once it has begun
 
     def settle(self, call: CallUse) -> None:
         """The call has ended: what it used is spent, the rest is free again."""
@@ -142,13 +143,17 @@ class Purse:
         task.add_done_callback(self._settling.discard)
 
     async def close(self) -> None:
-        """Settle what waits to be settled."""
+        """Settle what waits. A call that has not ended is charged as its record would be: with what came."""
         if self._beating is not None:
             self._beating.cancel()
             with suppress(asyncio.CancelledError):
                 await self._beating
         for lease in list(self._leases.values()):
-            lease.end(lease.amount)
+            call = lease.under_way()
+            if call is None:
+                lease.end(0)  # nothing of it was sent
+            else:
+                lease.settle(call)
         if self._settling:
             await asyncio.wait(self._settling, timeout=5)
         self._thread.shutdown(wait=True)
