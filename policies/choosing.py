@@ -11,6 +11,7 @@ from typing import Literal
 from policies import refusals
 from policies.candidates import LOCAL_ONLY, LOCKDOWN, Target, Targets, first_ready
 from policies.conditions import Evaluator
+from policies.serving import Serving
 from policies.types import Facts, Level, Policy, Reason, Refusal, Rule
 
 SPECIALIST = "specialist"  # what the explanation says of a local model that was preferred
@@ -55,6 +56,11 @@ class Held:
 
     rule: str
     barred: str
+
+
+def serving_of(policy: Policy, by: Rule | None) -> Serving:
+    """How long a request may take and in whose turn it is served: as its rule says, else as the defaults say."""
+    return by.serving if by is not None and by.serving is not None else policy.default_serving
 
 
 def keep(choice: Choice, held: Held | None) -> Choice:
@@ -120,6 +126,9 @@ def _deadline_ms(case: Case, home: Target) -> float:
         limits.append(escalation.deadline_seconds)
     if case.facts.stream and escalation.stream == "hold":
         limits.append(case.policy.headers_after_seconds)
+    due = case.policy.default_serving.seconds_until_answer(stream=case.facts.stream and not is_by_first_tokens)
+    if due is not None:
+        limits.append(due)
     return min(limits) * 1000
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from policies.compare_allowances import allowed
+from policies.compare_serving import is_sooner, served
 from policies.compare_tools import tools_differences
 from policies.conditions import needs
 from policies.proof import reachable
@@ -197,7 +198,7 @@ def _rule_direction(was: Rule | None, now: Rule | None, old: Policy, new: Policy
         return "changes" if is_same else "tightens"
     if now is not None and now.forbid:
         return "tightens"
-    if was is not None and now is not None and replace(was, cache=now.cache) == now:
+    if was is not None and now is not None and replace(was, cache=now.cache, serving=now.serving) == now:
         return "changes"
     if was is None or now is None:
         leads_out = _leads_out(was, old) if was is not None else now is not None and _leads_out(now, new)
@@ -218,6 +219,8 @@ def _said(rule: Rule | None) -> str:
         does += f" with fallback [{', '.join(rule.fallback)}]"
     if rule.cache is not None:
         does += " without cache" if rule.cache.mode == "off" else f" cached for {rule.cache.ttl_seconds:,} s"
+    if rule.serving is not None:
+        does += f" {served(rule.serving)}"
     when = f" when {needs(rule)}" if needs(rule) else ""
     return f"{does}{when} (priority {rule.priority})"
 
@@ -240,6 +243,11 @@ def _ways_out(old: Policy, new: Policy) -> Iterable[Difference]:
         is_more = not set(new.default_fallback) <= set(old.default_fallback)
         what = f"[{', '.join(old.default_fallback)}] -> [{', '.join(new.default_fallback)}]"
         yield Difference("defaults.fallback", "sends out" if is_more else "tightens", what)
+    if old.default_serving != new.default_serving:
+        was, now = old.default_serving, new.default_serving
+        # Home that would not be done in time to be judged is passed over (`choosing.straight_out`).
+        is_out = new.escalation.may_escalate and is_sooner(now, was)
+        yield Difference("defaults.deadline", "sends out" if is_out else "changes", f"{served(was)} -> {served(now)}")
     if old.history != new.history:
         yield Difference("history", _toward(new.history == "drop_turns"), f"{old.history} -> {new.history}")
     if old.audit != new.audit:

@@ -18,6 +18,7 @@ from policies.choosing import (
     keep,
     note_specialist,
     pinned,
+    serving_of,
     straight_out,
 )
 from policies.conditions import Evaluator, unmatched
@@ -193,6 +194,7 @@ def _decision(case: Case, choice: Choice) -> Decision:
         races=escalation is not None and _races(case),
         fallback=fallback,
         after=tuple(each.model.name for each in after),
+        serving=serving_of(policy, choice.by),
         held=choice.held,
         cacheable=cache.mode == "exact" and is_harmless and target is not None,
         cache_seconds=cache.ttl_seconds,

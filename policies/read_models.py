@@ -81,6 +81,7 @@ def _model(name: str, part: ModelPart) -> Model:
         ca_file=part.ca_file,
         client_cert_file=part.client_cert_file,
         timeout_seconds=float(part.timeout_seconds),
+        first_token_seconds=part.first_token_seconds,
         good_at=read_good_at(part.good_at) if part.good_at else (),
     )
 

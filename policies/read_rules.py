@@ -15,7 +15,9 @@ from policies.errors import nearest, suggest
 from policies.notes import Notes
 from policies.read_fallback import check_place, read_fallback
 from policies.read_retention import read_rule_cache
+from policies.read_serving import read_rule_serving
 from policies.read_when import read_when
+from policies.serving import Serving
 from policies.shape import PolicyFile
 from policies.shape_rules import DecisionPart, EgressPart, EgressRulePart
 from policies.types import EgressRule, Level, Model, Payload, Rule
@@ -107,7 +109,7 @@ def _check_words(path: Path, entry: EgressRulePart, models: Mapping[str, Model],
                 notes.warn((*path, key, index), f"no model has '{word}'{suggest(word, known)}")
 
 
-def read_rules(file: PolicyFile, models: Mapping[str, Model], notes: Notes) -> tuple[Rule, ...]:
+def read_rules(file: PolicyFile, models: Mapping[str, Model], usual: Serving, notes: Notes) -> tuple[Rule, ...]:
     """The rules by falling priority."""
     rules = []
     names: set[str] = set()
@@ -130,7 +132,9 @@ def read_rules(file: PolicyFile, models: Mapping[str, Model], notes: Notes) -> t
         fallback = read_fallback((*path, "fallback"), part.fallback, part.route, models, notes)
         cache = read_rule_cache(path, part, file, notes)
         cel = _read_cel((*path, "cel"), part.cel, notes)
-        rules.append(ready(Rule(part.name, part.priority or 0, when, part.route, forbid, fallback, cache, cel)))
+        serving = read_rule_serving(path, part, usual, models, notes)
+        rule = Rule(part.name, part.priority or 0, when, part.route, forbid, fallback, cache, cel, serving)
+        rules.append(ready(rule))
     # The name settles ties among forbids, so that the order in the file never matters.
     return tuple(sorted(rules, key=lambda rule: (-rule.priority, rule.name)))
 

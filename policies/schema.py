@@ -37,6 +37,7 @@ from policies.read_probes import check_probes
 from policies.read_retention import read_cache
 from policies.read_rules import read_egress, read_rules
 from policies.read_sensitivity import read_sensitivity
+from policies.read_serving import read_default_serving
 from policies.read_tenants import read_tenants
 from policies.read_tools import read_tools
 from policies.shape import PolicyFile
@@ -108,7 +109,8 @@ def _assemble(
     aliases = read_aliases(file, models, notes)
     sensitivity = read_sensitivity(file, entities, notes, calendar)
     egress = read_egress(file.egress, models, notes)
-    rules = read_rules(file, models, notes)
+    serving = read_default_serving(file, notes)
+    rules = read_rules(file, models, serving, notes)
     escalation = read_escalation(file.escalation, models, notes)
     cache = read_cache(file, notes)
     if file.approvals.loosening and file.policy.source == "file":
@@ -143,6 +145,7 @@ def _assemble(
         on_pinned_denied=file.on_pinned_denied,
         fallback_local_unavailable=file.fallback.local_unavailable,
         headers_after_seconds=float(file.headers_after),
+        default_serving=serving,
         price_per_kwh=file.energy.price_per_kwh if file.energy is not None else None,
         retention_days=file.retention.records_days,
         notice=file.notice,

@@ -111,7 +111,7 @@ class PolicyFile(Part):
 # Keys and values that the language will have and that nothing implements yet: refused, never ignored.
 LATER_KEYS: dict[type[Part], frozenset[str]] = {
     PolicyFile: frozenset({"release"}),
-    DecisionPart: frozenset({"deadline", "retention"}),
+    DecisionPart: frozenset({"retention"}),
     CachePart: frozenset({"similarity", "threshold"}),
 }
 LATER_VALUES = frozenset({("cache", "mode", "semantic")})

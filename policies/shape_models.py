@@ -8,6 +8,7 @@ from pydantic import Field
 
 from policies.good_at import GoodAtPart
 from policies.part import Part
+from policies.shape_serving import DeadlinePart
 from policies.shape_words import Address, FilePath, Locality, ModelName, Variable, Word
 from policies.vocabulary import CAPABILITIES
 
@@ -54,6 +55,9 @@ class ModelPart(Part):
     )
     ca_file: FilePath | None = Field(default=None, description="Certificates to trust for this model, PEM.")
     client_cert_file: FilePath | None = Field(default=None, description="Certificate and key to present, PEM.")
+    first_token_seconds: float | None = Field(
+        default=None, gt=0, le=3600, allow_inf_nan=False, description="For a stream's first token, of this model."
+    )
     timeout_seconds: float = Field(default=120.0, gt=0, le=3600, allow_inf_nan=False, description="For a whole answer.")
 
 
@@ -64,6 +68,9 @@ class DefaultsPart(Part):
     cloud: ModelName | None = Field(default=None, description="The cloud model that is tried first.")
     fallback: list[ModelName] = Field(
         default=[], max_length=16, description="Who is asked, in this order, when a model outside fails; else nobody."
+    )
+    deadline: DeadlinePart | None = Field(
+        default=None, description="How long a request may take whose rule does not say; absent: as long as its model."
     )
 
 

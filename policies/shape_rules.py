@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from policies.part import Part
+from policies.shape_serving import DeadlinePart
 from policies.shape_words import RULE_NAME, Entity, ModelName, Reason, Word
 
 
@@ -69,6 +70,12 @@ class DecisionPart(Part):
     )
     fallback: list[ModelName] | None = Field(
         default=None, max_length=16, description="Of a route out: who is asked, in this order, when its model fails."
+    )
+    deadline: DeadlinePart | None = Field(
+        default=None, description="Of a route: how long its requests may take; what is not said, `defaults` says."
+    )
+    urgency: Literal["normal", "low"] | None = Field(
+        default=None, description="Of a route. low: at home it waits until nobody else does (titles, tags)."
     )
     cache: Annotated[
         RuleCachePart | None,

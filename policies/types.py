@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 from classifiers.types import ScanRules, Signal
 from policies.allowances import Budgets, Rates
+from policies.serving import IN_ANY_TIME, Serving
 
 Locality = Literal["local", "lan", "cloud"]
 Route = Literal["local", "lan", "cloud", "refused"]
@@ -75,6 +76,7 @@ class Model:
     ca_file: str | None = None
     client_cert_file: str | None = None
     timeout_seconds: float = 120.0
+    first_token_seconds: float | None = None  # of a stream; None: as the operator's settings say
     good_at: GoodAt = ()  # of a local model: what it is preferred for
 
 
@@ -124,6 +126,7 @@ class Rule:
     fallback: tuple[str, ...] | None = None  # of a route: localities or models; None: what `defaults` says
     cache: CachePolicy | None = None  # of a route; None: the policy's
     cel: str | None = None  # a condition in CEL that must hold beside `when`
+    serving: Serving | None = None  # of a route; None: the policy's
     test: Test | None = field(default=None, compare=False, repr=False)
     reads: tuple[str, ...] = field(default=(), compare=False, repr=False)  # the signals that `when` names
     demands: tuple[Leaf, ...] = field(default=(), compare=False, repr=False)  # each must hold for `test` to hold
@@ -248,6 +251,7 @@ class Policy:
     on_pinned_denied: Literal["refuse", "local"] = "refuse"
     fallback_local_unavailable: Literal["refuse", "cloud"] = "refuse"
     headers_after_seconds: float = 10.0
+    default_serving: Serving = IN_ANY_TIME
     price_per_kwh: float | None = None  # USD; None: energy is not priced
     retention_days: int | None = None  # decision records older than this are deleted; None: none are
     notice: Notice = "none"  # what an answer that was kept at home says of it
@@ -367,6 +371,7 @@ class Decision:
     races: bool = False  # the escalation is asked for at once, beside the local model
     fallback: Grant | None = None  # set when the policy lets an unavailable local model fall back; also in `grants`
     after: tuple[str, ...] = ()  # models tried when the one outside fails before its first byte; exits are in `grants`
+    serving: Serving = IN_ANY_TIME
     held: str | None = None  # the route rule that would have sent an `auto` request out, had that been lawful
     cacheable: bool = False
     cache_seconds: int = 0  # how long an answer is kept if it is

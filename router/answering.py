@@ -15,6 +15,7 @@ from router.ahead import Ahead
 from router.caching import ReplyCache
 from router.calling import Calls
 from router.confidence import AnswerTrace
+from router.deadlines import engine_fields
 from router.elsewhere import Elsewhere, may_be_tried_elsewhere
 from router.embedding_fields import embedding_body
 from router.errors import BudgetExhausted, Denied, GatehouseError, Locked, Unavailable, UpstreamError
@@ -179,6 +180,7 @@ class Answering:
             body, exchange.outcome.ignored = fields.local_body(
                 request.body, model, stream=stream, want_logprobs=fields.gives_logprobs(model)
             )
+            body |= engine_fields(model, exchange.planned.serving, exchange.due())
         body |= self._partitions.fields(model, request.principal.tenant, exchange.planned.sensitivity)
         return Outgoing(orjson.dumps(body), stream, request_id=request.id, task=request.task)
 

@@ -27,6 +27,7 @@ from router.api.application import Surroundings, application, door
 from router.api.feedback import FeedbackSending
 from router.api.serving import DrainingServer, make_server, most_connections
 from router.backends.base import Backend
+from router.backends.circuit import State
 from router.backends.table import make_backend
 from router.cache.key import CacheKeys
 from router.cache.sealed import Sealer
@@ -61,6 +62,7 @@ from router.status import Status
 from router.telemetry import Telemetry
 from router.tokens import verifier_of
 from router.types import JsonObject
+from router.upstreams import Upstreams
 from router.waiting.waits import Waits
 
 log = logging.getLogger("gatehouse.worker")
@@ -82,6 +84,7 @@ class Worker:
         self._cut = 0
         self.exits.on_change = self._tell_locks
         self._tell_locks()
+        self.upstreams = Upstreams(self._tell_breaker)
         self.running = RunningPolicy(policy, self._backend)
         self.telemetry.policy_in_force(policy.label)
         self.pipeline = Pipeline(
@@ -119,6 +122,7 @@ class Worker:
                 accounts=accounts,
                 telemetry=self.telemetry,
                 purse=self.purse,
+                upstreams=self.upstreams,
             ),
             calls=calls,
             cache=replies,
@@ -136,6 +140,7 @@ class Worker:
             accounts=accounts,
             purse=self.purse,
             limiting=Limiting(self.rates),
+            upstreams=self.upstreams,
         )
         self.identity = Identity(settings, keys, tokens=verifier_of(settings))
         self.states = ResponseStateFile(
@@ -152,7 +157,19 @@ class Worker:
         self.door = door(surroundings, most_connections(settings.max_connections))
 
     def _backend(self, model: Model, policy: Policy) -> Backend:
-        return make_backend(model, self.settings, policy.lan_networks, self.exits)
+        circuit = None if model.backend == "engine" else self.upstreams.of(model).circuit
+        if circuit is not None:
+            self.telemetry.breaker_is(model.name, circuit.state, has_changed=False)
+        return make_backend(model, self.settings, policy.lan_networks, self.exits, circuit)
+
+    def _tell_breaker(self, name: str, state: State) -> None:
+        self.telemetry.breaker_is(name, state)
+        log.warning("the circuit breaker of model %s is %s", name, state)
+        self._tell_breakers()
+
+    def _tell_breakers(self) -> None:
+        """Those that are not closed, of the models in force: in `/readyz`."""
+        self.status.breakers = self.upstreams.states(self.running.current.policy.models)
 
     def _tell_locks(self) -> None:
         """How the kill switch stands: in `/readyz` and in the metrics."""
@@ -170,6 +187,7 @@ class Worker:
                 log.error("the policy was not taken over, the last good one stays in force: %s", error)
                 return
             self.running.swap(policy)
+            self._tell_breakers()
             self.telemetry.policy_in_force(self.running.current.policy.label)
             self._tell_uncalibrated()
         elif message["t"] == "candidate":

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from policies.types import Model
 from router.costs import CallUse, End
-from router.errors import GatehouseError, UpstreamError
+from router.errors import DeadlineExceeded, GatehouseError, UpstreamError
 from router.exchange import Exchange
 from router.recorder import ChunkClock
 from router.spans import NoSpan, Span
@@ -19,6 +19,7 @@ from router.types import JsonObject, Outgoing, Usage
 from router.waiting.waits import Waits, ask_of
 
 OnEnd = Callable[[CallUse], None]
+T = TypeVar("T")
 
 
 class Calls:
@@ -34,7 +35,8 @@ class Calls:
         """The whole answer; what the backend raises. `on_end` is told once what the call has used."""
         call = _Call(self._telemetry, self._waits, exchange, name, stream=False, on_end=on_end)
         try:
-            completion = await exchange.running.backends[name].complete(outgoing)
+            backend = exchange.running.backends[name]
+            completion = await _in_time(exchange, lambda: backend.complete(outgoing))
         except BaseException as error:
             call.end(_error_type(error), error)
             raise
@@ -48,7 +50,8 @@ class Calls:
         """The chunks, the first of which is there; what the backend raises before it. `on_end` as above."""
         call = _Call(self._telemetry, self._waits, exchange, name, stream=True, on_end=on_end)
         try:
-            chunks = await exchange.running.backends[name].open_stream(outgoing)
+            backend = exchange.running.backends[name]
+            chunks = await _in_time(exchange, lambda: backend.open_stream(outgoing))
         except BaseException as error:
             call.end(_error_type(error), error)
             raise
@@ -106,8 +109,9 @@ class _Call:
         cause: BaseException | None = asyncio.CancelledError()
         clock = cast(ChunkClock, self._clock)
         try:
+            due = self._exchange.due(before_answer=False)
             async with aclosing(cast(Any, chunks)) as source:
-                async for chunk in source:
+                async for chunk in source if due is None else due.bound(source):
                     clock.tick()
                     self.saw(chunk)
                     yield chunk
@@ -162,11 +166,20 @@ class _Call:
         self._span.end(error_type)
 
 
+async def _in_time(exchange: Exchange, work: Callable[[], Awaitable[T]]) -> T:
+    """What a backend gives before the request's time is over; nothing is begun once it is."""
+    due = exchange.due()
+    if due is None:
+        return await work()
+    due.require()
+    return await due.keep(work)
+
+
 def _how(cause: BaseException | None, use: CallUse) -> End:
     """How a call ended, for its account: one that the upstream never took, or refused, has used nothing."""
     if cause is None:
         return "whole"
-    if not isinstance(cause, GatehouseError):
+    if not isinstance(cause, GatehouseError) or (isinstance(cause, DeadlineExceeded) and not cause.unsent):
         return "cancelled"
     is_cut_off = isinstance(cause, UpstreamError) and cause.upstream_status is None and not cause.unsent
     return "failed" if is_cut_off or use.size else "refused"

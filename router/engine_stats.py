@@ -30,6 +30,7 @@ _COUNTERS = {
     "requests_total": "requests",
     "cancelled_total": "cancelled",
     "refused_total": "refused",
+    "expired_total": "expired",
     "wait_seconds_total": "queue.wait",
     "first_token_seconds_total": "first_token",
     "first_tokens_total": "first_tokens",

@@ -124,10 +124,23 @@ class BudgetExhausted(TooMany):
         )
 
 
+class DeadlineExceeded(GatehouseError):
+    """The time that the policy gives the request is over. `unsent`: no model was asked."""
+
+    status = 504
+    code = "deadline_exceeded"
+
+    def __init__(self, seconds: float | None = None, *, unsent: bool = False) -> None:
+        within = f" within the {seconds:g} s that the policy gives it" if seconds is not None else " in its time"
+        # A retry would only come on top of what is too much already.
+        super().__init__(f"The request was not answered{within}. Nothing more is done for it.", should_retry=False)
+        self.unsent = unsent
+
+
 class UpstreamError(GatehouseError):
     """A backend answered with an error, or broke off. `upstream_status` is what it said, if anything.
 
-    `unsent`: the request never reached it, so nothing can have been used.
+    `unsent`: the request never reached it, so nothing can have been used. `curable`: a moment later it might.
     """
 
     status = 502
@@ -135,10 +148,17 @@ class UpstreamError(GatehouseError):
     type = "server_error"
 
     def __init__(
-        self, message: str, *, upstream_status: int | None = None, unsent: bool = False, **rest: object
+        self,
+        message: str,
+        *,
+        upstream_status: int | None = None,
+        unsent: bool = False,
+        curable: bool = True,
+        **rest: object,
     ) -> None:
         super().__init__(message, **rest)  # type: ignore[arg-type]  # keyword arguments of the base, passed through
         self.unsent = unsent
+        self.curable = curable
         self.upstream_status = upstream_status
 
 

@@ -11,6 +11,7 @@ from classifiers.types import Signals
 from policies.tenants import view_of
 from policies.types import Decision, EgressPermit, Facts, Policy
 from router.costs import CallUse
+from router.deadlines import Due, due_in
 from router.planning import Plan
 from router.purse import Lease
 from router.rate_table import Kind, Level
@@ -69,6 +70,12 @@ class Exchange:
         """What was known when it was decided; there is something from `note` on."""
         assert self.plan is not None
         return self.plan.facts
+
+    def due(self, *, before_answer: bool = True) -> Due | None:
+        """When it must be over, or, `before_answer`, when a whole answer or the first token must be there."""
+        serving, request = self.planned.serving, self.request
+        until = serving.seconds_until_answer(stream=request.stream) if before_answer else serving.total_seconds
+        return due_in(until, self.elapsed())
 
     def note(self, plan: Plan) -> None:
         """Keep what was measured and decided, and start the outcome from it."""

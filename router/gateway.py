@@ -20,6 +20,7 @@ from router.purse import Purse
 from router.replies import whole
 from router.running import RunningPolicy
 from router.types import ChatRequest, Reply
+from router.upstreams import Upstreams
 
 _ERRORS: dict[int, type[GatehouseError]] = {
     400: InvalidRequest,
@@ -47,6 +48,7 @@ class Gateway:
         accounts: Accounts,
         purse: Purse,
         limiting: Limiting,
+        upstreams: Upstreams,
     ) -> None:
         self._running = running
         self._planner = planner
@@ -57,6 +59,7 @@ class Gateway:
         self._accounts = accounts
         self._purse = purse
         self._limiting = limiting
+        self._upstreams = upstreams
 
     def begin(self, request: ChatRequest) -> Exchange:
         """An exchange that keeps the policy version in force now until it is finished."""
@@ -65,7 +68,8 @@ class Gateway:
     async def plan(self, exchange: Exchange, *, explains: bool = False) -> None:
         """Classify and decide; calls no model. `explains`: every signal is measured, to be shown."""
         await self._limiting.admit(exchange)
-        policy, unavailable = exchange.policy, exchange.running.unavailable()
+        policy = exchange.policy
+        unavailable = {**self._upstreams.unavailable(), **exchange.running.unavailable()}
         if policy.budgets is not None:
             unavailable = {**self._purse.closed(policy, exchange.request.principal), **unavailable}
         plan = await self._planner.plan(exchange.request, policy, unavailable, explains=explains)

@@ -6,6 +6,8 @@ known to be needed, and only one of two becomes the reply.
 
 from __future__ import annotations
 
+import asyncio
+import secrets
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,14 +19,16 @@ from router.caching import ReplyCache
 from router.calling import Calls
 from router.costs import CallUse
 from router.egress import Egress
-from router.errors import Denied, Locked, Unavailable
+from router.errors import Denied, Locked, Unavailable, UpstreamError
 from router.exchange import Exchange
 from router.purse import Lease, Purse, most_of
 from router.relay import Relay
 from router.replies import whole
 from router.restored import Restoring
+from router.retrying import pause_before
 from router.telemetry import Telemetry
 from router.types import JsonObject, Outgoing, Reply
+from router.upstreams import Upstreams
 
 
 class IntentNotDurable(Unavailable):
@@ -55,7 +59,15 @@ class Outside:
     """Asks models outside. What it raises is a `GatehouseError`; `Denied` or `Locked` when no permit was given."""
 
     def __init__(
-        self, *, egress: Egress, calls: Calls, cache: ReplyCache, accounts: Accounts, telemetry: Telemetry, purse: Purse
+        self,
+        *,
+        egress: Egress,
+        calls: Calls,
+        cache: ReplyCache,
+        accounts: Accounts,
+        telemetry: Telemetry,
+        purse: Purse,
+        upstreams: Upstreams,
     ) -> None:
         self._egress = egress
         self._purse = purse
@@ -63,13 +75,41 @@ class Outside:
         self._cache = cache
         self._accounts = accounts
         self._telemetry = telemetry
+        self._upstreams = upstreams
 
     async def answer(self, exchange: Exchange, grant: Grant, reason: str | None = None) -> Reply:
         """Ask, and make the answer the reply."""
         return self.take(exchange, await self.begin(exchange, grant), reason)
 
     async def begin(self, exchange: Exchange, grant: Grant) -> Begun:
+        """Ask, and once more where that may be (`router.retrying`): each time with a permit of its own."""
+        retries, times = self._upstreams.of(exchange.running.policy.models[grant.model]).retries, 0
+        retries.earn()
+        while True:
+            try:
+                return await self._begin_once(exchange, grant)
+            except UpstreamError as error:
+                pause = self._pause_before(exchange, error, times)
+                if pause is None or not retries.spend():
+                    # Whoever has waited for our retries shall not multiply them by its own.
+                    error.should_retry = False if times else error.should_retry
+                    raise
+            await asyncio.sleep(pause)
+            times += 1
+            exchange.outcome.retries += 1
+            self._telemetry.upstream_retried(grant.model)
+
+    def _pause_before(self, exchange: Exchange, error: UpstreamError, times: int) -> float | None:
+        if exchange.planned.after:  # somebody stands in: asking there is quicker
+            return None
+        due = exchange.due()
+        return pause_before(error, times, None if due is None else due.left, secrets.randbelow(1000) / 1000)
+
+    async def _begin_once(self, exchange: Exchange, grant: Grant) -> Begun:
         """Let the bytes leave, with a permit for them, and wait for the first chunk, or for the whole answer."""
+        due = exchange.due()
+        if due is not None:
+            due.require()
         outgoing, lease = await self._permitted(exchange, grant)
         settle = lease.settle if lease is not None else None
         exchange.outcome.bytes_left += len(outgoing.body)

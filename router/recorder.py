@@ -244,6 +244,16 @@ class Recorder:
         """As much was asked for as may be in a minute: of `all`, a `tenant` or a `key`; `requests` or `tokens`."""
         self._count("gatehouse.rate.refusals", scope, kind)
 
+    def upstream_retried(self, model: str) -> None:
+        """A call to `model` is made once more."""
+        self._count("gatehouse.upstream.retries", model)
+
+    def breaker_is(self, model: str, state: str, *, has_changed: bool = True) -> None:
+        """The circuit breaker of `model` is, or has come to, `closed`, `half_open` or `open`."""
+        self._set("gatehouse.breaker.state", model, value=("closed", "half_open", "open").index(state))
+        if has_changed:
+            self._count("gatehouse.breaker.transitions", model, state)
+
     def permit_refused(self, code: str) -> None:
         """`permit` withheld one; `code` is the refusal's."""
         self._count("gatehouse.permits.refused", code)

@@ -206,6 +206,7 @@ def _decision(decision: Decision, policy: Policy | None, private: frozenset[str]
         "held": decision.held,
         "cacheable": decision.cacheable,
         "threshold": decision.threshold,
+        "deadline": asdict(decision.serving),
         "refusal": decision.refusal.code if decision.refusal is not None else None,
         "shadow_route": decision.shadow_route,
         "target": _target(decision.model, policy),
@@ -272,6 +273,7 @@ def _outcome(outcome: Outcome, policy: Policy | None) -> JsonObject:
         "judgement": asdict(outcome.judgement) if outcome.judgement is not None else None,
         "raced": outcome.raced,
         "escalation_error": outcome.escalation_error,
+        "retries": outcome.retries,
         "failed_over": [{"model": model, "error": code} for model, code in outcome.failed_over],
         "tokens": {
             name: {"input": usage.input_tokens, "output": usage.output_tokens} for name, usage in outcome.usage.items()

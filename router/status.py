@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from router.types import JsonObject
@@ -19,6 +20,7 @@ class Status:
     failing: dict[str, str] = field(default_factory=dict)  # model -> code of its last self-test
     promises_broken: list[str] = field(default_factory=list)  # what a threshold promised, and traffic does not keep
     uncalibrated: list[str] = field(default_factory=list)  # what the policy targets and no card can promise, in words
+    breakers: Mapping[str, str] = field(default_factory=dict)  # model -> its breaker's state, where it is not closed
     cache_state: str = "ok"
     taint_state: str = "ok"
     locked: tuple[str, ...] = ()  # how exits are locked by an admin: `lockdown`, …
@@ -54,6 +56,7 @@ class Status:
         if self.uncalibrated:
             found.append("uncalibrated")
         found.extend(self.promises_broken)
+        found.extend(f"breaker_{name}_{state}" for name, state in sorted(self.breakers.items()))
         found.extend(f"model_{name}_{code}" for name, code in sorted(self.failing.items()))
         return found
 

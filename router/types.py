@@ -106,6 +106,7 @@ class Outcome:
     judgement: Judgement | None = None  # of the local answer, where there was something to judge it for
     raced: bool = False  # the cloud was asked at once, beside the local model
     escalation_error: str | None = None  # the code of what kept an escalation from being had
+    retries: int = 0  # calls outside that were made once more
     failed_over: tuple[tuple[str, str], ...] = ()  # models that failed and were followed by another, with the code
     ignored: tuple[str, ...] = ()
     usage: dict[str, Usage] = field(default_factory=dict)  # by the policy's model name: an escalation counts both

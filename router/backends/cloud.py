@@ -81,7 +81,7 @@ def timeouts_of(model: Model, settings: Settings) -> Timeouts:
     """The deadlines for a model outside."""
     return Timeouts(
         connect=settings.connect_timeout_s,
-        first_chunk=settings.first_chunk_timeout_s,
+        first_chunk=model.first_token_seconds or settings.first_chunk_timeout_s,
         between_chunks=settings.idle_chunk_timeout_s,
         total=model.timeout_seconds,
     )
@@ -94,7 +94,9 @@ def require_key(model: Model) -> str | None:
     key = secret(model.api_key_env or "", model.api_key_file)
     if key is None or not (key.isascii() and key.isprintable()):
         named = model.api_key_env or "its key file"
-        raise UpstreamError(f"Model `{model.name}` has no usable key: set {named} and retry.", unsent=True)
+        raise UpstreamError(
+            f"Model `{model.name}` has no usable key: set {named} and retry.", unsent=True, curable=False
+        )
     return key
 
 
@@ -148,4 +150,4 @@ async def load_litellm(model: Model) -> ModuleType:
     try:
         return await asyncio.to_thread(import_litellm)
     except ImportError:
-        raise failures.unreachable(model, "litellm is not installed") from None
+        raise failures.unreachable(model, "litellm is not installed", curable=False) from None

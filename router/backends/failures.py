@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from policies.types import Model
-from router.errors import GatehouseError, Unavailable, UpstreamError, UpstreamTimeout
+from router.errors import DeadlineExceeded, GatehouseError, Unavailable, UpstreamError, UpstreamTimeout
 
 _WORD = re.compile(r"[a-z][a-z_]{1,47}")
 _TOO_LONG = frozenset({"context_length_exceeded", "exceed_context_size_error", "string_above_max_length"})
@@ -63,6 +63,8 @@ def from_error(model: Model, status: int, error: Mapping[str, Any], wait: float 
     said = f" It says: {', '.join(dict.fromkeys(words))}." if words else ""
     if model.locality == "local" and status in (429, 503):
         return _local_busy(model, status, words, wait)
+    if model.backend == "engine" and status == 504 and "deadline_exceeded" in words:
+        return DeadlineExceeded()
     if status in (400, 413, 422):
         return _refused_request(model, status, error, words, said)
     if status in (401, 403):
@@ -128,14 +130,16 @@ def _refused_request(
     return refusal
 
 
-def unreachable(model: Model, why: str = "it does not answer at its address") -> GatehouseError:
-    """The error for a connection that could not be made: nothing was sent."""
+def unreachable(
+    model: Model, why: str = "it does not answer at its address", *, curable: bool = True
+) -> GatehouseError:
+    """The error for a connection that could not be made: nothing was sent. `curable`: by waiting a moment."""
     if model.locality == "local":
         return Unavailable(
             f"The local model `{model.name}` is not available: {why}. Retry in a few seconds.",
             retry_after=_RETRY_LOCAL_AFTER,
         )
-    return UpstreamError(f"Model `{model.name}` could not be reached: {why}.", unsent=True)
+    return UpstreamError(f"Model `{model.name}` could not be reached: {why}.", unsent=True, curable=curable)
 
 
 def broken_off(model: Model) -> GatehouseError:

@@ -35,7 +35,7 @@ class LocalBackend:
         self.model = model
         timeouts = Timeouts(
             connect=settings.connect_timeout_s,
-            first_chunk=settings.first_chunk_timeout_s,
+            first_chunk=model.first_token_seconds or settings.first_chunk_timeout_s,
             between_chunks=settings.idle_chunk_timeout_s,
             total=min(model.timeout_seconds, settings.local_timeout_s),
         )

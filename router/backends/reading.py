@@ -101,12 +101,18 @@ def translate(model: Model, error: Exception, late: str) -> GatehouseError:
     if isinstance(error, aiohttp.ConnectionTimeoutError) and model.locality != "local":
         return failures.too_late(model, "no connection within the time limit", unsent=True)
     if isinstance(error, _NOT_CONNECTED):
-        return failures.unreachable(model, _why(error))
+        return failures.unreachable(model, _why(error), curable=not _is_settled(error))
     if isinstance(error, TimeoutError):
         return failures.too_late(model, late)
     if isinstance(error, aiohttp.ClientResponseError):
         return failures.malformed(model, "something that is no HTTP")
     return failures.broken_off(model)
+
+
+def _is_settled(error: Exception) -> bool:
+    """Whether a connection made a moment later would fail for the same reason."""
+    is_misplaced = isinstance(getattr(error, "os_error", None), WrongPlaceError)
+    return is_misplaced or isinstance(error, ssl.SSLError | aiohttp.ClientSSLError | aiohttp.InvalidURL)
 
 
 def _why(error: Exception) -> str:

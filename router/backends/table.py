@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from policies.types import Model
 from router.backends.base import Backend
+from router.backends.circuit import Circuit
+from router.backends.circuited import CircuitedBackend
 from router.backends.cloud import CloudBackend
 from router.backends.gated import GatedBackend
 from router.backends.local import LocalBackend
@@ -13,15 +15,24 @@ from router.settings import Settings
 
 
 def make_backend(
-    model: Model, settings: Settings, lan_networks: tuple[str, ...] = (), exits: Exits | None = None
+    model: Model,
+    settings: Settings,
+    lan_networks: tuple[str, ...] = (),
+    exits: Exits | None = None,
+    circuit: Circuit | None = None,
 ) -> Backend:
     """The backend of one model of a policy whose `networks.lan` are `lan_networks`. Opens nothing yet.
 
     `exits` is this process's kill switch; without one a backend outside has its own, of the settings' state folder.
+    `circuit` is the model's breaker. The embedded engine has none: its supervisor knows how it stands.
     """
+    if model.backend == "engine":
+        return LocalBackend(model, settings)
+    circuit = circuit or Circuit()
     if model.locality == "local":
-        return LocalBackend(model, settings) if model.backend == "engine" else LocalServer(model, settings)
-    return GatedBackend(_outside(model, settings, lan_networks), exits or Exits(settings.state_dir))
+        return CircuitedBackend(LocalServer(model, settings), circuit)
+    outside = CircuitedBackend(_outside(model, settings, lan_networks), circuit)
+    return GatedBackend(outside, exits or Exits(settings.state_dir))
 
 
 def _outside(model: Model, settings: Settings, lan_networks: tuple[str, ...]) -> Backend:

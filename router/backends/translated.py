@@ -125,7 +125,7 @@ class LitellmBackend:
             pool = self._pool or self._open_pool()
         except OSError:
             why = "a certificate file that the policy names cannot be read"
-            raise failures.unreachable(self.model, why) from None
+            raise failures.unreachable(self.model, why, curable=False) from None
         provider = PROVIDERS[provider_of(self.model)]
         return GuardedTransport(pool, self._base_url(), provider, arguments)
 

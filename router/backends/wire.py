@@ -172,7 +172,7 @@ class ChatWire:
             connector = self._endpoint.connector()
         except OSError:  # ssl.SSLError is one
             why = "a certificate file that the policy names cannot be read"
-            raise failures.unreachable(self._model, why) from None
+            raise failures.unreachable(self._model, why, curable=False) from None
         self._session = aiohttp.ClientSession(
             connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, timeout=self._client_timeout
         )

@@ -11,6 +11,8 @@ from router.engine.scheduler import Lane
 from router.engine.sequence import Sequence
 from router.engine.types import EngineError, Event, Failed, Finished, Generation, Piece
 
+_STATUS = {"local_unavailable": 503, "deadline_exceeded": 504}
+
 
 class Answer:
     """The events of one submitted request; `close` cancels what is not finished, and must be called."""
@@ -52,7 +54,7 @@ class Answer:
         event = await self._events.get()
         self._is_over = isinstance(event, Finished | Failed)
         if isinstance(event, Failed):
-            status = 503 if event.code == "local_unavailable" else 500
+            status = _STATUS.get(event.code, 500)
             raise EngineError(status, event.code, event.message, retry_after=1 if status == 503 else None)
         return event
 

@@ -16,6 +16,7 @@ class LaneFigures:
     requests_total: int = 0
     cancelled_total: int = 0
     refused_total: int = 0
+    expired_total: int = 0
     wait_seconds_total: float = 0.0
     first_tokens_total: int = 0
     first_token_seconds_total: float = 0.0
@@ -34,3 +35,12 @@ class LaneFigures:
     pass_seconds: float = 0.0
     answer_token_seconds: float = 0.0
     prompt_token_seconds: float = 0.0
+
+    def count_step(self, read: int, said: int, seconds: float) -> None:
+        """One step of so many prompt tokens and so many of answers."""
+        count = read + said
+        self.steps_total += 1
+        self.batched_tokens_total += count
+        self.prompt_tokens_total += read
+        self.prefill_seconds_total += seconds * read / count
+        self.decode_seconds_total += seconds * said / count

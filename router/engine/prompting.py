@@ -41,6 +41,8 @@ def prepare(loaded: LoadedModel, call: ChatCall, adapter: str | None) -> list[tu
         top_logprobs=call.top_logprobs,
         salt=salt,
         tenant=call.tenant,
+        expires=call.expires,
+        is_low=call.is_low,
         adapter=adapter,
         public=template.public_length(prompt),
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,7 +26,7 @@ _FIELDS = frozenset({
     "model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "temperature", "top_p",
     "top_k", "min_p", "repetition_penalty", "repeat_penalty", "presence_penalty", "frequency_penalty", "seed", "stop",
     "n", "logprobs", "top_logprobs", "response_format", "tools", "tool_choice", "parallel_tool_calls", "cache_salt",
-    "tenant",
+    "tenant", "deadline_ms", "priority",
 })  # fmt: skip
 _BEFORE_TOOLS = frozenset({"functions", "function_call"})
 _MAX_STOPS = 4
@@ -64,7 +65,20 @@ def parse(raw: bytes) -> ChatCall:
         parallel_calls=offer.parallel,
         salt=_digest(body, "cache_salt"),
         tenant=_digest(body, "tenant") or "",
+        expires=_expires(body),
+        is_low=_is_low(body),
     )
+
+
+def _expires(body: Mapping[str, Any]) -> float | None:
+    left = integer(body, "deadline_ms", 1, 86_400_000)
+    return None if left is None else time.monotonic() + left / 1000
+
+
+def _is_low(body: Mapping[str, Any]) -> bool:
+    if body.get("priority") not in (None, "normal", "low"):
+        raise invalid("`priority` must be normal or low.", "priority")
+    return body.get("priority") == "low"
 
 
 def _check_fields(body: Mapping[str, Any]) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from router.engine.figures import LaneFigures
 from router.engine.loop import NativeClock
 from router.engine.native import Logits, NativeContext, NativeError, NativeModel, Step
+from router.engine.openings import Openings
 from router.engine.pace import LONG_S, TARGET_S, Pace, passes
 from router.engine.part import Part, index_of, may_be_long
 from router.engine.prefix import SlotTable
@@ -24,6 +25,7 @@ from router.engine.types import Event, Failed, Finished
 
 _FIRST_GUESS_S = 2.0  # of one request's duration, for Retry-After, until one has been measured
 _STOPPING = Failed("local_unavailable", "The local engine is stopping.")
+_EXPIRED = Failed("deadline_exceeded", "The request's deadline passed while it waited.")
 
 
 class Lane:
@@ -61,7 +63,7 @@ class Lane:
         self._alone: Sequence | None = None  # whose prompt is all that the step in progress decodes
         self._is_long = False  # the step in progress is given up when somebody comes or goes
         self._has_news = False  # somebody has come or gone since the step was planned
-        self._openings: dict[str | None, tuple[list[int], bytes]] = {}  # adapter -> the template's own opening, saved
+        self._openings = Openings(context)
         self._pace = Pace()
         self._typical_s = _FIRST_GUESS_S
         self._figures = LaneFigures(slots=context.sequences)
@@ -83,17 +85,17 @@ class Lane:
 
     def submit(self, sequence: Sequence) -> None:
         """Put `sequence` in line. Raises QueueFullError."""
-        tenant = sequence.generation.tenant
+        tenant, is_low = sequence.generation.tenant, sequence.generation.is_low
         with self._lock:
             self.used = time.monotonic()
             free = max(0, self._context.sequences - len(self._running))
-            scope = self._queue.full_for(tenant, sequence.wanted, free)
+            scope = self._queue.full_for(tenant, sequence.wanted, free, is_low=is_low)
             if scope is not None:
                 self._figures.refused_total += 1
                 ahead = len(self._queue) + len(self._running) + 1 - self._context.sequences
                 raise QueueFullError(max(1, math.ceil(self._typical_s * ahead / self._context.sequences)), scope)
             self._figures.requests_total += 1
-            self._queue.push(tenant, sequence, sequence.wanted)
+            self._queue.push(tenant, sequence, sequence.wanted, is_low=is_low)
         self._wake()
 
     def cancel(self, sequence: Sequence) -> None:
@@ -140,7 +142,7 @@ class Lane:
 
     def drop_adapter(self, key: str) -> None:
         """Forget the opening that was saved for an adapter: none of that key comes again."""
-        self._openings.pop(key, None)
+        self._openings.forget(key)
 
     def end(self) -> None:
         """Fail what is unfinished: the engine stops."""
@@ -160,9 +162,10 @@ class Lane:
             sequence.emit(event)
 
     def _admit(self) -> None:
+        self._drop_expired()
         while self._table.has_free:
             with self._lock:
-                sequence = self._queue.pop(lambda waiting: waiting.may_start)
+                sequence = self._queue.pop(self._may_start)
                 if sequence is None:
                     return
                 self._running.append(sequence)
@@ -170,6 +173,23 @@ class Lane:
             self._figures.wait_seconds_total += sequence.started - sequence.submitted
             self._settle(sequence)
             self._running.sort(key=index_of)  # neighbours in the cache are decoded together
+
+    def _drop_expired(self) -> None:
+        """Who is not waited for any more is not begun."""
+        if len(self._queue):
+            now = time.monotonic()
+            with self._lock:
+                expired = self._queue.take_out(lambda waiting: waiting.is_over(now))
+            for sequence in expired:
+                sequence.is_done = True
+                self._figures.expired_total += 1
+                self._outbox.append((sequence, _EXPIRED))
+
+    def _may_start(self, waiting: Sequence) -> bool:
+        """Those of low urgency leave a slot to the others, where there are several."""
+        most = self._context.sequences - 1
+        is_held = waiting.generation.is_low and sum(other.generation.is_low for other in self._running) >= most > 0
+        return waiting.may_start and not is_held
 
     def _settle(self, sequence: Sequence) -> None:
         """Give `sequence` a slot, with as much of its prompt as the cache may lend it."""
@@ -182,7 +202,8 @@ class Lane:
             self._figures.prefix_hits_total += 1
             self._figures.prefix_tokens_total += kept
         else:
-            kept = self._open(sequence, slot.tokens if slot.adapter == generation.adapter else [], slot.index)
+            held = slot.tokens if slot.adapter == generation.adapter else []
+            kept = self._openings.place(generation, held, slot.index)
         if not self._context.forget(slot.index, kept):
             kept = 0
         slot.tokens = list(generation.prompt[:kept])
@@ -205,17 +226,6 @@ class Lane:
         mover.index, hole.index = hole.index, mover.index
         self._running.sort(key=index_of)
 
-    def _open(self, sequence: Sequence, held: list[int], index: int) -> int:
-        """The template's own opening, which all may share: kept where it stands, or loaded. Its length, or 0."""
-        generation = sequence.generation
-        public = list(generation.prompt[: generation.public])
-        saved, state = self._openings.get(generation.adapter, ([], b""))
-        if not public or saved != public:
-            return 0
-        if held[: len(public)] == public or self._context.load(index, state):
-            return min(len(public), len(generation.prompt) - 1)
-        return 0
-
     def _plan(self, target_s: float) -> list[Part]:
         """What the next step decodes. Adapters apply to a whole step, so one adapter's sequences have their turn."""
         group = self._turn()
@@ -228,7 +238,9 @@ class Lane:
         for part, count in zip(parts, self._shares(parts, target_s), strict=True):
             if part.sequence.is_prefilling:
                 part.start = part.sequence.fed
-                part.tokens = list(part.sequence.generation.prompt[part.start : part.start + self._cut(part, count)])
+                generation = part.sequence.generation
+                end = part.start + self._openings.cut(generation, part.start, count)
+                part.tokens = list(generation.prompt[part.start : end])
         return [part for part in parts if part.tokens]
 
     def _shares(self, parts: list[Part], target_s: float) -> list[int]:
@@ -257,12 +269,6 @@ class Lane:
             self._adapter = (after or adapters)[0]
             self._use_adapter(self._adapter)
         return [sequence for sequence in self._running if sequence.generation.adapter == self._adapter]
-
-    def _cut(self, part: Part, count: int) -> int:
-        """End a piece of a prompt where the template's own opening ends, while that is still to be saved."""
-        generation = part.sequence.generation
-        left = generation.public - part.start
-        return left if 0 < left < count and generation.adapter not in self._openings else count
 
     def _run_step(self, parts: list[Part], is_long: bool) -> None:
         step = Step()
@@ -310,12 +316,7 @@ class Lane:
             counts[index_of(part.sequence)] = len(part.tokens)
         read = sum(len(part.tokens) for part in parts if part.is_prompt)
         self._pace.learn(passes(counts), count - read, read, seconds)
-        figures = self._figures
-        figures.steps_total += 1
-        figures.batched_tokens_total += count
-        figures.prompt_tokens_total += read
-        figures.prefill_seconds_total += seconds * read / count
-        figures.decode_seconds_total += seconds * (count - read) / count
+        self._figures.count_step(read, count - read, seconds)
 
     def _advance(self, part: Part, logits: Logits | None) -> None:
         sequence, slot = part.sequence, part.sequence.slot
@@ -323,7 +324,7 @@ class Lane:
         if part.is_prompt:
             slot.tokens += part.tokens
             sequence.fed += len(part.tokens)
-            self._save_opening(sequence)
+            self._openings.save(sequence)
             if part.row >= 0 and logits is not None:
                 self._choose(sequence, logits[part.row])
             return
@@ -344,12 +345,6 @@ class Lane:
             sequence.learn(guessed, right)
             if sequence.slot is not None:
                 self._context.forget(slot.index, len(slot.tokens))
-
-    def _save_opening(self, sequence: Sequence) -> None:
-        generation = sequence.generation
-        if generation.public == sequence.fed > 0 and generation.adapter not in self._openings:
-            state = self._context.save(index_of(sequence))
-            self._openings[generation.adapter] = (list(generation.prompt[: sequence.fed]), state)
 
     def _choose(self, sequence: Sequence, logits: Logits) -> bool:
         """Let `sequence` choose its next token. False: it has left."""

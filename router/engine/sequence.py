@@ -50,6 +50,11 @@ class Sequence:
         salt = self.generation.salt
         return None if salt is None else (salt, self.generation.adapter)
 
+    def is_over(self, now: float) -> bool:
+        """Whether nobody waits for it any more."""
+        expires = self.generation.expires
+        return expires is not None and expires <= now
+
     @property
     def may_start(self) -> bool:
         """Whether it need not wait for its leader any more."""

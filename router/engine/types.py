@@ -47,6 +47,8 @@ class ChatCall:
     parallel_calls: bool = True  # whether one answer may hold several calls
     salt: str | None = field(default=None, repr=False)
     tenant: str = field(default="", repr=False)
+    expires: float | None = None  # of the monotonic clock: then nobody waits for it any more
+    is_low: bool = False  # its turn comes after the others'
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ class Generation:
     tenant: str = field(default="", repr=False)
     adapter: str | None = None
     public: int = 0
+    expires: float | None = None
+    is_low: bool = False
 
 
 @dataclass(frozen=True, slots=True)

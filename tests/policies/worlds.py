@@ -98,6 +98,16 @@ VARIANTS: dict[str, Sequence[tuple[str, str]]] = {
     ),
     "race": (("stream: hold}", "stream: hold, race: 0.4}"),),
     "deadline": (("stream: hold}", "stream: hold, deadline_ms: 2000}"),),
+    "serving": (
+        (
+            "defaults: {local: home, cloud: cloud}",
+            "defaults: {local: home, cloud: cloud, deadline: {total_seconds: 9}}",
+        ),
+        (
+            "{at_least: 0.7}}]}, route: cloud}",
+            "{at_least: 0.7}}]}, route: cloud, deadline: {total_seconds: 5, first_token_seconds: 2}, urgency: low}",
+        ),
+    ),
     "deadline-commit": (("stream: hold}", "stream: commit, deadline_ms: 2000}"),),
     "pseudonymized-lan": (
         ("confidential: {payload: full", "confidential: {payload: pseudonymized"),
