@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from deploy import local_servers, redis_server, toolchain
+from deploy import clients, local_servers, redis_server, toolchain
 from deploy.console import Console, SetupError
 from deploy.engine_wheel import PACKAGE, EngineWheel
 from deploy.environment import Environment, digest, lock_entries, project_digest
@@ -145,6 +145,14 @@ def check(environment: Environment) -> int:
     return 0
 
 
+def _prepare_clients(setup: Setup) -> None:
+    """Their tests alone need them, and fail with the reason; the others are run all the same."""
+    try:
+        clients.prepare(setup.root, setup.console)
+    except SetupError as error:
+        setup.console.say(f"The clients of tests/clients could not be installed, and their tests will fail:\n{error}")
+
+
 def _become(environment: Environment, target: str, arguments: list[str]) -> NoReturn:
     words = ["serve", *arguments] if target == "serve" else ["-m", "pytest", *arguments]
     program = environment.bin("gatehouse") if target == "serve" else environment.python
@@ -172,6 +180,7 @@ def main(arguments: Sequence[str]) -> int:
             setup.complete(dev=target != "serve", engine=engine)
         if target == "test":
             redis_server.require(setup.console)
+            _prepare_clients(setup)
     except SetupError as error:
         sys.stderr.write(f"\nThe set-up stopped.\n{error}\n")
         return 1

@@ -27,6 +27,8 @@ _HINTS = {
     "Could not find a version that satisfies": _NOT_OFFERED,
     "Failed to establish a new connection": _UNREACHABLE,
     "Temporary failure in name resolution": _UNREACHABLE,
+    "npm error network": "npm could not reach its registry: check the network, `npm config list` and any proxy",
+    "npm error code EINTEGRITY": "a downloaded package is not the one that the lock names: try once more",
     "CERTIFICATE_VERIFY_FAILED": "pip does not trust the registry's certificate: see `pip config list` (cert)",
     "Killed signal terminated program": "the compiler ran out of memory: set CMAKE_BUILD_PARALLEL_LEVEL=1, try again",
     "CMAKE_CXX_COMPILER": "no working C++ compiler was found",

