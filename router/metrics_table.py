@@ -195,6 +195,15 @@ TABLE: tuple[Definition, ...] = (
     _counter("gatehouse.energy", "J", "Energy of local answers, an estimate.", "gatehouse.model", is_integer=False),
     _counter("gatehouse.feedback", "{verdict}", "Verdicts on answers.", "gatehouse.verdict", "gatehouse.source"),
     # How it stands.
+    _gauge(
+        "gatehouse.budget.left.usd",
+        "{USD}",
+        "What is left of each budget on this host, by its scope and period.",
+        "livemostrecent",
+        "gatehouse.scope",
+        "gatehouse.period",
+        is_integer=False,
+    ),
     _gauge("gatehouse.requests.in_flight", "{request}", "Requests being answered.", "livesum"),
     _gauge("gatehouse.queue.depth", "{request}", "Requests that wait, by queue.", "livesum", "gatehouse.queue"),
     _histogram("gatehouse.queue.wait", "s", "Time spent waiting, by queue.", _FIRST_TOKEN, "gatehouse.queue"),

@@ -21,6 +21,7 @@ from router.admin.listener import AdminListener
 from router.admin.types import House
 from router.approvals import strange
 from router.backup import serving
+from router.budget_watch import BudgetGauges
 from router.burning import Meter
 from router.calibration.budget import BudgetWatch
 from router.calibration.watching import CardWatch, PromiseWatch
@@ -141,6 +142,7 @@ class Parent:
             loop.create_task(keys.watch(self._control.publish)),
             loop.create_task(self._share_locks(writer)),
             loop.create_task(self._retain()),
+            loop.create_task(self._gauges().watch()),
             loop.create_task(self._announce()),
         ]
         if self.admin is not None:
@@ -366,6 +368,9 @@ class Parent:
                 except StoreError as error:
                     log.error("records: what is older than %d days cannot be deleted: %s", days, error)
             await asyncio.sleep(_RETENTION_SECONDS)
+
+    def _gauges(self) -> BudgetGauges:
+        return BudgetGauges(self.settings.state_dir, lambda: self.policy, self._telemetry.budget_left)
 
     async def _housekeep(self, writer: RecordWriter) -> None:
         while True:

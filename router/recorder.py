@@ -240,6 +240,10 @@ class Recorder:
         """No money was left for a call outside: of `all`, a `tenant` or a `key`; `ledger`: it could not be asked."""
         self._count("gatehouse.budget.refusals", scope)
 
+    def budget_left(self, scope: str, period: str, usd: float) -> None:
+        """So much is left of the budget of a scope for its day or month."""
+        self._set("gatehouse.budget.left.usd", scope, period, value=usd)
+
     def rate_refused(self, scope: str, kind: str) -> None:
         """As much was asked for as may be in a minute: of `all`, a `tenant` or a `key`; `requests` or `tokens`."""
         self._count("gatehouse.rate.refusals", scope, kind)

@@ -9,6 +9,8 @@ from typing import cast
 
 from router.admin.reading import days_ago, reader_of, whole_number
 from router.admin.types import AdminRoute, Call
+from router.budget_ledger import LedgerError
+from router.budget_report import budget_rows, read_balances, row_json
 from router.errors import InvalidRequest, Unavailable
 from router.held import is_of, rank, ranking_json
 from router.models.catalogue import ModelFileError, catalogue
@@ -44,6 +46,23 @@ async def savings(call: Call) -> JsonObject:
     def work() -> JsonObject:
         with reader_of(call.house) as reader:
             return groups_json(since, cast("By", by), tally(_own(call, reader.decisions_since(since)), cast("By", by)))
+
+    return await asyncio.to_thread(work)
+
+
+async def budgets(call: Call) -> JsonObject:
+    """How the budgets of the policy in force stand on this host."""
+
+    def work() -> JsonObject:
+        policy = call.house.gateway.policy
+        try:
+            balances = read_balances(call.house.settings.state_dir)
+        except LedgerError:
+            raise Unavailable("The ledger cannot be read at the moment.", code="ledger_unavailable") from None
+        rows = budget_rows(policy.budgets, balances, datetime.now(UTC))
+        if call.tenant is not None:
+            rows = [row for row in rows if row.scope == f"tenant:{call.tenant}"]
+        return {"policy": policy.label, "budgets": [row_json(row) for row in rows]}
 
     return await asyncio.to_thread(work)
 
@@ -86,5 +105,6 @@ ROUTES = (
         command="gatehouse findings top",
     ),
     AdminRoute("GET", "/savings", "read", savings, query=frozenset({"by", "since"}), command="gatehouse savings"),
+    AdminRoute("GET", "/budgets", "read", budgets, command="gatehouse budgets"),
     AdminRoute("GET", "/models", "read", models, command="gatehouse models list"),
 )

@@ -22,6 +22,7 @@ COMMANDS = {
     "records": "router.cli.records",
     "findings": "router.cli.findings",
     "savings": "router.cli.savings",
+    "budgets": "router.cli.budgets",
     "doctor": "router.cli.doctor",
     "engine": "router.cli.engine",
     "eval": "router.cli.eval",

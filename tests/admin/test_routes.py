@@ -85,6 +85,7 @@ def test_records_findings_and_savings_are_those_of_the_commands(admin: AdminHous
     )
     assert isinstance(told, dict)
     assert told["groups"] == savings["groups"]
+    assert command(admin, tmp_path, "budgets") == admin.get("/budgets")
 
 
 def test_lockdown_and_unlock(admin: AdminHouse) -> None:

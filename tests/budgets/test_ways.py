@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -10,15 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
+from policies.allowances import PICO
+from router.admin.gate import ADMIN_KEY_FILE
 from router.backends.scripted_replies import Script
 from router.budget_ledger import LEASE_SECONDS, BudgetLedger
 from router.costs import CallUse, used
-from router.purse import Purse, cost_of
+from router.purse import Purse, cost_of, usd_of
+from router.store import RECORDS_FILE, RecordReader
 from router.types import Principal, Usage
+from tests.admin.conftest import admin_root
 from tests.budgets.conftest import PRICED, body, held, pico, spent
 from tests.budgets.test_budgets import bound, recorded, settled
 from tests.budgets.test_shared import PRICED as WITH_PRICES
+from tests.cli.test_commands import gatehouse
 from tests.policies.worlds import load
 from tests.support.gateway import Gateway, local_server, until
 from tests.support.recorder import RecorderThread, answering
@@ -60,6 +67,26 @@ def test_the_loser_of_a_race_and_an_escalation_are_charged(tmp_path: Path) -> No
             answer = asked(gateway, **{**body(2), "model": "auto"})
             assert answer.headers["x-gatehouse-reason"] == "escalation"
             assert settled(gateway, 2) == recorded(gateway.state_dir)[0] == lost + pico(30, 20)
+            stands_everywhere_as_the_ledger_says(gateway, lost + pico(30, 20))
+
+
+def stands_everywhere_as_the_ledger_says(gateway: Gateway, money: int) -> None:
+    """The command, the admin API and the metrics tell the same of the budget of one dollar."""
+    left = usd_of(PICO - money)
+    done = gatehouse("budgets", "--json", "--state-dir", str(gateway.state_dir), folder=gateway.folder)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    (row,) = told["budgets"]
+    assert (row["scope"], row["period"], row["limit_usd"], row["held_usd"]) == ("all", "month", 1.0, 0.0)
+    assert (row["spent_usd"], row["left_usd"]) == (usd_of(money), left)
+    key = (gateway.state_dir / ADMIN_KEY_FILE).read_text().strip()
+    url = f"{admin_root(gateway)}/admin/v1/budgets"
+    assert httpx.get(url, headers={"authorization": f"Bearer {key}"}, trust_env=False, timeout=60).json() == told
+    gateway.wait_for("/metrics", f'gatehouse_budget_left_usd{{period="month",scope="all"}} {left}', 60)
+    with RecordReader(gateway.state_dir / RECORDS_FILE) as reader:
+        kept = [each["budgets"] for each in reader.decisions_since("2000")]
+    assert sum(each["settled_usd"] for each in kept) == pytest.approx(usd_of(money))
+    assert all(each["reserved_usd"] >= each["settled_usd"] > 0 for each in kept)
 
 
 def test_a_fallback_is_charged_beside_what_failed(tmp_path: Path) -> None:

@@ -1,0 +1,101 @@
+"""How the budgets of a policy stand on this host: limit, spent, held, left, and when each begins anew. No content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+from policies.allowances import Budget, Budgets, Scopes
+from router.budget_ledger import LEDGER_FILE, Balance, BudgetLedger
+from router.purse import usd_of
+from router.types import JsonObject
+
+Period = Literal["day", "month"]
+
+_FORMS: dict[Period, str] = {"day": "%Y-%m-%d", "month": "%Y-%m"}
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetRow:
+    """One budget in the period that runs now; amounts in 10^-12 USD."""
+
+    scope: str  # `all`, `tenant:acme`, `key:abc`
+    period: Period
+    limit: int
+    spent: int
+    held: int  # for calls under way
+    resets: datetime
+
+    @property
+    def left(self) -> int:
+        """What may still be reserved; less than nothing never."""
+        return max(self.limit - self.spent - self.held, 0)
+
+
+def budget_rows(
+    budgets: Budgets | None, balances: Sequence[Balance], now: datetime, known: Iterable[str] = ()
+) -> list[BudgetRow]:
+    """Every budget that the policy names, that was used in its period, or whose scope is `known`; the widest first."""
+    if budgets is None:
+        return []
+    scopes = {balance.name.rpartition("/")[0] for balance in balances}
+    scopes |= {"all", *known}
+    scopes |= {f"tenant:{name}" for name in budgets.scopes.tenants} | {f"key:{name}" for name in budgets.scopes.keys}
+    found = {balance.name: balance for balance in balances}
+    rows = []
+    for scope in sorted(scopes, key=_order):
+        limits = _limit_of(budgets.scopes, scope)
+        periods: tuple[tuple[Period, int | None], ...] = (
+            (("day", limits.day), ("month", limits.month)) if limits is not None else ()
+        )
+        for period, limit in periods:
+            if limit is not None:
+                balance = found.get(f"{scope}/{now.strftime(_FORMS[period])}")
+                spent, held = (balance.spent, balance.held) if balance is not None else (0, 0)
+                rows.append(BudgetRow(scope, period, limit, spent, held, _end_of(period, now)))
+    return rows
+
+
+def read_balances(state_dir: Path) -> list[Balance]:
+    """What this host's ledger holds; empty where nothing was ever reserved. Raises `LedgerError`."""
+    if not (state_dir / LEDGER_FILE).exists():
+        return []
+    ledger = BudgetLedger(state_dir)
+    try:
+        return ledger.balances()
+    finally:
+        ledger.close()
+
+
+def row_json(row: BudgetRow) -> JsonObject:
+    """A row as plain JSON; amounts in USD."""
+    return {
+        "scope": row.scope,
+        "period": row.period,
+        "limit_usd": usd_of(row.limit),
+        "spent_usd": usd_of(row.spent),
+        "held_usd": usd_of(row.held),
+        "left_usd": usd_of(row.left),
+        "resets": row.resets.isoformat(),
+    }
+
+
+def _limit_of(scopes: Scopes[Budget], scope: str) -> Budget | None:
+    kind, _, name = scope.partition(":")
+    if kind == "tenant":
+        return scopes.tenants.get(name, scopes.each_tenant)
+    return scopes.keys.get(name, scopes.each_key) if kind == "key" else scopes.all
+
+
+def _order(scope: str) -> tuple[int, str]:
+    return ("all", "tenant", "key").index(scope.split(":")[0]), scope
+
+
+def _end_of(period: Period, now: datetime) -> datetime:
+    day = datetime(now.year, now.month, now.day, tzinfo=UTC)
+    if period == "day":
+        return day + timedelta(days=1)
+    return datetime(now.year + now.month // 12, now.month % 12 + 1, 1, tzinfo=UTC)

@@ -1,0 +1,47 @@
+"""Shows in the metrics what is left of each budget: the parent looks at the host's ledger every few seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from policies.types import Policy
+from router.budget_ledger import LedgerError
+from router.budget_report import budget_rows, read_balances
+from router.purse import usd_of
+
+_SECONDS = 5.0
+
+log = logging.getLogger("gatehouse.budgets")
+
+
+class BudgetGauges:
+    """Tells how the budgets of the policy in force stand."""
+
+    def __init__(self, state_dir: Path, policy: Callable[[], Policy], tell: Callable[[str, str, float], None]) -> None:
+        """`tell` takes a scope, its period and what is left of it in USD."""
+        self._state_dir = state_dir
+        self._policy = policy
+        self._tell = tell
+        self._known: set[str] = set()  # scopes that were told: their next period begins with all of it
+
+    async def watch(self) -> None:
+        """Look, until cancelled. Opens nothing while the policy has no budgets."""
+        while True:
+            if self._policy().budgets is not None:
+                await asyncio.to_thread(self.look)
+            await asyncio.sleep(_SECONDS)
+
+    def look(self) -> None:
+        """Tell once; blocks."""
+        try:
+            balances = read_balances(self._state_dir)
+        except LedgerError as error:
+            log.warning("what is left cannot be shown: %s", error)
+            return
+        for row in budget_rows(self._policy().budgets, balances, datetime.now(UTC), self._known):
+            self._known.add(row.scope)
+            self._tell(row.scope, row.period, usd_of(row.left))

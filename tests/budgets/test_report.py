@@ -1,0 +1,95 @@
+"""What is shown of budgets: every one that the policy names or that was used, in the period that runs now."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from policies.allowances import PICO, Account, Budget, Budgets, Scopes
+from policies.types import Policy
+from router.budget_ledger import Balance, BudgetLedger
+from router.budget_report import budget_rows, read_balances, row_json
+from router.budget_watch import BudgetGauges
+from tests.budgets.test_shared import PRICED
+from tests.cli.test_commands import gatehouse
+from tests.policies.worlds import load
+
+NOW = datetime(2026, 12, 31, 23, 0, tzinfo=UTC)
+SCOPES = Scopes(
+    all=Budget(5 * PICO, 100 * PICO),
+    each_key=Budget(2 * PICO, None),
+    tenants={"lab": Budget(None, 50 * PICO)},
+    keys={"nightly": Budget(0, None)},
+)
+
+
+def balance(name: str, spent: int, held: int = 0) -> Balance:
+    return Balance(name, spent, held, 1)
+
+
+def test_what_is_named_or_was_used_is_shown_with_what_is_left() -> None:
+    balances = [
+        balance("all/2026-12", 40 * PICO, PICO),
+        balance("all/2026-12-31", 6 * PICO),  # an upstream that billed more than it was asked for
+        balance("all/2026-12-30", 5 * PICO),
+        balance("key:abc/2026-12-31", PICO),
+        balance("tenant:old/2026-12", PICO),  # no budget any more
+    ]
+    rows = budget_rows(Budgets(SCOPES), balances, NOW)
+    assert [
+        (row.scope, row.period, row.limit // PICO, row.spent // PICO, row.held // PICO, row.left // PICO)
+        for row in rows
+    ] == [
+        ("all", "day", 5, 6, 0, 0),
+        ("all", "month", 100, 40, 1, 59),
+        ("tenant:lab", "month", 50, 0, 0, 50),
+        ("key:abc", "day", 2, 1, 0, 1),
+        ("key:nightly", "day", 0, 0, 0, 0),
+    ]
+    assert {row.resets for row in rows} == {datetime(2027, 1, 1, tzinfo=UTC)}
+    assert row_json(rows[1])["left_usd"] == 59.0
+    assert budget_rows(None, balances, NOW) == []
+
+
+@pytest.mark.parametrize(
+    ("now", "day", "month"),
+    [
+        (datetime(2026, 2, 28, 12, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC)),
+        (datetime(2026, 11, 5, tzinfo=UTC), datetime(2026, 11, 6, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)),
+    ],
+)
+def test_a_period_ends_when_the_next_begins(now: datetime, day: datetime, month: datetime) -> None:
+    assert [row.resets for row in budget_rows(Budgets(SCOPES), [], now)[:2]] == [day, month]
+
+
+def world() -> Policy:
+    return load(f"{PRICED}budgets: {{each_key: {{usd_per_month: 3}}}}\n")
+
+
+def test_a_scope_that_was_shown_goes_on_in_the_next_period(tmp_path: Path) -> None:
+    told: dict[tuple[str, str], float] = {}
+    gauges = BudgetGauges(tmp_path, world, lambda scope, period, usd: told.update({(scope, period): usd}))
+    gauges.look()
+    assert told == {}
+    assert read_balances(tmp_path) == [], "looking makes no ledger"
+    ledger = BudgetLedger(tmp_path)
+    account = Account(f"key:abc/{datetime.now(UTC):%Y-%m}", 3 * PICO)
+    ledger.reserve("one", PICO, [account], 0.0)
+    gauges.look()
+    assert told == {("key:abc", "month"): 2.0}
+    ledger.settle("one", 0)
+    ledger.close()
+    gauges.look()
+    assert told == {("key:abc", "month"): 3.0}
+
+
+def test_the_command_says_what_it_needs(tmp_path: Path) -> None:
+    done = gatehouse("budgets", "--state-dir", str(tmp_path / "none"), folder=tmp_path)
+    assert done.returncode == 1
+    assert "--policy" in done.stderr
+    (tmp_path / "p.yaml").write_text(f"{PRICED}budgets: {{all: {{usd_per_day: 7}}}}\n")
+    done = gatehouse("budgets", "--policy", "p.yaml", "--state-dir", str(tmp_path / "none"), folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "$7.0000" in done.stdout
