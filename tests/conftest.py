@@ -8,10 +8,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from router.settings import one_thread_for_arrays
+from tests.support.forked import end_host
 from tests.support.guard import sitecustomize  # noqa: F401 - installs the guard in this process too
 
+# The same examples in every run, which is about the change and not about chance; `GATEHOUSE_TEST_RANDOM=1` looks for
+# others.
+settings.register_profile(
+    "suite",
+    deadline=None,
+    derandomize=not os.environ.get("GATEHOUSE_TEST_RANDOM"),
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("suite")
 one_thread_for_arrays()  # before anything imports numpy: the tests' own detectors run as the workers' do
 
 
@@ -21,5 +33,6 @@ def guard() -> Iterator[Path]:
     with tempfile.NamedTemporaryFile("r", prefix="gatehouse-guard-") as note:
         os.environ["GATEHOUSE_TEST_GUARD_FILE"] = note.name
         yield Path(note.name)
+        end_host()
         attempts = note.read()
     assert not attempts, f"connections left this machine:\n{attempts}"

@@ -97,6 +97,9 @@ def carry(entry: Mapping[str, Any], name: str, note: Note) -> Carried | None:
     place = _place(parameters, note)
     if place is None:
         return None
+    if not place.model or place.model.endswith("/"):
+        note(line_of(parameters, "model"), "model", "no model is named: left out")
+        return None
     keys: dict[str, Any] = {"locality": place.locality, "backend": place.backend, "model": place.model}
     region = parameters.get("region_name")
     if region in ("eu", "us") and place.locality != "local":

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from router.backends.scripted_replies import Script
+from tests.support.forked import run_command
 from tests.support.gateway import GUARD, POLICY, ROOT, Gateway, local_server
 from tests.support.recorder import RecorderThread
 
@@ -23,8 +24,8 @@ def gatehouse(*arguments: str, folder: Path, stdin: str = "", **environment: str
     clean = {
         name: value for name, value in os.environ.items() if not name.startswith(("GATEHOUSE_", "OPENAI_", "OTEL_"))
     }
-    return subprocess.run(
-        [sys.executable, "-P", "-m", "router.cli.main", *arguments],
+    return run_command(
+        *arguments,
         env={
             **clean,
             "PYTHONPATH": f"{GUARD}{os.pathsep}{ROOT}",
@@ -34,15 +35,14 @@ def gatehouse(*arguments: str, folder: Path, stdin: str = "", **environment: str
             **environment,
         },
         cwd=folder,
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=120,
+        stdin=stdin,
     )
 
 
 def test_help_names_every_command(tmp_path: Path) -> None:
-    shown = gatehouse("--help", folder=tmp_path)
+    command = [sys.executable, "-P", "-m", "router.cli.main", "--help"]
+    typed = {**os.environ, "PYTHONPATH": str(ROOT)}
+    shown = subprocess.run(command, cwd=tmp_path, env=typed, capture_output=True, text=True, check=False)
     assert shown.returncode == 0
     for command in ("serve", "demo", "explain", "doctor", "policy", "records"):
         assert command in shown.stdout

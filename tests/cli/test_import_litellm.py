@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml.comments import CommentedMap
 
@@ -178,6 +178,9 @@ ENTRY = st.fixed_dictionaries(
 @given(
     entries=st.lists(ENTRY | ODD, max_size=5), aliases=st.dictionaries(st.text(max_size=6), MODELS | ODD, max_size=3)
 )
+@example([{"model_name": "gpt-4o", "litellm_params": {"model": "", "api_base": "http://localhost:1"}}], {})
+@example([{"model_name": "a", "litellm_params": {"model": "anthropic", "custom_llm_provider": "anthropic"}}], {})
+@example([{"model_name": "a", "litellm_params": {"model": "anthropic/", "custom_llm_provider": "anthropic"}}], {})
 def test_whatever_stands_in_a_config_the_policy_loads_and_is_closed(
     entries: list[Any], aliases: dict[str, Any]
 ) -> None:

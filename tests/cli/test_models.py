@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 
 from policies.schema import load_policy
 from router.models.catalogue import EMBEDDED, catalogue, embedded_model
+from tests.support.forked import run_command
 from tests.support.gateway import GUARD, ROOT, Gateway, until
 from tests.support.hub import Faults, Hub
 from tests.support.tiny_gguf import make_adapter, make_model
@@ -38,8 +38,9 @@ def run(tmp_path: Path) -> Run:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "GATEHOUSE_TEST_GUARD_FILE")}
 
     def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-P", "-m", "router.cli.main", "models", *arguments],
+        return run_command(
+            "models",
+            *arguments,
             env={
                 **kept,
                 "PYTHONPATH": f"{GUARD}{os.pathsep}{ROOT}",
@@ -48,9 +49,6 @@ def run(tmp_path: Path) -> Run:
                 **environment,
             },
             cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=120,
         )
 
     return run

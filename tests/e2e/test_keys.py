@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import httpx
@@ -14,6 +12,7 @@ from router.backends.scripted_replies import Script
 from router.key_store import KeyStore
 from router.store import RECORDS_FILE, RecordReader
 from router.types import SCOPES, JsonObject, KeyScope
+from tests.support.forked import run_command
 from tests.support.gateway import POLICY, ROOT, Gateway, local_server, until
 from tests.support.recorder import Recorder, RecorderThread
 
@@ -109,10 +108,8 @@ def test_a_scope_opens_its_routes_and_no_other(house: Gateway, scope: KeyScope) 
 def test_a_revoked_key_ends_on_every_worker(house: Gateway) -> None:
     key_id, key = made(house)
     assert ask(house, key).status_code == 200
-    command = [sys.executable, "-P", "-m", "router.cli.main", "keys", "revoke", key_id]
-    subprocess.run(
-        [*command, "--state-dir", str(house.state_dir)], check=True, env={"PYTHONPATH": str(ROOT)}, capture_output=True
-    )
+    command = ("keys", "revoke", key_id, "--state-dir", str(house.state_dir))
+    run_command(*command, env={"PYTHONPATH": str(ROOT)}, cwd=house.folder).check_returncode()
 
     def has_ended() -> bool:
         return {ask(house, key).json().get("error", {}).get("code") for _ in range(24)} == {"revoked_api_key"}

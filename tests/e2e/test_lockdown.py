@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +15,7 @@ import pytest
 from router.backends.scripted_replies import Script
 from router.lockdown import lock, read_locks, unlock
 from router.store import RECORDS_FILE, RecordReader, verify
+from tests.support.forked import run_command
 from tests.support.gateway import GUARD, POLICY, ROOT, Gateway, local_server, until
 from tests.support.recorder import Recorder, RecorderThread
 from tests.support.redis_server import RedisServer
@@ -66,13 +65,8 @@ def ask(gateway: Gateway, text: str = PUBLIC, model: str = "auto", **more: Any) 
 
 
 def command(gateway: Gateway, *words: str, **environment: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "router.cli.main", *words, "--state-dir", str(gateway.state_dir)],
-        env={**os.environ, "PYTHONPATH": f"{GUARD}{os.pathsep}{ROOT}", **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    typed = {**os.environ, "PYTHONPATH": f"{GUARD}{os.pathsep}{ROOT}", **environment}
+    done = run_command(*words, "--state-dir", str(gateway.state_dir), env=typed, cwd=gateway.folder)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
