@@ -202,3 +202,64 @@ def test_tenants_that_have_gone_are_not_remembered_for_ever() -> None:
         push(line, f"once-{number}", number)
         pops(line, 2)
     assert len(line._virtual) < 10
+
+
+def push_low(line: FairQueue[Item], tenant: str, *numbers: int) -> None:
+    for number in numbers:
+        line.push(tenant, (tenant, number), 10, is_low=True)
+
+
+def test_low_urgency_goes_when_nobody_else_may() -> None:
+    line = queue()
+    push_low(line, "low", 0, 1)
+    push(line, "red", 0, 1, 2)
+    assert pops(line, 9) == [("red", 0), ("red", 1), ("red", 2), ("low", 0), ("low", 1)]
+    push_low(line, "low", 2)
+    push(line, "red", 3)
+    assert pops(line, 2, may_go=lambda item: item[0] == "low") == [("low", 2)]
+
+
+def test_low_urgency_goes_as_the_eighth_at_the_latest() -> None:
+    line = queue()
+    push_low(line, "low", *range(10))
+    push(line, "red", *range(100))
+    went = [tenant for tenant, _ in pops(line, 32)]
+    assert [number for number, tenant in enumerate(went) if tenant == "low"] == [7, 15, 23, 31]
+
+
+def test_who_has_waited_before_low_urgency_came_does_not_count_against_the_others() -> None:
+    line = queue()
+    push(line, "red", *range(100))
+    pops(line, 50)
+    push_low(line, "low", 0)
+    assert [tenant for tenant, _ in pops(line, 8)] == ["red"] * 7 + ["low"]
+
+
+def test_tenants_take_turns_within_each_urgency() -> None:
+    line = queue()
+    push_low(line, "flood", *range(20))
+    push_low(line, "other", *range(20))
+    assert Counter(tenant for tenant, _ in pops(line, 10)) == {"flood": 5, "other": 5}
+
+
+def test_low_urgency_finds_no_room_in_a_line_that_is_half_full_and_counts_towards_its_tenants_share() -> None:
+    line = queue(count=8, tokens=1_000)
+    push_low(line, "red", 0, 1, 2)
+    assert line.full_for("blue", 10, is_low=True) is None
+    push_low(line, "red", 3)
+    assert line.full_for("blue", 10, is_low=True) == "system"
+    assert line.full_for("blue", 10, 1, is_low=True) is None  # a slot is free
+    assert line.full_for("blue", 10) is None
+    push(line, "red", 4, 5)
+    assert line.full_for("red", 10) == "tenant"
+    assert line.full_for("blue", 500, is_low=True) == "system"
+
+
+def test_what_is_over_is_taken_out_and_nothing_else() -> None:
+    line = queue()
+    push(line, "red", 0, 1, 2)
+    push_low(line, "red", 3)
+    push(line, "blue", 1)
+    assert sorted(line.take_out(lambda item: item[1] in (1, 3))) == [("blue", 1), ("red", 1), ("red", 3)]
+    assert (len(line), line.tokens) == (2, 20)
+    assert pops(line, 5) == [("red", 0), ("red", 2)]
