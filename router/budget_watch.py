@@ -1,4 +1,7 @@
-"""Shows in the metrics what is left of each budget: the parent looks at the host's ledger every few seconds."""
+"""Shows in the metrics what is left of budgets: the parent looks at the host's ledger every few seconds.
+
+No tenant and no key is named there: of all tenants' budgets, and of all keys', the one with the least left is told.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +25,11 @@ class BudgetGauges:
     """Tells how the budgets of the policy in force stand."""
 
     def __init__(self, state_dir: Path, policy: Callable[[], Policy], tell: Callable[[str, str, float], None]) -> None:
-        """`tell` takes a scope, its period and what is left of it in USD."""
+        """`tell` takes a kind of scope (`all`, `tenant`, `key`), its period and what is left in USD."""
         self._state_dir = state_dir
         self._policy = policy
         self._tell = tell
-        self._known: set[str] = set()  # scopes that were told: their next period begins with all of it
+        self._known: set[str] = set()  # scopes that were seen: their next period begins with all of it
 
     async def watch(self) -> None:
         """Look, until cancelled. Opens nothing while the policy has no budgets."""
@@ -42,6 +45,10 @@ class BudgetGauges:
         except LedgerError as error:
             log.warning("what is left cannot be shown: %s", error)
             return
+        least: dict[tuple[str, str], int] = {}
         for row in budget_rows(self._policy().budgets, balances, datetime.now(UTC), self._known):
+            kind = row.scope.split(":")[0]
             self._known.add(row.scope)
-            self._tell(row.scope, row.period, usd_of(row.left))
+            least[kind, row.period] = min(row.left, least.get((kind, row.period), row.left))
+        for (kind, period), left in least.items():
+            self._tell(kind, period, usd_of(left))

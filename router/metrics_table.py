@@ -198,7 +198,7 @@ TABLE: tuple[Definition, ...] = (
     _gauge(
         "gatehouse.budget.left.usd",
         "{USD}",
-        "What is left of each budget on this host, by its scope and period.",
+        "What is left on this host of everybody's budget, of a tenant's and of a key's: the one with the least.",
         "livemostrecent",
         "gatehouse.scope",
         "gatehouse.period",

@@ -241,7 +241,7 @@ class Recorder:
         self._count("gatehouse.budget.refusals", scope)
 
     def budget_left(self, scope: str, period: str, usd: float) -> None:
-        """So much is left of the budget of a scope for its day or month."""
+        """So much is left of the budget of `all`, of the `tenant` or the `key` that has least, for a day or month."""
         self._set("gatehouse.budget.left.usd", scope, period, value=usd)
 
     def rate_refused(self, scope: str, kind: str) -> None:

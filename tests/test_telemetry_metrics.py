@@ -76,7 +76,7 @@ def test_no_label_can_name_a_caller_or_hold_content() -> None:
         "gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "gen_ai_response_model",
         "gen_ai_token_type", "server_address", "server_port", "error_type", "route", "reason", "sensitivity",
         "status", "entity_type", "kind", "model", "code", "result", "cause", "type", "queue", "policy", "state",
-        "component", "rule", "verdict", "source", "scope",
+        "component", "rule", "verdict", "source", "scope", "period",
     }  # fmt: skip
     assert {label for row in TABLE for label in row.labels} == allowed
 

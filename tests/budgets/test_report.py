@@ -68,7 +68,7 @@ def world() -> Policy:
     return load(f"{PRICED}budgets: {{each_key: {{usd_per_month: 3}}}}\n")
 
 
-def test_a_scope_that_was_shown_goes_on_in_the_next_period(tmp_path: Path) -> None:
+def test_the_metrics_tell_the_least_that_is_left(tmp_path: Path) -> None:
     told: dict[tuple[str, str], float] = {}
     gauges = BudgetGauges(tmp_path, world, lambda scope, period, usd: told.update({(scope, period): usd}))
     gauges.look()
@@ -78,11 +78,16 @@ def test_a_scope_that_was_shown_goes_on_in_the_next_period(tmp_path: Path) -> No
     account = Account(f"key:abc/{datetime.now(UTC):%Y-%m}", 3 * PICO)
     ledger.reserve("one", PICO, [account], 0.0)
     gauges.look()
-    assert told == {("key:abc", "month"): 2.0}
+    assert told == {("key", "month"): 2.0}
+    other = Account(f"key:other/{datetime.now(UTC):%Y-%m}", 3 * PICO)
+    ledger.reserve("two", 2 * PICO, [other], 0.0)
+    gauges.look()
+    assert told == {("key", "month"): 1.0}, "no key is named: the one with the least left is told"
     ledger.settle("one", 0)
+    ledger.settle("two", 0)
     ledger.close()
     gauges.look()
-    assert told == {("key:abc", "month"): 3.0}
+    assert told == {("key", "month"): 3.0}
 
 
 def test_the_command_says_what_it_needs(tmp_path: Path) -> None:
