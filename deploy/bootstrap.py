@@ -123,6 +123,7 @@ _DECIDING = (
     "proof",
     "override",
     "life_keys",
+    "release",
 )
 CHECKS = (
     "ruff format --check .",

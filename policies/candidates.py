@@ -13,7 +13,7 @@ from classifiers.types import Signal
 from policies.good_at import fits, preferred
 from policies.lawful import lawful_payload
 from policies.tools import TOOLS, barred_outside
-from policies.types import Candidate, Facts, Level, Locality, Model, Payload, Policy
+from policies.types import Candidate, Facts, Level, Locality, Model, Payload, Policy, Release
 
 SENSITIVITY = "sensitivity"
 LOCAL_ONLY = "local-only"  # what bars an exit when the caller's own header does
@@ -71,12 +71,16 @@ class Targets:
         forbidden: Mapping[str, str],
         kept: Level | None = Level.RESTRICTED,
         signals: Mapping[str, Signal] = MappingProxyType({}),
+        release: Release | None = None,
     ) -> None:
-        """`signals` say which local models are good at the request: these come first among the local ones."""
+        """`signals` say which local models are good at the request: these come first among the local ones. `release`
+        is one that counts for this request."""
         self._policy = policy
         models = preferred(_preferred(policy), signals)
         offers = barred_outside(policy, level, facts)
-        self._all = {model.name: _assess(policy, facts, level, forbidden, kept, offers, model) for model in models}
+        self._all = {
+            model.name: _assess(policy, facts, level, forbidden, kept, offers, model, release) for model in models
+        }
         for target in self._all.values():
             if target.model.good_at:
                 target.fits = fits(target.model, signals)
@@ -140,8 +144,11 @@ def _assess(
     kept: Level | None,
     offers: str,
     model: Model,
+    release: Release | None,
 ) -> Target:
     payload, why = lawful_payload(policy, level, model, kept)
+    if release is not None and release.model == model.name:
+        payload, why = "full", ""
     barred = SENSITIVITY if payload == "none" else ""
     if model.locality != "local" and not barred:
         rule = forbidden.get(model.locality) or forbidden.get(model.name)

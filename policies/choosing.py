@@ -12,7 +12,7 @@ from policies import refusals
 from policies.candidates import LOCAL_ONLY, LOCKDOWN, Target, Targets, first_ready
 from policies.conditions import Evaluator
 from policies.serving import Serving
-from policies.types import Facts, Level, Policy, Reason, Refusal, Rule
+from policies.types import Facts, Level, Policy, Reason, Refusal, Release, Rule
 
 SPECIALIST = "specialist"  # what the explanation says of a local model that was preferred
 
@@ -29,6 +29,7 @@ class Case:
     evaluator: Evaluator
     reasons: list[Reason]
     targets: Targets
+    release: Release | None = None
 
     def note(self, rule: str, matched: bool | None, why: str) -> None:
         """Add one line to the explanation."""

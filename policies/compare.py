@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from policies.compare_allowances import allowed
+from policies.compare_release import release_differences
 from policies.compare_serving import is_sooner, served
 from policies.compare_tools import tools_differences
 from policies.conditions import needs
@@ -64,6 +65,7 @@ def _found(old: Policy, new: Policy) -> list[Difference]:
         *_rules(old, new),
         *_ways_out(old, new),
         *(Difference(path, _toward(is_looser), what) for path, is_looser, what in tools_differences(old, new)),
+        *(Difference(path, _toward(is_looser), what) for path, is_looser, what in release_differences(old, new)),
         *_settings(old, new),
         *(Difference(path, _toward(is_looser), what) for path, is_looser, what in allowed(old, new)),
     ]
@@ -84,6 +86,11 @@ def _reach(old: Policy, new: Policy) -> Iterable[Difference]:
             path = f"egress.{level.word}"
             what = f"{level.word} to '{model}': {was} -> {now}"
             yield Difference(path, _toward(_RANK[now] > _RANK[was]), what)
+        released_was = before[level, model].released_by if (level, model) in before else ""
+        released_now = after[level, model].released_by if (level, model) in after else ""
+        if bool(released_was) != bool(released_now) and "full" not in (was, now):
+            may = "may be" if released_now else "may no longer be"
+            yield Difference("release", _toward(bool(released_now)), f"{level.word} {may} released to '{model}'")
 
 
 def _levels(old: Policy, new: Policy) -> Iterable[Difference]:

@@ -27,8 +27,9 @@ from policies.gate import Gate
 from policies.lawful import lawful_payload
 from policies.levels import kept_level, request_level, scan_level
 from policies.prepared import prepare
+from policies.releasing import lifted, standing
 from policies.staying import stay
-from policies.types import Decision, EgressPermit, Facts, Grant, Level, Payload, Policy, Reason, Refusal, Rule
+from policies.types import Decision, EgressPermit, Facts, Grant, Level, Payload, Policy, Reason, Refusal, Release, Rule
 
 DIGEST_BYTES = 32  # BLAKE2b-256
 
@@ -40,8 +41,9 @@ def decide(policy: Policy, facts: Facts, signals: Signals) -> Decision:
     evaluator = Evaluator(signals.values, level)
     forbidden = _forbidden(ready.forbids, evaluator, reasons)
     kept = _kept(policy, facts, level, signals, reasons)
-    targets = ready.targets(facts, level, forbidden, kept, signals)
-    case = Case(policy, facts, level, evaluator, reasons, targets)
+    release = standing(policy, facts, level, signals, reasons)
+    targets = ready.targets(facts, level, forbidden, kept, signals, release)
+    case = Case(policy, facts, level, evaluator, reasons, targets, release)
     for reason, refused in ((limits.LIMITS, limits.refused), (tools.TOOLS, tools.refused)):
         refusal = refused(policy, facts)
         if refusal is not None:
@@ -60,7 +62,8 @@ def permit(policy: Policy, decision: Decision, grant: Grant, digest: bytes, scan
 
     `scan` is what the detectors said about those very bytes, but for placeholders that egress itself put there; their
     level is taken anew, and the graver of it and the decision's counts. What is found beside placeholders must be
-    lawful as it is. A grant of another policy or another decision gives nothing.
+    lawful as it is. A grant of another policy or another decision gives nothing. A permit that only a release makes
+    lawful names it.
     """
     model = policy.models.get(grant.model)
     if not policy.digest == decision.policy_digest == grant.policy_digest or grant not in decision.grants:
@@ -74,9 +77,12 @@ def permit(policy: Policy, decision: Decision, grant: Grant, digest: bytes, scan
     level = max(decision.sensitivity, scan_level(policy, scan))
     kept = kept_level(policy, level, scan)[0] if grant.payload == "pseudonymized" else Level.RESTRICTED
     payload, why = lawful_payload(policy, level, model, kept)
+    release: Release | None = None
     if payload == "none" or payload != grant.payload:
-        return _no_permit(why or f"{level.word} may not leave as {grant.payload}")
-    return EgressPermit(grant.model, grant.payload, digest, grant.rule, grant.policy_digest, grant.purpose)
+        release = lifted(policy, decision, grant, level, scan)
+        if release is None:
+            return _no_permit(why or f"{level.word} may not leave as {grant.payload}")
+    return EgressPermit(grant.model, grant.payload, digest, grant.rule, grant.policy_digest, grant.purpose, release)
 
 
 def _no_permit(why: str) -> Refusal:
@@ -179,6 +185,8 @@ def _decision(case: Case, choice: Choice) -> Decision:
     # Neither an answer with its values nor one with placeholders, which only its own request can read, is kept.
     cache = policy.cache if choice.by is None or choice.by.cache is None else choice.by.cache
     is_harmless = case.level <= Level.INTERNAL and not case.facts.no_store and payload != "pseudonymized"
+    grants = tuple(grant for grant in (answer, escalation, fallback, *others) if grant is not None)
+    release = case.release if any(case.release and grant.model == case.release.model for grant in grants) else None
     return Decision(
         route=target.model.locality if target is not None else "refused",
         model=target.model.name if target is not None else None,
@@ -187,7 +195,7 @@ def _decision(case: Case, choice: Choice) -> Decision:
         payload=payload,
         sensitivity=case.level,
         policy_digest=policy.digest,
-        grants=tuple(grant for grant in (answer, escalation, fallback, *others) if grant is not None),
+        grants=grants,
         escalation=escalation,
         threshold=policy.escalation.threshold if escalation is not None else 0.0,
         stream=policy.escalation.stream,
@@ -196,13 +204,14 @@ def _decision(case: Case, choice: Choice) -> Decision:
         after=tuple(each.model.name for each in after),
         serving=serving_of(policy, choice.by),
         held=choice.held,
-        cacheable=cache.mode == "exact" and is_harmless and target is not None,
+        cacheable=cache.mode == "exact" and is_harmless and target is not None and release is None,
         cache_seconds=cache.ttl_seconds,
         refusal=choice.refusal,
         candidates=case.targets.candidates(),
         reasons=tuple(case.reasons),
         shadow_route=choice.shadow_route,
         tenant=policy.tenant,
+        release=release,
     )
 
 

@@ -46,6 +46,7 @@ def blame(
 
     `tainted` is what they bring in beside what was found.
     """
+    facts = replace(facts, release=None)  # what was agreed to is the whole request
     if decision.grants or not earlier or facts.taint_source in ("unavailable", "forgotten"):
         return None
     told_apart = _Messages(policy, signals.scan, frozenset(earlier), tainted)

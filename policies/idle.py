@@ -36,7 +36,9 @@ class _Read:
 
 def idle(policy: Policy) -> tuple[Idle, ...]:
     """All of it: rules by falling priority, then models in the order of the file."""
-    reach = frozenset((cell.level, cell.model) for cell in reachable(policy) if cell.payload != "none")
+    reach = frozenset(
+        (cell.level, cell.model) for cell in reachable(policy) if cell.payload != "none" or cell.released_by
+    )
     read = [_read(policy, rule) for rule in policy.rules]
     found = []
     for index, each in enumerate(read):

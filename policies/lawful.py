@@ -24,12 +24,12 @@ def lawful_payload(
         return "none", f"{level.word} stays at home"
     if level is Level.RESTRICTED and model.locality == "cloud":
         return "none", "restricted never reaches a cloud"
-    why = _misfit(rule, level, model)
+    why = misfit(rule, level, model)
     if why:
         return "none", why
     if rule.payload == "full":
         return "full", ""
-    if kept is not None and not _takes_whole(policy, kept, model):
+    if kept is not None and not takes_whole(policy, kept, model):
         return "none", f"{level.word} may leave pseudonymized only, and not all of it can be replaced"
     return "pseudonymized", ""
 
@@ -40,20 +40,21 @@ def must_hide(policy: Policy, level: Level, model: Model, finding: Finding) -> b
     What may leave whole by itself needs none; nor does a meaning that the level's rule lets out.
     """
     counted = counted_level(policy, level, finding)
-    return counted is not None and not _takes_whole(policy, counted, model)
+    return counted is not None and not takes_whole(policy, counted, model)
 
 
-def _takes_whole(policy: Policy, level: Level, model: Model) -> bool:
+def takes_whole(policy: Policy, level: Level, model: Model) -> bool:
     """Whether a request at this level may reach the model as it is."""
     if model.locality == "local":
         return True
     rule = policy.egress.get(level)
     if rule is None or rule.payload != "full" or (level is Level.RESTRICTED and model.locality == "cloud"):
         return False
-    return not _misfit(rule, level, model)
+    return not misfit(rule, level, model)
 
 
-def _misfit(rule: EgressRule, level: Level, model: Model) -> str:
+def misfit(rule: EgressRule, level: Level, model: Model) -> str:
+    """Why a model is none that the rule of a level lets anything reach, whatever the payload; empty when it is one."""
     if model.locality not in rule.localities:
         return f"{level.word} may not reach {model.locality}"
     if rule.regions is not None and model.region not in rule.regions:

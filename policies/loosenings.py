@@ -43,6 +43,11 @@ def loosenings(file: PolicyFile, calendar: Calendar) -> tuple[Loosening, ...]:
         for index, each in enumerate(rule.meaning_may_leave if rule is not None else ()):
             path = f"egress.{level.word}.meaning_may_leave[{index}]"
             found.append(Loosening(path, f"{each.entity} may leave pseudonymized", each.reason))
+    if file.release is not None and file.release.levels:
+        levels = ", ".join(file.release.levels)
+        whose = "the user" if file.release.by == "user" else "an approver"
+        what = f"held requests ({levels}) may leave whole, once, with the consent of {whose}"
+        found.append(Loosening("release", what, ""))
     return tuple(found)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from classifiers.types import Signals
 from policies.candidates import Targets
 from policies.gate import Gate
-from policies.types import Facts, Level, Policy
+from policies.types import Facts, Level, Policy, Release
 
 
 class Prepared:
@@ -25,11 +25,20 @@ class Prepared:
         self._usual: dict[tuple[Level, Level | None], Targets] = {}  # twenty at most
 
     def targets(
-        self, facts: Facts, level: Level, forbidden: Mapping[str, str], kept: Level | None, signals: Signals
+        self,
+        facts: Facts,
+        level: Level,
+        forbidden: Mapping[str, str],
+        kept: Level | None,
+        signals: Signals,
+        release: Release | None = None,
     ) -> Targets:
-        """All models for this request. Of most requests only the levels count: these share what was found before."""
-        if forbidden or self._has_specialists or self._is_special(facts):
-            return Targets(self._policy, facts, level, forbidden, kept, signals.values)
+        """All models for this request. Of most requests only the levels count: these share what was found before.
+
+        `release` is one that counts for this very request, which shares nothing with others then.
+        """
+        if release is not None or forbidden or self._has_specialists or self._is_special(facts):
+            return Targets(self._policy, facts, level, forbidden, kept, signals.values, release)
         usual = self._usual.get((level, kept))
         if usual is None:
             usual = self._usual[level, kept] = Targets(self._policy, Facts(), level, {}, kept)

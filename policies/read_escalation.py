@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import get_args
 
 from policies.document import Path
+from policies.escalation import EscalationPolicy, EscalationTarget, TargetKind
 from policies.notes import Notes
 from policies.shape_escalation import EscalationPart, TargetPart
-from policies.types import EscalationPolicy, EscalationTarget, Model, TargetKind
+from policies.types import Model
 
 _LATER = ("second_look", "samples")  # written down, and nothing does them yet
 _HERE: Path = ("escalation",)

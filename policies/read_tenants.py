@@ -13,6 +13,7 @@ from policies.document import Path
 from policies.errors import suggest
 from policies.notes import Notes
 from policies.proof import beyond
+from policies.read_release import read_tenant_release
 from policies.read_rules import check_forbid, check_order
 from policies.read_sensitivity import Sensitivity, level_of, own_names, with_more_rules
 from policies.read_words import check_entity
@@ -59,6 +60,7 @@ class _Reading:
             min_score=sensitivity.min_score,
             on_unknown=sensitivity.on_unknown,
             scan_rules=sensitivity.rules,
+            release=read_tenant_release(self.path, part.release, base.release, self.notes),
         )
 
     # -- models ----------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from classifiers.types import Finding, Scan, Signal, Signals, Unknown
 from classifiers.vocabulary import MEANINGS
-from policies.types import Facts, Level, Payload, Route, TaintSource
+from policies.types import Facts, Level, Payload, Release, Route, TaintSource
 
 _EXITS = ("lan", "cloud")
 _NOTHING: frozenset[str] = frozenset()
@@ -93,6 +93,7 @@ def _facts(facts: Mapping[str, Any], record: Mapping[str, Any], replaceable: fro
         no_store=bool(facts["no_store"]),
         answered_by=tuple([str(name) for name in answered_by]) if answered_by else (),
         waits=dict(facts.get("waits", ())),
+        release=_release(released) if (released := facts.get("release")) else None,
         replaceable=replaceable,
         taint=_LEVELS[taint],
         taint_kept=_LEVELS[facts.get("taint_kept", taint)],
@@ -106,6 +107,11 @@ def _fields(count: int) -> frozenset[str]:
 
 def _tool(name: object) -> str:
     return _UNLISTED if name is None else str(name).removesuffix("*")
+
+
+def _release(told: Mapping[str, Any]) -> Release:
+    """What the caller brought: a candidate that releases the same would have let it out too."""
+    return Release(told["id"], told["model"], _LEVELS[told["level"]])
 
 
 def _requested(name: object) -> str:

@@ -27,6 +27,7 @@ def policy_json(policy: Policy) -> dict[str, Any]:
                 "locality": cell.locality,
                 "region": cell.region,
                 "payload": cell.payload,
+                "released_by": cell.released_by or None,
             }
             for cell in reachable(policy)
         ],

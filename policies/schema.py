@@ -22,6 +22,7 @@ from policies.complaints import complaints
 from policies.document import Document, parse
 from policies.editors import json_schema
 from policies.errors import PolicyError
+from policies.escalation import EscalationPolicy
 from policies.extending import check_tightens
 from policies.lawful import lawful_payload
 from policies.limits import read_limits
@@ -34,6 +35,7 @@ from policies.read_escalation import read_escalation
 from policies.read_fallback import read_fallback
 from policies.read_models import read_aliases, read_defaults, read_models, read_networks
 from policies.read_probes import check_probes
+from policies.read_release import read_release
 from policies.read_retention import read_cache
 from policies.read_rules import read_egress, read_rules
 from policies.read_sensitivity import read_sensitivity
@@ -42,7 +44,7 @@ from policies.read_tenants import read_tenants
 from policies.read_tools import read_tools
 from policies.shape import PolicyFile
 from policies.sources import recipes
-from policies.types import EscalationPolicy, Level, Model, Policy, Rule
+from policies.types import Level, Model, Policy, Rule
 
 __all__ = ["PolicyError", "compile_policy", "load_policy", "read_policy"]
 
@@ -118,6 +120,7 @@ def _assemble(
             ("approvals",), "approvals need `policy: {source: store}`: a file can be changed by one", at_key=True
         )
     rates, budgets = read_rates(file.rates, notes), read_budgets(file.budgets, models, notes)
+    release = read_release(file.release, notes)
     check_probes(file.probes, models, [rule.name for rule in rules], notes)
     notes.raise_problems()
     policy = Policy(
@@ -154,6 +157,7 @@ def _assemble(
         approvals_loosening=file.approvals.loosening,
         rates=rates,
         budgets=budgets,
+        release=release,
         reads=_reads(models, rules, escalation),
         loosenings=loosenings(file, calendar),
         next_expiry=calendar.next_expiry,
@@ -184,11 +188,16 @@ def _digest(value: Any) -> str:
 
 def _warn(policy: Policy, notes: Notes) -> None:
     """What is lawful to write and most likely not meant: models and features that nothing can ever reach."""
-    reached = {cell.model for cell in reachable(policy) if cell.payload != "none"}
+    cells = reachable(policy)
+    reached = {cell.model for cell in cells if cell.payload != "none" or cell.released_by}
     for name, model in policy.models.items():
         if name not in reached:
             why = lawful_payload(policy, Level.PUBLIC, model, None)[1]
             notes.warn(("models", name), f"nothing may ever reach '{name}': {why}", at_key=True)
+    for level in sorted(policy.release.levels if policy.release is not None else ()):
+        if not any(cell.released_by for cell in cells if cell.level is level):
+            why = "a lower level may not reach its models whole, or nothing of it needs a release"
+            notes.warn(("release", "levels"), f"no model can be reached by releasing {level.word}: {why}", at_key=True)
     if any(policy.models[name].locality == "cloud" for name in reached):
         return
     if policy.escalation.may_escalate:

@@ -17,6 +17,7 @@ from policies.shape_life import ApprovalsPart, KeptPart
 from policies.shape_limits import LimitsPart
 from policies.shape_models import DefaultsPart, ModelPart, NetworksPart
 from policies.shape_probes import ProbePart
+from policies.shape_release import ReleasePart
 from policies.shape_retention import RetentionPart
 from policies.shape_rules import DecisionPart, EgressPart
 from policies.shape_sensitivity import ApprovedTextPart, SensitivityPart
@@ -103,6 +104,9 @@ class PolicyFile(Part):
     )
     rates: RatesPart | None = Field(default=None, description="How much may be asked for in a minute.")
     budgets: BudgetsPart | None = Field(default=None, description="What models outside may cost in a day and a month.")
+    release: ReleasePart | None = Field(
+        default=None, description="Which held requests may go out once with consent, and whose; absent: none."
+    )
     probes: list[ProbePart] = Field(
         default=[], max_length=5000, description="Requests and what must come of them: gatehouse policy probe."
     )
@@ -110,7 +114,6 @@ class PolicyFile(Part):
 
 # Keys and values that the language will have and that nothing implements yet: refused, never ignored.
 LATER_KEYS: dict[type[Part], frozenset[str]] = {
-    PolicyFile: frozenset({"release"}),
     DecisionPart: frozenset({"retention"}),
     CachePart: frozenset({"similarity", "threshold"}),
 }

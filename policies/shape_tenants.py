@@ -8,6 +8,7 @@ from pydantic import Field
 
 from classifiers.types import UnknownKind
 from policies.part import Part
+from policies.shape_release import TenantReleasePart
 from policies.shape_sensitivity import DictionaryPart, LevelsPart, OnUnknownPart, PatternPart
 from policies.shape_words import Entity, ModelName, Unit, Word
 
@@ -53,3 +54,4 @@ class TenantPart(Part):
     forbid: list[ModelName] = Field(default=[], description="lan, cloud, or names of models outside: never for it.")
     egress: TenantEgressPart = Field(default=TenantEgressPart(), description="What less may leave.")
     sensitivity: TenantSensitivityPart = Field(default=TenantSensitivityPart(), description="What more is sensitive.")
+    release: TenantReleasePart | None = Field(default=None, description="What less may be released.")

@@ -20,6 +20,7 @@ ALIAS = r"^[!-)+-~]*\*?$"
 TOOL = r"^[!-)+-~]{0,127}\*?$"
 DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 HASH = r"^sha256:[A-Za-z0-9_-]{8,64}:[0-9a-f]{64}$"
+DURATION = r"^[1-9][0-9]{0,4}[smh]$"
 DIGEST = r"^[0-9a-f]{8}:[0-9a-f]{32}$"
 
 PATTERN_WORDS = {
@@ -35,6 +36,7 @@ PATTERN_WORDS = {
     TOOL: "a tool's name, with at most one * and that at its end",
     DATE: "a date such as 2027-01-31",
     HASH: "sha256:SALT:DIGEST, as `gatehouse policy hash` makes it",
+    DURATION: "a time such as 90s, 5m or 1h",
     DIGEST: "what `gatehouse policy approve-text` wrote",
 }
 

@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 from classifiers.types import ScanRules, Signal
 from policies.allowances import Budgets, Rates
+from policies.escalation import EscalationPolicy, StreamMode
 from policies.serving import IN_ANY_TIME, Serving
 
 Locality = Literal["local", "lan", "cloud"]
@@ -20,9 +21,6 @@ Route = Literal["local", "lan", "cloud", "refused"]
 Payload = Literal["none", "pseudonymized", "full"]
 BackendKind = Literal["engine", "openai", "litellm"]
 Operator = Literal["at_least", "at_most", "in", "is"]
-StreamMode = Literal["before", "hold", "commit"]
-SecondLook = Literal["none", "verify", "agreement"]
-TargetKind = Literal["max_bad_local", "max_cloud_share", "max_usd_per_month"]
 CacheMode = Literal["off", "exact"]
 History = Literal["keep_local", "drop_turns"]
 Notice = Literal["none", "field", "text"]
@@ -155,40 +153,6 @@ class Loosening:
 
 
 @dataclass(frozen=True, slots=True)
-class EscalationTarget:
-    """What escalation shall keep to, in place of a threshold: a share in (0, 1), or USD a month."""
-
-    kind: TargetKind
-    value: float
-
-
-@dataclass(frozen=True, slots=True)
-class EscalationPolicy:
-    """When a local answer is not good enough, and whether a stream waits for that judgement.
-
-    `threshold` and `target` exclude each other. What a target means as a threshold is known to whoever has calibrated
-    the model; the policy alone does not say.
-    """
-
-    threshold: float = 0.0  # a confidence below it escalates; 0 never does
-    max_hops: int = 0
-    stream: StreamMode = "before"
-    target: EscalationTarget | None = None
-    hold_tokens: int = 16  # commit: what is held back until it is judged, at most …
-    hold_ms: int = 1500  # … and for how long
-    race_from: float | None = None  # complexity from which the cloud is asked at once; None: never
-    second_look: SecondLook = "none"
-    samples: int = 4  # second_look: agreement
-    deadline_seconds: float | None = None  # an answer at home that would take longer is not begun to be judged
-    affinity_seconds: float | None = None  # how long a conversation stays where it was answered; None: not at all
-
-    @property
-    def may_escalate(self) -> bool:
-        """Whether any answer can be found not good enough."""
-        return self.max_hops > 0 and (self.threshold > 0.0 or self.target is not None)
-
-
-@dataclass(frozen=True, slots=True)
 class CachePolicy:
     """Whether and for how long answers are kept."""
 
@@ -204,6 +168,16 @@ class Limits:
     max_output_tokens: int | None = None
     max_messages: int | None = None
     max_tools: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseRule:
+    """Which held requests may leave whole, once, with consent: the user's own, or another one's."""
+
+    levels: frozenset[Level]
+    by: Literal["user", "approver"]
+    ttl_seconds: int
+    groups: frozenset[str] | None = None  # of the keys that are offered it; None: of all
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +234,7 @@ class Policy:
     approvals_loosening: int = 0  # how many must approve a change that may let more out
     rates: Rates | None = None  # how much may be asked for; None: as much as comes
     budgets: Budgets | None = None  # what models outside may cost; None: not limited
+    release: ReleaseRule | None = None  # None: what is held stays held
     reads: frozenset[str] = frozenset()  # the signals that anything in it depends on
     warnings: tuple[str, ...] = ()
     loosenings: tuple[Loosening, ...] = ()
@@ -289,6 +264,16 @@ class Inherited(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Release:
+    """Consent to let one request leave whole, once, to this model, as long as it is no more than this level."""
+
+    id: str
+    model: str
+    level: Level
+    until: float = 0.0  # Unix time; whoever spends it looks, for whoever decides has no clock
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What `decide` knows of a request beside its signals: shapes and sizes, never text."""
 
@@ -312,6 +297,7 @@ class Facts:
     taint_at: tuple[str, ...] = ()  # pointers to the parts that brought it in
     answered_by: tuple[str, ...] = ()  # models that have answered this conversation lately, the farthest first
     locked: bool = False  # an admin has locked all exits for this tenant: everything stays
+    release: Release | None = None  # that the caller brought; its token was checked against this very request
     waits: Mapping[str, float] | None = None  # local model's name -> ms until its whole answer would be there, if known
 
 
@@ -380,6 +366,7 @@ class Decision:
     reasons: tuple[Reason, ...] = ()
     shadow_route: str | None = None  # mode shadow: what `decisions` would have done
     tenant: str = ""  # whose view of the policy decided
+    release: Release | None = None  # that some of the grants may need; spent when one of them does
 
 
 @dataclass(frozen=True, slots=True)
@@ -392,3 +379,4 @@ class EgressPermit:
     rule: str
     policy_digest: str
     purpose: Literal["answer", "escalation", "fallback"]
+    release: Release | None = None  # without which it would not have been given: spent before the first byte

@@ -55,6 +55,7 @@ from router.outside import Outside
 from router.partitions import Partitions
 from router.planning import Planner
 from router.records import RecordSink
+from router.releases import Releases
 from router.response_states import STATES_FILE, ResponseStateFile
 from router.running import Running, RunningPolicy, with_local_server
 from router.settings import Settings
@@ -85,6 +86,8 @@ class Worker:
         self.exits.on_change = self._tell_locks
         self._tell_locks()
         self.upstreams = Upstreams(self._tell_breaker)
+        self.releases = Releases(settings.state_dir, keys)
+        self.releases.on_event = self.telemetry.release_event
         self.running = RunningPolicy(policy, self._backend)
         self.telemetry.policy_in_force(policy.label)
         self.pipeline = Pipeline(
@@ -123,6 +126,7 @@ class Worker:
                 telemetry=self.telemetry,
                 purse=self.purse,
                 upstreams=self.upstreams,
+                releases=self.releases,
             ),
             calls=calls,
             cache=replies,
@@ -141,6 +145,7 @@ class Worker:
             purse=self.purse,
             limiting=Limiting(self.rates),
             upstreams=self.upstreams,
+            releases=self.releases,
         )
         self.identity = Identity(settings, keys, tokens=verifier_of(settings))
         self.states = ResponseStateFile(
@@ -160,7 +165,7 @@ class Worker:
         circuit = None if model.backend == "engine" else self.upstreams.of(model).circuit
         if circuit is not None:
             self.telemetry.breaker_is(model.name, circuit.state, has_changed=False)
-        return make_backend(model, self.settings, policy.lan_networks, self.exits, circuit)
+        return make_backend(model, self.settings, policy.lan_networks, self.exits, circuit, self.releases)
 
     def _tell_breaker(self, name: str, state: State) -> None:
         self.telemetry.breaker_is(name, state)
@@ -268,6 +273,7 @@ class Worker:
         self._accounts.close()
         await self.purse.close()
         await self.rates.close()
+        await self.releases.close()
         await self.running.close()
         await self.cache.close()
         await self.ledger.close()

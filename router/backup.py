@@ -27,13 +27,15 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from router.keys import ensure_private_folder
 from router.lockdown import LOCKDOWN_FILE
+from router.release_store import RELEASES_FILE
 from router.store import RECORDS_FILE, StoreError, translated, verify
 from router.taint.marks import MARKS_FILE
 
 _VERSION = 1
 _MANIFEST, _SEALED = "manifest.json", "secrets.sealed"
 _SECRETS = ("root.key", "api.key")
-_LEFT_OUT = frozenset({"models", ".lock", ".serving", *_SECRETS})  # models: gigabytes that `models pull` brings back
+# models: gigabytes that `models pull` brings back. Releases: what was used since must not be usable again.
+_LEFT_OUT = frozenset({"models", ".lock", ".serving", RELEASES_FILE, *_SECRETS})
 _SERVING = ".serving"
 _SALT, _NONCE = 16, 12
 

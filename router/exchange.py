@@ -33,6 +33,7 @@ class Exchange:
     on_finish: Callable[[Exchange], None] = field(default=lambda exchange: None, repr=False)
     outcome: Outcome = field(default_factory=Outcome)
     plan: Plan | None = None
+    asked: ChatRequest | None = field(default=None, repr=False)  # as it came, once the plan has another form of it
     permits: list[EgressPermit] = field(default_factory=list)
     pseudonyms: Pseudonyms | None = field(default=None, repr=False)  # what placeholders that left stand for
     calls: list[CallUse] = field(default_factory=list)  # every call to a model, in the order in which they began
@@ -52,6 +53,11 @@ class Exchange:
     def policy(self) -> Policy:
         """The policy in force, as the caller's tenant is held to it."""
         return view_of(self.running.policy, self.request.principal.tenant)
+
+    @property
+    def original(self) -> ChatRequest:
+        """The request as its caller sent it: no bound put in, no turn taken out."""
+        return self.asked if self.asked is not None else self.request
 
     @property
     def planned(self) -> Decision:
@@ -80,6 +86,7 @@ class Exchange:
     def note(self, plan: Plan) -> None:
         """Keep what was measured and decided, and start the outcome from it."""
         self.plan = plan
+        self.asked = self.original
         self.request = plan.request
         decision, outcome = plan.decision, self.outcome
         outcome.policy = self.policy.label

@@ -17,6 +17,7 @@ from router.limiting import Limiting
 from router.notice import with_notice
 from router.planning import Planner
 from router.purse import Purse
+from router.releases import Releases
 from router.replies import whole
 from router.running import RunningPolicy
 from router.types import ChatRequest, Reply
@@ -49,6 +50,7 @@ class Gateway:
         purse: Purse,
         limiting: Limiting,
         upstreams: Upstreams,
+        releases: Releases,
     ) -> None:
         self._running = running
         self._planner = planner
@@ -60,6 +62,7 @@ class Gateway:
         self._purse = purse
         self._limiting = limiting
         self._upstreams = upstreams
+        self._releases = releases
 
     def begin(self, request: ChatRequest) -> Exchange:
         """An exchange that keeps the policy version in force now until it is finished."""
@@ -72,8 +75,12 @@ class Gateway:
         unavailable = {**self._upstreams.unavailable(), **exchange.running.unavailable()}
         if policy.budgets is not None:
             unavailable = {**self._purse.closed(policy, exchange.request.principal), **unavailable}
-        plan = await self._planner.plan(exchange.request, policy, unavailable, explains=explains)
+        ticket = await self._releases.admit(exchange.request, policy)
+        release = ticket.release if ticket is not None and ticket.is_open else None
+        plan = await self._planner.plan(exchange.request, policy, unavailable, explains=explains, release=release)
         exchange.note(plan)
+        if ticket is not None and not ticket.is_open and not explains:
+            await self._releases.ask(exchange, ticket)
 
     async def answer(self, exchange: Exchange) -> Reply:
         """The reply, or the `GatehouseError` that ends the request; either way one decision record is written."""
@@ -85,11 +92,13 @@ class Gateway:
             await self._limiting.reserve(exchange)
             stored = await self._cache.find(exchange)
             reply = whole(exchange, stored) if stored is not None else await self._answering.answer(exchange)
+            await self._releases.offer(exchange)
             reply = with_notice(exchange, await self._following.follow(exchange, reply))
             await self._remember(exchange)
             failure, status = None, 200
         except GatehouseError as error:
             failure, status = error.code, error.status
+            await self._releases.offer(exchange, error)
             raise
         finally:
             if failure is not None:

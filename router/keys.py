@@ -26,6 +26,7 @@ KeyName = Literal[
     "dictionaries",
     "partitions",
     "reasks",
+    "releases",
     "subjects",
     "state",
     "taint",

@@ -172,6 +172,12 @@ TABLE: tuple[Definition, ...] = (
     ),
     _counter("gatehouse.upstream.retries", "{call}", "Calls that were made once more, by model.", "gatehouse.model"),
     _counter("gatehouse.permits.refused", "{permit}", "Permits refused, by code.", "gatehouse.code"),
+    _counter(
+        "gatehouse.releases",
+        "{release}",
+        "Releases of held requests by result: offered, pending, used, refused.",
+        "gatehouse.result",
+    ),
     _counter("gatehouse.placeholders", "{placeholder}", "Placeholders in answers by result.", "gatehouse.result"),
     _counter("gatehouse.cache", "{lookup}", "Cache lookups by result.", "gatehouse.result"),
     _counter(

@@ -13,7 +13,7 @@ from policies.causes import causes
 from router.exchange import Exchange
 from router.following import FollowedChunks
 from router.relay import Relay
-from router.types import JsonObject, Reply
+from router.types import JsonObject, Outcome, Reply
 
 _KEPT_REASONS = frozenset({"sensitivity", "lockdown", "audit"})
 _TEXT_ENDS = frozenset({"stop", "length"})  # what ends in tool calls or a filter gets no line
@@ -36,12 +36,27 @@ def with_notice(exchange: Exchange, reply: Reply) -> Reply:
         "sensitivity": outcome.sensitivity,
         "because": because,
     }
+    if outcome.offer is not None and exchange.policy.release is not None:
+        said["release"] = _offer(outcome, exchange.policy.release.by)
     line = _line(outcome.reason, because) if kind == "text" else None
     if reply.chunks is not None:
         reply.chunks = NoticedChunks(reply.chunks, said, line)
     elif reply.body is not None:
         reply.body = _whole(reply.body, said, line)
     return reply
+
+
+def _offer(outcome: Outcome, by: str) -> JsonObject:
+    """What a program needs to repeat the request with consent: the same that stands in the header."""
+    offer = outcome.offer
+    assert offer is not None
+    return {
+        "token": outcome.release_token,
+        "by": by,
+        "model": offer.model,
+        "level": offer.level.word,
+        "expires": int(offer.until),
+    }
 
 
 def _because(exchange: Exchange) -> list[str]:

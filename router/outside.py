@@ -23,6 +23,7 @@ from router.errors import Denied, Locked, Unavailable, UpstreamError
 from router.exchange import Exchange
 from router.purse import Lease, Purse, most_of
 from router.relay import Relay
+from router.releases import Releases
 from router.replies import whole
 from router.restored import Restoring
 from router.retrying import pause_before
@@ -68,9 +69,11 @@ class Outside:
         telemetry: Telemetry,
         purse: Purse,
         upstreams: Upstreams,
+        releases: Releases,
     ) -> None:
         self._egress = egress
         self._purse = purse
+        self._releases = releases
         self._calls = calls
         self._cache = cache
         self._accounts = accounts
@@ -158,6 +161,8 @@ class Outside:
             if policy.audit == "required" and not await self._accounts.intend(exchange, outgoing.permit):
                 raise IntentNotDurable
             self._egress.require_open(outgoing)  # the intent may have taken a moment
+            if outgoing.permit.release is not None:
+                await self._releases.use(exchange, outgoing.permit.release)
         except BaseException:
             if lease is not None:
                 lease.end(0)

@@ -11,7 +11,7 @@ from classifiers.types import Signal, Signals
 from policies.candidates import AUTO, LOCALITIES
 from policies.decide import decide
 from policies.history import RULE, Blame, blame
-from policies.types import Decision, Facts, Level, Policy, Reason
+from policies.types import Decision, Facts, Level, Policy, Reason, Release
 from router import fields
 from router.affinity import Affinity, Conversation
 from router.calibration.standing import Promises, reason_for
@@ -65,15 +65,22 @@ class Planner:
         self._exits = exits
 
     async def plan(
-        self, request: ChatRequest, policy: Policy, unavailable: Mapping[str, str], *, explains: bool = False
+        self,
+        request: ChatRequest,
+        policy: Policy,
+        unavailable: Mapping[str, str],
+        *,
+        explains: bool = False,
+        release: Release | None = None,
     ) -> Plan:
         """Decide about a request. Raises `InvalidRequest` for fields that no model could take.
 
-        `explains`: also the signals that the policy does not read are measured, to be shown.
+        `explains`: also the signals that the policy does not read are measured, to be shown. `release`: what its token
+        gives leave to; it counts for the whole request alone, never for one without some of its turns.
         """
         own = await self._affinity.look(request.principal, request.body, policy) if self._affinity is not None else None
         demanded = None if explains else policy.reads
-        plan = await self._plan(request, policy, unavailable, own, demanded)
+        plan = await self._plan(request, policy, unavailable, own, demanded, release)
         if plan.decision.escalation is not None:
             return self._held_against(plan, policy)
         if plan.decision.sensitivity is Level.PUBLIC or plan.decision.grants:
@@ -97,6 +104,7 @@ class Planner:
         unavailable: Mapping[str, str],
         own: Conversation | None,
         demanded: frozenset[str] | None,
+        release: Release | None = None,
     ) -> Plan:
         needs, hints, unknown = _read(request, policy)
         request = _bounded(request, policy)
@@ -130,6 +138,7 @@ class Planner:
             taint_at=taint.pointers,
             answered_by=own.answered_by if own is not None else (),
             waits=waits,
+            release=release,
             locked=self._exits is not None and self._exits.holds(tenant),
         )
         return Plan(request, signals, facts, decide(policy, facts, signals), taint, conversation=own)

@@ -258,6 +258,10 @@ class Recorder:
         if has_changed:
             self._count("gatehouse.breaker.transitions", model, state)
 
+    def release_event(self, result: str) -> None:
+        """A release was `offered`, is `pending` an approver, was `used`, or a token was `refused`."""
+        self._count("gatehouse.releases", result)
+
     def permit_refused(self, code: str) -> None:
         """`permit` withheld one; `code` is the refusal's."""
         self._count("gatehouse.permits.refused", code)

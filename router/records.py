@@ -17,7 +17,7 @@ from classifiers.types import Finding, Signal, Signals, Unknown
 from policies.causes import Cause, causes
 from policies.tenants import view_of
 from policies.tools import known_as
-from policies.types import Decision, EgressPermit, Facts, Model, Policy
+from policies.types import Decision, EgressPermit, Facts, Model, Policy, Release
 from router.costs import Costs, to_json
 from router.keys import Keys
 from router.types import JsonObject, Outcome, Principal
@@ -120,6 +120,7 @@ def _permit(permit: EgressPermit, keys: Keys) -> JsonObject:
         "payload": permit.payload,
         "rule": permit.rule,
         "purpose": permit.purpose,
+        "release": permit.release.id if permit.release is not None else None,
         "digest": keys.digest(permit.digest),
     }
 
@@ -148,10 +149,17 @@ def _facts(facts: Facts, policy: Policy | None) -> JsonObject:
         "no_store": facts.no_store,
         "answered_by": list(facts.answered_by),
         "waits": dict(facts.waits) if facts.waits else {},
+        "release": _release(facts.release),
         "taint": facts.taint.word,
         "taint_kept": facts.taint_kept.word,
         "taint_source": facts.taint_source or None,
     }
+
+
+def _release(release: Release | None) -> JsonObject | None:
+    if release is None:
+        return None
+    return {"id": release.id, "model": release.model, "level": release.level.word}
 
 
 def _known_name(requested: str, policy: Policy | None) -> str | JsonObject:
@@ -267,6 +275,7 @@ def _outcome(outcome: Outcome, policy: Policy | None) -> JsonObject:
         "reason": outcome.reason,
         "held": outcome.held,
         "dropped": outcome.dropped,
+        "release": {"result": outcome.release[0], "id": outcome.release[1]} if outcome.release is not None else None,
         "complexity": outcome.complexity,
         "confidence": outcome.confidence,
         "answer_features": list(outcome.answer_features) or None,

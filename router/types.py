@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from classifiers.pseudonyms import Pseudonyms
 from policies.allowances import Rate
-from policies.types import EgressPermit
+from policies.types import EgressPermit, Release
 
 JsonObject = dict[str, Any]
 Task = Literal["chat", "embeddings"]
@@ -49,6 +49,7 @@ class ChatRequest:
     traceparent: str | None = None
     task: Task = "chat"  # embeddings: `body` is an embeddings body
     size: int = 0  # bytes of the body as it came
+    release: str | None = field(default=None, repr=False)  # the token that it brings, not yet looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,9 @@ class Outcome:
     sensitivity: str = "restricted"
     policy: str = ""
     held: str | None = None
+    offer: Release | None = None  # what may be released of a request that was held …
+    release_token: str | None = field(default=None, repr=False)  # … with this: for its caller alone, never recorded
+    release: tuple[str, str] | None = None  # what became of one (offered, pending, used), and its id
     dropped: int = 0  # messages of earlier turns that were taken out before it left
     complexity: float | None = None
     confidence: float | None = None

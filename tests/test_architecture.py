@@ -34,6 +34,7 @@ FLOORS = {
     "router.elsewhere": 6,
     "router.limiting": 6,
     "router.outside": 6,
+    "router.releases": 6,
     "router.notice": 6,
     "router.racing": 6,
     "router.judging": 6,

@@ -14,6 +14,7 @@ import pytest
 from router.backup import BackupError, make_backup, restore_backup, serving
 from router.keys import load_keys
 from router.lockdown import LOCKDOWN_FILE, lock, read_locks, unlock
+from router.release_store import ReleaseStore
 from router.store import RECORDS_FILE, RecordReader, SqliteStore, verify
 from router.taint.marks import MARKS_FILE
 
@@ -36,6 +37,17 @@ def state(tmp_path: Path) -> Path:
     (folder / "models" / "big.gguf").write_bytes(b"x" * 1000)
     (folder / MARKS_FILE).write_bytes(b"old marks")
     return folder
+
+
+def test_releases_that_were_used_since_cannot_be_brought_back_unused(state: Path, tmp_path: Path) -> None:
+    with ReleaseStore(state) as store:
+        before = store.host
+    make_backup(state, tmp_path / "b.tar.gz")
+    with tarfile.open(tmp_path / "b.tar.gz") as tar:
+        assert not [name for name in tar.getnames() if "releases" in name]
+    restore_backup(state, tmp_path / "b.tar.gz")
+    with ReleaseStore(state) as store:
+        assert store.host != before
 
 
 def ids(state: Path) -> list[str]:

@@ -9,12 +9,12 @@ import orjson
 import pytest
 
 from classifiers.types import Finding, Scan, ScanRules, Signal, Signals, Unknown
+from policies.escalation import EscalationPolicy
 from policies.types import (
     CachePolicy,
     Candidate,
     Decision,
     EgressPermit,
-    EscalationPolicy,
     Facts,
     Grant,
     Level,

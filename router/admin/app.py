@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from router.admin import keys, lockdown, policy, policy_life, records, reports, status, versions
+from router.admin import keys, lockdown, policy, policy_life, records, releases, reports, status, versions
 from router.admin.changing import note_refusal
 from router.admin.gate import Failures, Gate
 from router.admin.types import AdminRoute, Call, House
@@ -41,6 +41,7 @@ ROUTES: tuple[AdminRoute, ...] = (
     *reports.ROUTES,
     *keys.ROUTES,
     *lockdown.ROUTES,
+    *releases.ROUTES,
 )
 
 _MOST_BODY = 3 * 1024 * 1024  # a policy of 1 MiB as a JSON string, escapes included

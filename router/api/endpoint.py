@@ -144,6 +144,7 @@ class Endpoint:
             received=received,
             task=asked.task,
             size=len(raw),
+            release=_release(scope),
         )
         return request, asked
 
@@ -282,6 +283,12 @@ def _local_only(scope: Scope) -> bool:
     if value.strip().lower() != b"local-only":
         raise InvalidRequest("`x-gatehouse-privacy` takes one value: local-only.", param="x-gatehouse-privacy")
     return True
+
+
+def _release(scope: Scope) -> str | None:
+    """The token that a caller brings, as it stands; one that is no text is no token of ours."""
+    value = header(scope, b"x-gatehouse-release")
+    return value.decode("latin-1").strip() if value is not None else None
 
 
 def _where(error: BaseException) -> dict[str, object]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from classifiers.types import Finding, Signal
+from policies.candidates import SENSITIVITY
+from policies.offering import offered
 from policies.types import Policy
 from router.planning import Plan
 from router.types import JsonObject
@@ -19,6 +21,7 @@ def explanation(plan: Plan, policy: Policy) -> JsonObject:
         "payload": decision.payload,
         "sensitivity": decision.sensitivity.word,
         "held": decision.held,
+        "release": _release(plan, policy),
         "history": {"dropped": plan.dropped} if plan.dropped else None,
         "findings": [_finding(finding) for finding in signals.scan.findings],
         "unknowns": [
@@ -40,6 +43,19 @@ def explanation(plan: Plan, policy: Policy) -> JsonObject:
             "message": decision.refusal.message,
         }
     return answer
+
+
+def _release(plan: Plan, policy: Policy) -> JsonObject | None:
+    """What of a held request may be released, or was; no token: that comes with an answer."""
+    released, rule = plan.decision.release, policy.release
+    if released is not None:
+        return {"state": "released", "id": released.id, "model": released.model, "level": released.level.word}
+    is_held = plan.decision.held is not None or plan.decision.reason == SENSITIVITY or plan.decision.refusal is not None
+    offer = offered(policy, plan.facts, plan.signals) if rule is not None and is_held else None
+    if offer is None or rule is None:
+        return None
+    told = {"state": "offered", "model": offer.model, "level": offer.level.word}
+    return {**told, "by": rule.by, "ttl_seconds": rule.ttl_seconds}
 
 
 def _finding(finding: Finding) -> JsonObject:

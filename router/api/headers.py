@@ -23,6 +23,8 @@ EXPOSED = (
             "policy",
             "held",
             "history",
+            "release",
+            "released",
             "complexity",
             "confidence",
             "ignored",
@@ -45,6 +47,10 @@ def outcome_headers(request_id: str, outcome: Outcome) -> Headers:
         headers.append((b"x-gatehouse-policy", _token(outcome.policy)))
     if outcome.held:
         headers.append((b"x-gatehouse-held", _token(outcome.held)))
+    if outcome.release_token:
+        headers.append((b"x-gatehouse-release", outcome.release_token.encode()))
+    if outcome.release is not None and outcome.release[0] == "used":
+        headers.append((b"x-gatehouse-released", outcome.release[1].encode()))
     if outcome.dropped:
         headers.append((b"x-gatehouse-history", b"dropped=%d" % outcome.dropped))
     if outcome.complexity is not None:

@@ -1,24 +1,37 @@
-"""A backend outside, behind the kill switch: asked just before it writes, and cut in the middle of an answer."""
+"""A backend outside, behind the kill switch: asked just before it writes, and cut in the middle of an answer.
+
+What leaves only because it was released is written only once that release has been used for it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Protocol
 
-from policies.types import Model
+from policies.types import Model, Release
 from router.backends.base import Backend
+from router.errors import Denied
 from router.exits import ExitCall, Exits
 from router.types import JsonObject, Outgoing
+
+
+class ReleaseGate(Protocol):
+    """What knows which releases were used for which request (`router.releases.Releases`)."""
+
+    def require_used(self, release: Release, request_id: str) -> None:
+        """Return if it was used for this very request. Raises `Denied`."""
+        ...
 
 
 class GatedBackend:
     """`inner`, as long as nothing is locked. Every backend that is not local stands behind one (`table.py`)."""
 
-    def __init__(self, inner: Backend, exits: Exits) -> None:
+    def __init__(self, inner: Backend, exits: Exits, releases: ReleaseGate | None = None) -> None:
         self.model: Model = inner.model
         self._inner = inner
         self._exits = exits
+        self._releases = releases
         self._closing: set[asyncio.Task[None]] = set()
         exits.when_locked(self._drop_connections)
 
@@ -26,6 +39,7 @@ class GatedBackend:
         """As the inner one does. Raises `Locked` before anything is written, or when a lock cuts it."""
         call = self._exits.call(outgoing.tenant)
         try:
+            self._require_used(outgoing)
             return await call.during(lambda: self._inner.complete(outgoing))
         finally:
             call.end()
@@ -34,10 +48,19 @@ class GatedBackend:
         """The same for a stream, its first chunk already there."""
         call = self._exits.call(outgoing.tenant)
         try:
+            self._require_used(outgoing)
             return GatedStream(await call.during(lambda: self._inner.open_stream(outgoing)), call)
         except BaseException:
             call.end()
             raise
+
+    def _require_used(self, outgoing: Outgoing) -> None:
+        release = outgoing.permit.release if outgoing.permit is not None else None
+        if release is None:
+            return
+        if self._releases is None:
+            raise Denied("Nothing is released here.", code="release_refused")
+        self._releases.require_used(release, outgoing.request_id)
 
     async def self_test(self) -> None:
         """As the inner one does: nothing is sent."""

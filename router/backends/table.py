@@ -7,7 +7,7 @@ from router.backends.base import Backend
 from router.backends.circuit import Circuit
 from router.backends.circuited import CircuitedBackend
 from router.backends.cloud import CloudBackend
-from router.backends.gated import GatedBackend
+from router.backends.gated import GatedBackend, ReleaseGate
 from router.backends.local import LocalBackend
 from router.backends.local_server import LocalServer
 from router.exits import Exits
@@ -20,11 +20,13 @@ def make_backend(
     lan_networks: tuple[str, ...] = (),
     exits: Exits | None = None,
     circuit: Circuit | None = None,
+    releases: ReleaseGate | None = None,
 ) -> Backend:
     """The backend of one model of a policy whose `networks.lan` are `lan_networks`. Opens nothing yet.
 
     `exits` is this process's kill switch; without one a backend outside has its own, of the settings' state folder.
     `circuit` is the model's breaker. The embedded engine has none: its supervisor knows how it stands.
+    Without `releases` nothing leaves that would have to be released.
     """
     if model.backend == "engine":
         return LocalBackend(model, settings)
@@ -32,7 +34,7 @@ def make_backend(
     if model.locality == "local":
         return CircuitedBackend(LocalServer(model, settings), circuit)
     outside = CircuitedBackend(_outside(model, settings, lan_networks), circuit)
-    return GatedBackend(outside, exits or Exits(settings.state_dir))
+    return GatedBackend(outside, exits or Exits(settings.state_dir), releases)
 
 
 def _outside(model: Model, settings: Settings, lan_networks: tuple[str, ...]) -> Backend:

@@ -14,7 +14,8 @@ from importlib.resources.abc import Traversable
 from urllib.parse import quote, unquote
 
 from classifiers.types import Signal
-from policies.types import Policy, Reason, TargetKind
+from policies.escalation import TargetKind
+from policies.types import Policy, Reason
 from router.calibration.targets import (
     ALL,
     GradedAnswers,

@@ -20,8 +20,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from classifiers.pipeline import Pipeline
 from classifiers.types import Signals
 from policies.errors import PolicyError
+from policies.escalation import TargetKind
 from policies.schema import load_policy
-from policies.types import Model, Policy, TargetKind
+from policies.types import Model, Policy
 from router.calibration.asking import Answered, NotMeasured, body_for, graded
 from router.calibration.collect import AT_ONCE, Unanswered, collect
 from router.calibration.fit import NothingToFit

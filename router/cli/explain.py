@@ -127,12 +127,21 @@ async def _explain(body: JsonObject, policy: Policy, settings: Settings, tenant:
     return explanation(made, policy)
 
 
+def _release_line(release: JsonObject) -> str:
+    if release["state"] == "released":
+        return f"released to {release['model']} as {release['id']}"
+    whose = "its user" if release["by"] == "user" else "an approver"
+    return f"it may be released to {release['model']}, once, with the consent of {whose}"
+
+
 def show_explanation(console: Console, answer: JsonObject) -> None:
     """The whole reasoning, as tables."""
     model = f" ({answer['model']})" if answer["model"] else ""
     console.print(f"[bold]{answer['route']}[/bold]{model}: {answer['reason']}; sensitivity {answer['sensitivity']}")
     if answer["held"]:
         console.print(f"held at home although `{answer['held']}` would have sent it out")
+    if answer["release"] is not None:
+        console.print(_release_line(answer["release"]))
     if "refusal" in answer:
         console.print(
             f"refused: {answer['refusal']['status']} {answer['refusal']['code']}: {answer['refusal']['message']}"

@@ -30,6 +30,7 @@ COMMANDS = {
     "backup": "router.cli.backup",
     "restore": "router.cli.restore",
     "erase": "router.cli.erase",
+    "release": "router.cli.release",
     "lockdown": "router.cli.lockdown",
     "unlock": "router.cli.unlock",
 }

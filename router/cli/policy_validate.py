@@ -11,7 +11,7 @@ from rich.table import Table
 
 from policies.errors import PolicyError
 from policies.examine import examine
-from policies.proof import reachable
+from policies.proof import Reach, reachable
 from policies.types import Policy
 from router.approvals import strange
 from router.calibration.standing import Promises
@@ -82,19 +82,25 @@ def _show(loaded: Policy, warnings: tuple[str, ...]) -> None:
 def _table(loaded: Policy) -> Table:
     table = Table("sensitivity", "model", "locality", "region", "payload", box=None)
     for reach in reachable(loaded):
-        table.add_row(reach.level.word, reach.model, reach.locality, reach.region or "-", reach.payload)
+        table.add_row(reach.level.word, reach.model, reach.locality, reach.region or "-", _payload(reach))
     return table
 
 
 def _of_tenant(loaded: Policy, view: Policy) -> Table:
     """What a tenant's requests may reach less than all others."""
     table = Table(f"tenant {view.tenant}", "model", "payload", "for others", box=None)
-    own = {(reach.level, reach.model): reach.payload for reach in reachable(view)}
+    own = {(reach.level, reach.model): _payload(reach) for reach in reachable(view)}
     for reach in reachable(loaded):
         less = own.get((reach.level, reach.model))
-        if (less or "none") != reach.payload:
-            table.add_row(reach.level.word, reach.model, less or "no such model", reach.payload)
+        if (less or "none") != _payload(reach):
+            table.add_row(reach.level.word, reach.model, less or "no such model", _payload(reach))
     return table
+
+
+def _payload(reach: Reach) -> str:
+    if not reach.released_by:
+        return reach.payload
+    return f"{reach.payload}; full once if {'its user agrees' if reach.released_by == 'user' else 'an approver agrees'}"
 
 
 def _loosenings(loaded: Policy) -> Table:
@@ -141,6 +147,7 @@ def _reach(loaded: Policy) -> list[JsonObject]:
             "locality": cell.locality,
             "region": cell.region,
             "payload": cell.payload,
+            "released_by": cell.released_by or None,
         }
         for cell in reachable(loaded)
     ]

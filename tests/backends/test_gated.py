@@ -10,10 +10,11 @@ from typing import Any, cast
 
 import pytest
 
+from policies.types import Level, Release
 from router.backends.base import Backend
 from router.backends.scripted import Script
 from router.backends.table import make_backend
-from router.errors import Locked
+from router.errors import Denied, Locked
 from router.exits import Exits
 from router.lockdown import lock, unlock
 from router.settings import Settings
@@ -65,6 +66,50 @@ async def test_nothing_is_written_while_exits_are_locked(backend: Backend, folde
     unlock(folder)
     await backend.complete(outgoing(permit_for=backend.model))
     assert upstream.connections == 1
+
+
+class OnlyThis:
+    """Knows one release, as used for one request."""
+
+    def require_used(self, release: Release, request_id: str) -> None:
+        if (release.id, request_id) != ("rl-1", "gh-1"):
+            raise Denied("not used for this request", code="release_refused")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_had_to_be_released_is_written_only_once_the_release_was_used_for_it(
+    cloud_model: MakeModel, settings: Settings, exits: Exits, upstream: Recorder, stream: bool
+) -> None:
+    model = cloud_model()
+    knowing = make_backend(model, settings, exits=exits, releases=OnlyThis())
+    knows_none = make_backend(model, settings, exits=exits)
+    plain = outgoing(stream, permit_for=model)
+    assert plain.permit is not None
+
+    def released(release_id: str, request_id: str) -> Outgoing:
+        given = replace(plain.permit, release=Release(release_id, model.name, Level.CONFIDENTIAL))
+        return replace(plain, permit=given, request_id=request_id)
+
+    async def send(backend: Backend, what: Outgoing) -> None:
+        if stream:
+            await cast(Any, await backend.open_stream(what)).aclose()
+        else:
+            await backend.complete(what)
+
+    for backend, wrong in (
+        (knowing, released("rl-2", "gh-1")),
+        (knowing, released("rl-1", "gh-2")),
+        (knows_none, released("rl-1", "gh-1")),
+    ):
+        with pytest.raises(Denied) as caught:
+            await send(backend, wrong)
+        assert caught.value.code == "release_refused"
+    assert upstream.connections == 0
+    await send(knowing, released("rl-1", "gh-1"))
+    await send(knows_none, plain)
+    assert upstream.connections == 2
+    await knowing.close()
+    await knows_none.close()
 
 
 async def test_a_whole_answer_that_is_waited_for_is_cut(backend: Backend, folder: Path, upstream: Recorder) -> None:

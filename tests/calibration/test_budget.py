@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from policies.types import EscalationTarget, Policy, Price
+from policies.escalation import EscalationTarget
+from policies.types import Policy, Price
 from router.calibration.budget import BudgetWatch
 from router.calibration.standing import Promises, reason_for
 from router.calibration.targets import is_good_enough

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from classifiers.types import Signal
+from policies.escalation import EscalationPolicy
 from policies.schema import compile_policy
-from policies.types import EscalationPolicy
 from router.calibration.standing import Promises, card_name, digest_of_cards, reason_for
 from router.calibration.targets import write_graded
 from router.calibration.thresholds import Graded

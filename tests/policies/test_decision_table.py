@@ -9,7 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from policies.decide import decide
-from policies.types import Facts, Level
+from policies.types import Facts, Level, Release
 from tests.policies.worlds import base, scan, signals
 
 ROWS: list[dict[str, Any]] = YAML(typ="safe", pure=True).load(Path(__file__).with_name("decisions.yaml"))
@@ -22,6 +22,9 @@ def facts_of(row: dict[str, Any]) -> Facts:
     given.update({"tools": tuple(given["tools"])} if "tools" in given else {})
     given.update({name: frozenset(given[name]) for name in SETS if name in given})
     given.update({name: Level[given[name].upper()] for name in LEVELS if name in given})
+    released = given.get("release")
+    if released:
+        given["release"] = Release("rl-1", released["model"], Level[released["level"].upper()])
     given.update({"answered_by": tuple(given.get("answered_by", ()))})
     return Facts(**{"input_tokens": 20, **given})
 
@@ -39,6 +42,7 @@ def test_the_decision_is_the_one_of_the_table(row: dict[str, Any]) -> None:
         "payload": decision.payload,
         "sensitivity": decision.sensitivity.word,
         "cacheable": decision.cacheable,
+        "released": decision.release.model if decision.release else "none",
         "cache_seconds": decision.cache_seconds,
         "races": decision.races,
         "shadow_route": decision.shadow_route or "none",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from classifiers.complexity import band
+from policies.escalation import EscalationPolicy, EscalationTarget
 from policies.shape_words import MEDIUM
-from policies.types import EscalationPolicy, EscalationTarget, Policy
+from policies.types import Policy
 from tests.policies.worlds import BASE, OFFLINE, load
 
 

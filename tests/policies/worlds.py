@@ -120,6 +120,24 @@ VARIANTS: dict[str, Sequence[tuple[str, str]]] = {
         ),
         ("restricted: {payload: full, localities: [lan]", "restricted: {payload: none, localities: [lan]"),
     ),
+    "release": (
+        ("version: 3\n", "version: 3\nrelease: {levels: [confidential], by: user}\n"),
+        ("confidential: {payload: full", "confidential: {payload: none"),
+        ("restricted: {payload: full, localities: [lan]", "restricted: {payload: none, localities: [lan]"),
+    ),
+    "release-shadow": (
+        ("version: 3\n", "version: 3\nmode: shadow\nrelease: {levels: [confidential], by: user}\n"),
+        ("confidential: {payload: full", "confidential: {payload: none"),
+        ("restricted: {payload: full, localities: [lan]", "restricted: {payload: none, localities: [lan]"),
+    ),
+    "release-pseudonymized": (
+        (
+            "version: 3\n",
+            "version: 3\nrelease: {levels: [confidential], by: approver}\nfallback: {local_unavailable: cloud}\n",
+        ),
+        ("confidential: {payload: full", "confidential: {payload: pseudonymized"),
+        ("restricted: {payload: full, localities: [lan]", "restricted: {payload: none, localities: [lan]"),
+    ),
     "words": (
         (
             "decisions:\n",

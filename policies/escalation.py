@@ -1,0 +1,47 @@
+"""The nouns of `escalation`: when an answer at home is not good enough, and whether a stream waits to be judged.
+
+Frozen values without logic; `policies.read_escalation` makes them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+StreamMode = Literal["before", "hold", "commit"]
+SecondLook = Literal["none", "verify", "agreement"]
+TargetKind = Literal["max_bad_local", "max_cloud_share", "max_usd_per_month"]
+
+
+@dataclass(frozen=True, slots=True)
+class EscalationTarget:
+    """What escalation shall keep to, in place of a threshold: a share in (0, 1), or USD a month."""
+
+    kind: TargetKind
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class EscalationPolicy:
+    """When a local answer is not good enough, and whether a stream waits for that judgement.
+
+    `threshold` and `target` exclude each other. What a target means as a threshold is known to whoever has calibrated
+    the model; the policy alone does not say.
+    """
+
+    threshold: float = 0.0  # a confidence below it escalates; 0 never does
+    max_hops: int = 0
+    stream: StreamMode = "before"
+    target: EscalationTarget | None = None
+    hold_tokens: int = 16  # commit: what is held back until it is judged, at most …
+    hold_ms: int = 1500  # … and for how long
+    race_from: float | None = None  # complexity from which the cloud is asked at once; None: never
+    second_look: SecondLook = "none"
+    samples: int = 4  # second_look: agreement
+    deadline_seconds: float | None = None  # an answer at home that would take longer is not begun to be judged
+    affinity_seconds: float | None = None  # how long a conversation stays where it was answered; None: not at all
+
+    @property
+    def may_escalate(self) -> bool:
+        """Whether any answer can be found not good enough."""
+        return self.max_hops > 0 and (self.threshold > 0.0 or self.target is not None)

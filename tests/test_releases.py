@@ -1,0 +1,337 @@
+"""Releases: a token counts for one request, once, and for nothing that differs from it by anything."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from policies.types import Level, Policy, Release
+from router.errors import Denied, GatehouseError, Unavailable
+from router.keys import Keys, load_keys
+from router.release_store import (
+    MOST_WAITING,
+    RELEASES_FILE,
+    WAITS_SECONDS,
+    About,
+    Entry,
+    NoSuchRelease,
+    NotWaiting,
+    ReleaseStore,
+    ReleaseStoreError,
+)
+from router.release_tokens import BadToken, ReleaseTokens, bound_of
+from router.releases import Releases
+from router.types import ChatRequest, Principal
+from tests.policies.worlds import base
+
+KEYS = Keys(b"k" * 32)
+TOKENS = ReleaseTokens(KEYS, "host")
+POLICY = base("release")
+APPROVED = base("release-pseudonymized")
+ALICE = Principal("default", "key1", "sub1")
+BODY: dict[str, Any] = {"model": "auto", "messages": [{"role": "user", "content": "Write to bob@corp-mail.com."}]}
+
+
+def ask(body: dict[str, Any] = BODY, principal: Principal = ALICE, **more: Any) -> ChatRequest:
+    asked = {"model": "auto", "stream": False, "task": "chat", **more}
+    return ChatRequest("gh-1", body, principal=principal, include_usage=False, local_only=False, no_store=False,
+                       received=0.0, **asked)  # fmt: skip
+
+
+def consent(seconds: float = 60.0, **changes: Any) -> Release:
+    return replace(Release("rl-0123456789abcdef", "eu", Level.CONFIDENTIAL, round(time.time() + seconds, 3)), **changes)
+
+
+def said(text: str) -> dict[str, Any]:
+    return {**BODY, "messages": [{"role": "user", "content": text}]}
+
+
+# -- the token ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_token_says_again_what_it_was_made_of() -> None:
+    release, bound = consent(), bound_of(ask(), "digest")
+    token = TOKENS.make(release, bound)
+    assert TOKENS.read(token, bound) == release
+    assert token.isascii()
+    assert len(token) < 128
+    assert "bob" not in token
+
+
+def test_how_an_answer_is_sent_and_the_order_of_keys_are_no_part_of_what_was_asked() -> None:
+    token = TOKENS.make(consent(), bound_of(ask(), "digest"))
+    other = {"stream": True, "stream_options": {"include_usage": True}, **dict(reversed(list(BODY.items())))}
+    assert TOKENS.read(token, bound_of(ask(other, stream=True), "digest")).model == "eu"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ask(said("Write to bob@corp-mail.com!")),
+        ask(said("write to bob@corp-mail.com.")),
+        ask(said("Write to bob@corp-mail.com. ")),
+        ask({**BODY, "temperature": 0.5}),
+        ask({**BODY, "messages": [*BODY["messages"], {"role": "user", "content": ""}]}),
+        ask({**BODY, "user": "x"}),
+        ask(model="eu"),
+        ask(task="embeddings"),
+        ask(principal=replace(ALICE, tenant="lab")),
+        ask(principal=replace(ALICE, key_id="key2")),
+        ask(principal=replace(ALICE, key_id=None)),
+        ask(principal=replace(ALICE, subject="sub2")),
+        ask(principal=replace(ALICE, subject=None)),
+        ask(principal=Principal("default", "key1sub1", "")),
+    ],
+)
+def test_one_change_of_the_request_or_of_its_caller_voids_it(other: ChatRequest) -> None:
+    token = TOKENS.make(consent(), bound_of(ask(), "digest"))
+    with pytest.raises(BadToken):
+        TOKENS.read(token, bound_of(other, "digest"))
+
+
+@pytest.mark.parametrize(
+    "tokens", [ReleaseTokens(Keys(b"o" * 32), "host"), ReleaseTokens(KEYS, "elsewhere")], ids=["secret", "host"]
+)
+def test_another_state_folder_voids_it(tokens: ReleaseTokens) -> None:
+    bound = bound_of(ask(), "digest")
+    with pytest.raises(BadToken):
+        TOKENS.read(tokens.make(consent(), bound), bound)
+
+
+def test_another_version_of_the_policy_voids_it() -> None:
+    with pytest.raises(BadToken):
+        TOKENS.read(TOKENS.make(consent(), bound_of(ask(), "digest")), bound_of(ask(), "digesu"))
+
+
+@pytest.mark.parametrize(
+    "change", [{"model": "us"}, {"level": Level.RESTRICTED}, {"until": 9e9}, {"id": "rl-" + "1" * 16}]
+)
+def test_what_it_says_itself_cannot_be_put_into_another_one(change: dict[str, Any]) -> None:
+    bound = bound_of(ask(), "digest")
+    mine, other = TOKENS.make(consent(), bound), ReleaseTokens(Keys(b"o" * 32), "host").make(consent(**change), bound)
+    with pytest.raises(BadToken):
+        TOKENS.read(other[:-43] + mine[-43:], bound)
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_no_token_that_was_not_made_is_ever_read(data: st.DataObject) -> None:
+    bound = bound_of(ask(), "digest")
+    token = TOKENS.make(consent(), bound)
+    at = data.draw(st.integers(0, len(token) - 1))
+    forged = data.draw(
+        st.one_of(
+            st.text(max_size=300),
+            st.just(token[:at]),
+            st.just(token[at:][1:]),
+            st.characters().map(lambda char: token[:at] + char + token[at + 1 :]),
+            st.text(min_size=1, max_size=3).map(lambda more: token + more),
+        )
+    )
+    if forged != token:
+        with pytest.raises(BadToken):
+            TOKENS.read(forged, bound)
+
+
+# -- the store ---------------------------------------------------------------------------------------------------------
+
+
+def used(release_id: str = "rl-1", by: str = "gh-1", until: float | None = None) -> Entry:
+    return Entry(
+        release_id, "used", time.time() + 60 if until is None else until, by, "default", "key1", time.time(), 60, None
+    )
+
+
+def waiting(release_id: str = "rl-1", tenant: str = "default", until: float | None = None) -> Entry:
+    about = About("eu", "confidential", "hard", ("EMAIL_ADDRESS",), 120, "gh-1")
+    end = time.time() + WAITS_SECONDS if until is None else until
+    return Entry(release_id, "waiting", end, None, tenant, "key1", time.time(), 60, about)
+
+
+def test_one_of_many_workers_uses_it_and_a_restart_does_not_forget(tmp_path: Path) -> None:
+    stores = [ReleaseStore(tmp_path) for _ in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        wins = list(pool.map(lambda n: stores[n].use(used(by=f"gh-{n}"), time.time(), approved=False), range(8)))
+    assert sum(wins) == 1
+    winner = f"gh-{wins.index(True)}"
+    for store in stores:
+        store.close()
+    with ReleaseStore(tmp_path) as again:
+        assert again.host == stores[0].host
+        assert not again.use(used(by="gh-9"), time.time(), approved=False)
+        assert again.use(used(by=winner), time.time(), approved=False), "a second try of the very request"
+
+
+def test_what_must_be_approved_can_be_used_only_then_only_in_time_and_once(tmp_path: Path) -> None:
+    now = time.time()
+    with ReleaseStore(tmp_path) as store:
+        assert not store.use(used(), now, approved=True), "nobody asked"
+        assert store.ask(waiting(), now)
+        assert not store.use(used(), now, approved=True), "it waits"
+        entry = store.decide("rl-1", "approved", "user admin", "the patient agreed", now)
+        assert (entry.state, entry.until, entry.about) == ("approved", now + 60, waiting().about)
+        assert not store.use(used(), now + 61, approved=True), "too late"
+        assert store.use(used(by="gh-1"), now, approved=True)
+        assert not store.use(used(by="gh-2"), now, approved=True)
+        with pytest.raises(NotWaiting) as caught:
+            store.decide("rl-1", "approved", "user admin", "again", now)
+        assert caught.value.state == "used"
+
+
+def test_what_was_denied_or_waited_too_long_is_never_used(tmp_path: Path) -> None:
+    now = time.time()
+    with ReleaseStore(tmp_path) as store:
+        store.ask(waiting("rl-1"), now)
+        store.ask(waiting("rl-2", until=now + 5), now)
+        assert store.decide("rl-1", "denied", "user admin", "no", now).state == "denied"
+        for release_id in ("rl-1", "rl-2"):
+            assert not store.use(used(release_id), now + 6, approved=True)
+            assert not store.use(used(release_id), now + 6, approved=False)
+            with pytest.raises(NotWaiting):
+                store.decide(release_id, "approved", "user admin", "yes after all", now + 6)
+        with pytest.raises(NoSuchRelease):
+            store.decide("rl-3", "approved", "user admin", "which?", now)
+        assert {entry.id: entry.state for entry in store.entries(now + 6)} == {"rl-1": "denied", "rl-2": "expired"}
+
+
+def test_a_tenant_cannot_fill_the_list_and_what_is_long_over_goes(tmp_path: Path) -> None:
+    now = time.time()
+    with ReleaseStore(tmp_path) as store:
+        store._database.execute("PRAGMA synchronous=OFF")
+        assert all(store.ask(waiting(f"rl-{n}", "lab"), now) for n in range(MOST_WAITING))
+        assert not store.ask(waiting("rl-more", "lab"), now)
+        assert store.ask(waiting("rl-other", "ward"), now)
+        assert len(store.entries(now, "lab")) == MOST_WAITING
+        later = now + WAITS_SECONDS + 8 * 24 * 3600
+        assert store.ask(waiting("rl-late", "lab", until=later + 60), later)
+        assert [entry.id for entry in store.entries(later)] == ["rl-late"]
+
+
+def test_a_file_that_is_none_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / RELEASES_FILE).write_bytes(b"no database at all" * 100)
+    tmp_path.chmod(0o700)
+    with pytest.raises(ReleaseStoreError):
+        ReleaseStore(tmp_path)
+
+
+# -- the worker --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> tuple[Path, Keys]:
+    folder = tmp_path / "state"
+    return folder, load_keys(folder)
+
+
+def with_token(
+    house: tuple[Path, Keys], policy: Policy, seconds: float = 60.0, release_id: str = "rl-" + "a" * 16
+) -> ChatRequest:
+    folder, keys = house
+    with ReleaseStore(folder) as store:
+        tokens = ReleaseTokens(keys, store.host)
+    token = tokens.make(consent(seconds, id=release_id), bound_of(ask(), policy.digest))
+    return replace(ask(), release=token)
+
+
+async def refused(releases: Releases, request: ChatRequest, policy: Policy) -> str:
+    with pytest.raises(GatehouseError) as caught:
+        await releases.admit(request, policy)
+    assert caught.value.code in ("release_refused", "release_unavailable")
+    assert "bob" not in caught.value.message
+    return caught.value.message
+
+
+async def test_a_token_is_admitted_until_it_ends_and_not_past_a_clock_that_was_set_back(
+    house: tuple[Path, Keys],
+) -> None:
+    releases = Releases(*house)
+    ticket = await releases.admit(with_token(house, POLICY), POLICY)
+    assert ticket is not None
+    assert (ticket.is_open, ticket.release.model, ticket.release.level) == (True, "eu", Level.CONFIDENTIAL)
+    assert "time is over" in await refused(releases, with_token(house, POLICY, -1.0), POLICY)
+    assert "time is over" in await refused(releases, with_token(house, POLICY, 400.0), POLICY)
+    assert await releases.admit(ask(), POLICY) is None
+    await releases.close()
+
+
+async def test_where_the_policy_releases_nothing_or_not_to_this_key_the_token_is_refused(
+    house: tuple[Path, Keys],
+) -> None:
+    releases = Releases(*house)
+    request = with_token(house, POLICY)
+    assert "does not let you release" in await refused(releases, request, replace(POLICY, release=None))
+    assert POLICY.release is not None
+    groups = replace(POLICY, release=replace(POLICY.release, groups=frozenset({"doctors"})))
+    assert "does not let you release" in await refused(releases, request, groups)
+    doctor = replace(request, principal=replace(ALICE, groups=("doctors",)))
+    assert await releases.admit(doctor, groups) is not None
+    await releases.close()
+
+
+async def test_an_approver_opens_it_for_the_time_from_then_on(house: tuple[Path, Keys]) -> None:
+    folder, _ = house
+    releases = Releases(*house)
+    request = with_token(house, APPROVED)
+    ticket = await releases.admit(request, APPROVED)
+    assert ticket is not None
+    assert not ticket.is_open
+    now = time.time()
+    with ReleaseStore(folder) as store:
+        store.ask(waiting(ticket.release.id), now)
+        ticket = await releases.admit(request, APPROVED)
+        assert ticket is not None
+        assert not ticket.is_open
+        store.decide(ticket.release.id, "approved", "user admin", "agreed", now)
+        opened = await releases.admit(request, APPROVED)
+        assert opened is not None
+        assert (opened.is_open, opened.release.until) == (True, pytest.approx(now + 60))
+        store.use(used(opened.release.id), now, approved=True)
+        assert "used already" in await refused(releases, request, APPROVED)
+        other = with_token(house, APPROVED, release_id="rl-" + "b" * 16)
+        store.ask(waiting("rl-" + "b" * 16), now)
+        store.decide("rl-" + "b" * 16, "denied", "user admin", "no", now)
+        assert "denied" in await refused(releases, other, APPROVED)
+    await releases.close()
+
+
+async def test_what_this_worker_did_not_use_for_the_request_is_not_written(house: tuple[Path, Keys]) -> None:
+    releases = Releases(*house)
+    with pytest.raises(Denied):
+        releases.require_used(consent(), "gh-1")
+    await releases.close()
+
+
+async def test_a_store_that_fails_releases_nothing(house: tuple[Path, Keys], caplog: pytest.LogCaptureFixture) -> None:
+    folder, _ = house
+    request = with_token(house, POLICY)
+    for left in folder.glob(RELEASES_FILE + "*"):
+        left.unlink()
+    (folder / RELEASES_FILE).mkdir()
+    releases = Releases(*house)
+    with pytest.raises(Unavailable) as caught:
+        await releases.admit(request, POLICY)
+    assert caught.value.code == "release_unavailable"
+    assert request.release is not None
+    assert request.release not in caplog.text
+    await releases.close()
+
+
+async def test_a_store_that_was_lost_voids_every_token_before_it(house: tuple[Path, Keys]) -> None:
+    folder, _ = house
+    request = with_token(house, POLICY)
+    for left in folder.glob(RELEASES_FILE + "*"):
+        left.unlink()
+    releases = Releases(*house)
+    assert "not given for this" in await refused(releases, request, POLICY)
+    await releases.close()
+
+
+def test_a_token_is_in_no_representation_of_a_request() -> None:
+    assert "secret-token" not in repr(replace(ask(), release="secret-token"))
