@@ -1,14 +1,15 @@
 """The chain of decision records: each record's text names the SHA-256 of the record before it. Pure; opens no file.
 
-A row may be emptied (a person's), or its beginning cut off (retention): the chain stays whole as long as a later record
-of it, of kind `erasure`, says so. See docs/decisions/013-erasing-from-a-chain.md.
+A row may be emptied or de-linked (a person's), or its beginning cut off (retention): the chain stays whole as long as a
+later record of it, of kind `erasure`, says so. See docs/decisions/013-erasing-from-a-chain.md.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import orjson
 
@@ -18,6 +19,7 @@ FIRST_DIGEST = "0" * 64  # what the first record names as its predecessor
 
 ERASURE = "erasure"  # the kind of the records that tell of erased rows
 _TOMBSTONE = "erased"  # the one key, beside `prev`, of an emptied row
+_DELINKED = "delinked"  # true in a row that says no more whose it was; in an erasure record, each with its new digest
 
 Row = tuple[int, str, bytes]  # number, digest (hex), text
 
@@ -79,6 +81,26 @@ def check(rows: Iterable[Row], head: Head, start: int = 0, cut: Head | None = No
     return ChainReport(seq - start, erased=len(told.emptied))
 
 
+def delinked(text: bytes, names: Collection[str]) -> bytes:
+    """What stands in the place of a record that is to say nothing any more of whose it was: without its id, the
+    principal's subject and groups, the time of day, and whatever names one of `names`."""
+    record = _without(orjson.loads(text), frozenset(names))
+    principal = record.get("principal")
+    if isinstance(principal, dict):
+        record["principal"] = {**principal, "subject": None, "groups": []}
+    day = str(record.get("time", ""))[:10]
+    made = {**record, "id": "", "time": f"{day}T00:00:00.000+00:00", _DELINKED: True, "prev": predecessor(text)}
+    return orjson.dumps(made, option=orjson.OPT_SORT_KEYS)
+
+
+def _without(value: Any, names: frozenset[str]) -> Any:
+    if isinstance(value, dict):
+        return {key: _without(each, names) for key, each in value.items() if key not in names}
+    if isinstance(value, list):
+        return [_without(each, names) for each in value]
+    return None if isinstance(value, str) and value in names else value
+
+
 @dataclass(slots=True)
 class _Told:
     """Rows that are gone, and what later records say of them."""
@@ -86,6 +108,7 @@ class _Told:
     cut: Head | None
     emptied: set[int] = field(default_factory=set)
     untold: set[int] = field(default_factory=set)
+    delinked: dict[int, str] = field(default_factory=dict)  # number -> digest of what stands there now
 
     def __post_init__(self) -> None:
         if self.cut is not None:
@@ -95,11 +118,19 @@ class _Told:
         if isinstance(text, bytes) and _is_tombstone(text):
             self.emptied.add(number)
             self.untold.add(number)
+            self.delinked.pop(number, None)
+        elif isinstance(text, bytes) and _is_delinked(text):
+            self.emptied.add(number)
+            self.untold.add(number)
+            self.delinked[number] = hashlib.sha256(text).hexdigest()
         elif isinstance(text, bytes) and b'"erasure"' in text:
             record = orjson.loads(text)
             said = record.get(ERASURE) if record.get("kind") == ERASURE else None
             if isinstance(said, dict):
-                self.untold.difference_update(said.get("rows", ()))
+                self.untold.difference_update(set(said.get("rows", ())) - self.delinked.keys())
+                for number, digest in said.get(_DELINKED, ()):
+                    if self.delinked.get(number) == digest:
+                        self.untold.discard(number)
                 if self.cut is not None and said.get("cut") == [self.cut.seq, self.cut.digest]:
                     self.untold.discard(self.cut.seq)
 
@@ -111,12 +142,19 @@ def _is_tombstone(text: bytes) -> bool:
     return isinstance(record, dict) and record.keys() == {_TOMBSTONE, "prev"}
 
 
+def _is_delinked(text: bytes) -> bool:
+    if not text.startswith(b"{") or b'"delinked":true' not in text:
+        return False
+    record = orjson.loads(text)
+    return isinstance(record, dict) and record.get(_DELINKED) is True
+
+
 def _fault(number: int, expected: int, digest: str, text: object, previous: str | None) -> str | None:
     if number != expected:
         return "rows are missing"
     if not isinstance(text, bytes):
         return "the row was changed"
-    if hashlib.sha256(text).hexdigest() != digest and not _is_tombstone(text):
+    if hashlib.sha256(text).hexdigest() != digest and not (_is_tombstone(text) or _is_delinked(text)):
         return "the row was changed"
     if previous is not None and predecessor(text) != previous:
         return "the row does not follow its predecessor"

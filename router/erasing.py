@@ -6,15 +6,16 @@ What was erased is told by a record of kind `erasure`, written in the same trans
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import orjson
 
-from router.chain import ERASURE, tombstone
+from router.chain import ERASURE, delinked, tombstone
 from router.store import FILTERS, SqliteStore, StoreError, chain_on, translated
 from router.types import JsonObject
 
@@ -24,6 +25,7 @@ _BUSY_SECONDS = 10.0
 _KEPT_KINDS = (ERASURE, "lockdown")  # what an admin did is no row of a person's
 _EMPTY = ", ".join(f"{name} = NULL" for name in FILTERS if name != "kind")
 _UPDATE = f"UPDATE records SET id = '', time = substr(time, 1, 10), kind = 'erased', {_EMPTY}, body = ? WHERE seq = ?"  # noqa: S608
+_REPLACE = "UPDATE records SET id = '', time = ?, body = ? WHERE seq = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,15 @@ class Eraser:
                 self._empty(wanted[start : start + _AT_ONCE])
             return Erased(len(wanted))
 
+    def delink_subject(self, tenant: str, subject: str) -> Erased:
+        """Leave the same rows, for statistics and simulations, but nothing in them that says whose they were."""
+        with translated(self._path):
+            found = dict(self._of_subject(tenant, subject))
+            names, wanted = {subject, *found.values()} - {""}, sorted(found)
+            for start in range(0, len(wanted), _AT_ONCE):
+                self._delink(wanted[start : start + _AT_ONCE], names)
+            return Erased(len(wanted))
+
     def expire(self, before: datetime) -> Erased:
         """Delete what is older, from the beginning of the chain on. The months' sums of costs stay."""
         bound = before.astimezone(UTC).isoformat(timespec="milliseconds")
@@ -95,6 +106,17 @@ class Eraser:
                 if row is not None:
                     self._db.execute(_UPDATE, (tombstone(row[0]), number))
             chain_on(self._db, [_erasure({"why": "subject", "rows": list(numbers)})])
+
+    def _delink(self, numbers: Sequence[int], names: Collection[str]) -> None:
+        with self._transaction():
+            done = []
+            for number in numbers:
+                row = self._db.execute("SELECT body FROM records WHERE seq = ?", (number,)).fetchone()
+                if row is not None:
+                    text = delinked(row[0], names)
+                    self._db.execute(_REPLACE, (orjson.loads(text)["time"], text, number))
+                    done.append([number, hashlib.sha256(text).hexdigest()])
+            chain_on(self._db, [_erasure({"why": "subject", "delinked": done})])
 
     def _cut_before(self, bound: str) -> int:
         """Cut off at most some thousand rows; how many it were."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from router.chain import delinked
 from router.erasing import Eraser, expire_records
 from router.store import RECORDS_FILE, RecordReader, SqliteStore, StoreError, verify
 from router.types import JsonObject
@@ -162,3 +163,73 @@ def test_without_records_there_is_nothing_to_expire_and_nobody_to_erase(path: Pa
     assert expire_records(path, 1).rows == 0
     with pytest.raises(StoreError, match="no records yet"):
         Eraser(path)
+
+
+def test_rows_that_are_delinked_stay_without_whose_they_were(path: Path) -> None:
+    write(
+        path,
+        *(record(number, SOMEBODY if number % 3 == 0 else None) for number in range(10)),
+        record(3, kind="feedback"),
+        {**record(11), "reask_of": "gh-3"},
+        record(20, SOMEBODY, tenant="other"),
+    )
+    with Eraser(path) as eraser:
+        assert eraser.delink_subject("t", SOMEBODY).rows == 5
+        assert eraser.delink_subject("t", SOMEBODY).rows == 0
+    report = verify(path)
+    assert (report.intact, report.erased) == (True, 5)
+    with RecordReader(path) as reader:
+        shown = reader.list_records(100)
+        assert len(shown) == 12, "all are there for statistics"
+        gone = [each for each in shown if each["id"] == ""]
+        assert [each["outcome"] for each in gone] == [record(0)["outcome"]] * 4
+        assert {each["time"] for each in gone} == {"2026-06-01T00:00:00.000+00:00"}
+        assert [each["principal"] for each in gone] == [
+            {"tenant": "t", "key_id": "k", "subject": None, "groups": []}
+        ] * 4
+        assert reader.get_record("gh-3") is None
+    data = b"".join(each.read_bytes() for each in path.parent.iterdir() if each.name.startswith(RECORDS_FILE))
+    assert data.count(SOMEBODY.encode()) == 1, "the other tenant's row alone names the pseudonym"
+
+
+def test_what_was_delinked_may_be_erased_with_age_and_the_chain_goes_on(path: Path) -> None:
+    write(path, record(1, SOMEBODY, age=40), record(2, SOMEBODY), record(3))
+    with Eraser(path) as eraser:
+        eraser.delink_subject("t", SOMEBODY)
+    write(path, record(4, SOMEBODY))
+    with Eraser(path) as eraser:
+        eraser.erase_subject("t", SOMEBODY)
+    assert (verify(path).intact, verify(path).erased) == (True, 3)
+    assert expire_records(path, 30, NOW).rows == 1
+    assert (verify(path).intact, verify(path).erased) == (True, 2)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE records SET body = CAST(replace(CAST(body AS TEXT), 'default', 'another') AS BLOB) WHERE seq = 2",
+        "UPDATE records SET body = CAST(replace(CAST(body AS TEXT), 'erasure', 'nothing') AS BLOB) WHERE seq = 4",
+        "DELETE FROM records WHERE kind = 'erasure'",
+        "UPDATE records SET body = (SELECT body FROM records WHERE seq = 2) WHERE seq = 3",
+    ],
+)
+def test_a_row_that_was_delinked_is_as_safe_from_changes_as_before(path: Path, change: str) -> None:
+    write(path, record(1), record(2, SOMEBODY), record(3))
+    with Eraser(path) as eraser:
+        eraser.delink_subject("t", SOMEBODY)
+    assert verify(path).intact
+    database = sqlite3.connect(path)
+    database.execute(change)
+    database.commit()
+    database.close()
+    assert not verify(path).intact
+
+
+def test_a_row_that_somebody_delinked_by_hand_breaks_the_chain(path: Path) -> None:
+    write(path, record(1), record(2, SOMEBODY), record(3))
+    database = sqlite3.connect(path)
+    (text,) = database.execute("SELECT body FROM records WHERE seq = 2").fetchone()
+    database.execute("UPDATE records SET body = ? WHERE seq = 2", (delinked(text, [SOMEBODY]),))
+    database.commit()
+    database.close()
+    assert verify(path).why == "the row was erased, and no record tells of it"

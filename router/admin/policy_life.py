@@ -28,7 +28,7 @@ _REASON = 500
 
 async def apply(call: Call) -> JsonObject:
     """Put a candidate in the place of the policy in force; refused when more may leave, unless `may_newly_leave`."""
-    reason, may = text_of(call, "reason", _REASON, ""), _may(call)
+    reason, may = text_of(call, "reason", _REASON, ""), _flag(call, "may_newly_leave")
     days = whole_number(call, "days", changing.DAYS, 3650)
 
     def work(store: VersionStore) -> Version:
@@ -42,7 +42,7 @@ async def apply(call: Call) -> JsonObject:
 async def rollback(call: Call) -> JsonObject:
     """Back to the version before, or to the one that is named."""
     which = text_of(call, "version", 64) if "version" in call.body else None
-    reason, may = text_of(call, "reason", _REASON, ""), _may(call)
+    reason, may = text_of(call, "reason", _REASON, ""), _flag(call, "may_newly_leave")
 
     def work(store: VersionStore) -> Version:
         state, author = call.house.settings.state_dir, _author(call)
@@ -52,14 +52,24 @@ async def rollback(call: Call) -> JsonObject:
 
 
 async def propose(call: Call) -> JsonObject:
-    """A new version of the store, for others to approve."""
-    reason = text_of(call, "reason", _REASON, "")
+    """A new version of the store, for others to approve; with `draft`, one that only its author goes on with."""
+    reason, is_draft = text_of(call, "reason", _REASON, ""), _flag(call, "draft")
 
     def work(store: VersionStore) -> Version:
         texts, state = candidate_texts(call), call.house.settings.state_dir
-        return changing.propose(store, texts, state, author=_author(call), reason=reason).version
+        return changing.propose(store, texts, state, author=_author(call), reason=reason, is_draft=is_draft).version
 
     return await _change(call, "policy.propose", None, work)
+
+
+async def propose_draft(call: Call) -> JsonObject:
+    """Propose one's own draft, judged against what is in force now."""
+    which = call.path["which"]
+
+    def work(store: VersionStore) -> Version:
+        return changing.propose_draft(store, which, call.house.settings.state_dir, author=_author(call)).version
+
+    return await _change(call, "policy.propose", which, work)
 
 
 async def approve(call: Call) -> JsonObject:
@@ -111,10 +121,10 @@ def _author(call: Call) -> str:
     return f"user:{who}" if who == ADMIN_KEY_ID else f"key:{who}"
 
 
-def _may(call: Call) -> bool:
-    value = call.body.get("may_newly_leave", False)
+def _flag(call: Call, name: str) -> bool:
+    value = call.body.get(name, False)
     if not isinstance(value, bool):
-        raise InvalidRequest("`may_newly_leave` is true or false.", param="may_newly_leave")
+        raise InvalidRequest(f"`{name}` is true or false.", param=name)
     return value
 
 
@@ -133,10 +143,11 @@ ROUTES = (
     ),
     AdminRoute(
         *("POST", "/policy/propose", "admin", propose),
-        fields=CANDIDATE | {"reason"},
+        fields=CANDIDATE | {"reason", "draft"},
         changes=True,
         command="gatehouse policy propose",
     ),
+    AdminRoute("POST", "/policy/history/{which}/propose", "admin", propose_draft, changes=True),
     AdminRoute(
         "POST", "/policy/history/{which}/approve", "admin", approve, changes=True, command="gatehouse policy approve"
     ),

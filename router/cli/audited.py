@@ -16,7 +16,7 @@ from router.types import JsonObject
 
 
 @contextlib.contextmanager
-def audited(state_dir: Path | None, action: str, target: str, *, closes: bool = False) -> Iterator[JsonObject]:
+def audited(state_dir: Path | None, action: str, target: str | None, *, closes: bool = False) -> Iterator[JsonObject]:
     """Around a change: written down before and after it. What the caller puts into the dictionary is kept with it.
 
     Where it cannot be written down before, the command ends with 1 and nothing is done; with `closes`, what only takes

@@ -29,6 +29,7 @@ from router.calibration.fit import NothingToFit
 from router.calibration.kept import KeptAnswers
 from router.calibration.questions import Question, QuestionError, everyday, read_questions
 from router.calibration.standing import FOLDER, card_name
+from router.cli.audited import audited
 from router.cli.calibration_card import Beside, Made, listen, make, month
 from router.cli.calibration_report import guarantee, parse_target, show_promises, show_tasks
 from router.cli.home import local_backend
@@ -234,5 +235,7 @@ def _finish(
         console.print("No card was written (--dry-run).")
         return
     path = ensure_private_folder(settings.state_dir / FOLDER) / card_name(model.model)
-    replace_whole(path, made.text)
+    with audited(settings.state_dir, "calibrate", model.model) as detail:
+        detail["card"] = made.digest
+        replace_whole(path, made.text)
     console.print(f"\nThe card is {path} ({made.digest[:12]}). A running gateway takes it up within seconds.")

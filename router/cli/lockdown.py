@@ -9,8 +9,9 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from router.cli.audited import audited
 from router.keys import StateFolderError
-from router.lockdown import Lock, LockdownError, lock, read_locks
+from router.lockdown import Lock, LockdownError, lock, lock_object, read_locks
 from router.lockdown_sharing import lockdown_record, shared_locks, sync_once, write_down
 from router.settings import Settings, from_environment
 
@@ -32,7 +33,9 @@ def lockdown(
     are on their way are cut off. It survives a restart. `gatehouse unlock` ends it.
     """
     settings = from_environment(state_dir=state_dir)
-    made = attempt(lambda: lock(settings.state_dir, reason=reason, tenant=tenant))
+    with audited(state_dir, "lockdown.lock", tenant, closes=True) as detail:
+        made = attempt(lambda: lock(settings.state_dir, reason=reason, tenant=tenant))
+        detail["locks"] = [{"id": made.id, **lock_object(made)}]
     typer.echo(f"locked{f' for tenant {tenant}' if tenant else ''}: {made.id}, since {made.since}")
     tell_others(settings)
     note_down(settings, "lock", (made,))

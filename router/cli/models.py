@@ -15,6 +15,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from policies.errors import PolicyError
 from policies.schema import load_policy
+from router.cli.audited import audited
 from router.cli.models_list import show_json, show_table
 from router.models import install
 from router.models.catalogue import ModelFileError, catalogue
@@ -79,7 +80,9 @@ def pull(
     goes on where it broke, also when the command is run again.
     """
     with _said():
-        _pull(name, _settings(), repin=repin)
+        settings = _settings()
+        with audited(None, "models.pull", name) as detail:
+            detail["sha256"] = _pull(name, settings, repin=repin)
 
 
 @models.command()
@@ -101,7 +104,10 @@ def add(
     model: `model: NAME`.
     """
     with _said():
-        entry = install.add(file, _settings().state_dir, name=name, adapter_of=adapter_of, embedding=embedding)
+        settings = _settings()
+        with audited(None, "models.add", name or file.name) as detail:
+            entry = install.add(file, settings.state_dir, name=name, adapter_of=adapter_of, embedding=embedding)
+            detail.update(name=entry.name, sha256=entry.sha256, bytes=entry.size)
         kind = f"adapter of {entry.adapter_of}" if entry.adapter_of else "embeddings" if entry.embedding else "model"
         typer.echo(f"{entry.name} is here ({kind}, {entry.architecture}, {entry.size / 1e6:,.0f} MB)")
         typer.echo(f"SHA-256 {entry.sha256}: what `gatehouse models verify {entry.name}` compares from now on")
@@ -140,7 +146,9 @@ def remove(
         settings = _settings(policy=policy)
         if not force and name in Registry(settings.state_dir).read().models:
             _check_unused(name, settings)
-        install.remove(name, settings.state_dir, force=force)
+        with audited(None, "models.remove", name) as detail:
+            detail["force"] = force
+            install.remove(name, settings.state_dir, force=force)
         typer.echo(f"{name} is no longer here")
 
 
@@ -160,19 +168,22 @@ def use(name: Name, policy: PolicyOption = None) -> None:
         file = read_policy_file(settings.policy, name)
         if settings.local_url is not None:
             typer.echo("note: --local-url (GATEHOUSE_LOCAL_URL) stands before the policy's local model", err=True)
-        model = _at_hand(name, settings)
-        if model.embedding:
-            raise ModelFileError(f"{name} makes embeddings and cannot answer: name it under models, not as a default")
-        context = context_for(model, settings.engine_context)
-        typer.echo(f"trying {name} in an engine of its own …")
-        trial = asyncio.run(try_model(name, context, settings))
-        typer.echo(
-            f"it is ready after {trial.seconds_to_ready:.1f} s and writes {trial.tokens_per_second:.1f} tokens/s here"
-        )
-        edited = make_default(file, model, context)
-        typer.echo(f"{file.source}: defaults.local is {edited.name} (was {edited.was})")
-        if edited.is_new:
-            typer.echo(f"{file.source}: models.{edited.name} is new, with a context of {context:,} tokens")
+        with audited(None, "models.use", name) as detail:
+            model = _at_hand(name, settings)
+            if model.embedding:
+                raise ModelFileError(
+                    f"{name} makes embeddings and cannot answer: name it under models, not as a default"
+                )
+            context = context_for(model, settings.engine_context)
+            typer.echo(f"trying {name} in an engine of its own …")
+            trial = asyncio.run(try_model(name, context, settings))
+            speed = f"{trial.tokens_per_second:.1f} tokens/s"
+            typer.echo(f"it is ready after {trial.seconds_to_ready:.1f} s and writes {speed} here")
+            edited = make_default(file, model, context)
+            detail.update(file=file.source, default=edited.name, was=edited.was)
+            typer.echo(f"{file.source}: defaults.local is {edited.name} (was {edited.was})")
+            if edited.is_new:
+                typer.echo(f"{file.source}: models.{edited.name} is new, with a context of {context:,} tokens")
         typer.echo("a gateway that serves this file takes it up by itself; the old model finishes what it began")
 
 
@@ -186,7 +197,8 @@ def _at_hand(name: str, settings: Settings) -> LocalModel:
     return resolve(name, settings.state_dir)
 
 
-def _pull(name: str, settings: Settings, *, repin: bool = False) -> None:
+def _pull(name: str, settings: Settings, *, repin: bool = False) -> str:
+    """Its SHA-256."""
     known = catalogue().get(name)
     if known is None:
         resolve(name, settings.state_dir)  # for its message, with the nearest name
@@ -199,10 +211,11 @@ def _pull(name: str, settings: Settings, *, repin: bool = False) -> None:
         done = install.pull(known, settings.state_dir, on_progress, repin=repin)
     if done.was_here:
         typer.echo(f"{name} is here already, and right")
-        return
+        return done.entry.sha256
     typer.echo(f"{name} is here: {done.entry.size:,} bytes, SHA-256 {done.entry.sha256}")
     if done.pinned:
         typer.echo("no digest of it was known before: this one is pinned from now on")
+    return done.entry.sha256
 
 
 def _check_unused(name: str, settings: Settings) -> None:

@@ -11,10 +11,12 @@ from typing import Annotated
 import typer
 
 from policies.errors import PolicyError
+from policies.reports import version_json
 from policies.version import NoSuchVersion, Version, WrongState
 from router import changing
 from router.api_keys import digest_of_key
 from router.changing import Changed, NewlyLeaves, Refused
+from router.cli.audited import audited
 from router.cli.policy_history import StateDir
 from router.cli.show_problems import show_problems
 from router.key_store import read_ring
@@ -22,6 +24,7 @@ from router.keys import StateFolderError
 from router.policy_source import local_author
 from router.settings import from_environment
 from router.store import StoreError
+from router.types import JsonObject
 from router.versions import VersionStore
 
 _Reason = Annotated[str, typer.Option(help="Why, in one line: it stands in the history.")]
@@ -48,10 +51,10 @@ def apply(
     Where it is kept in the store, it is proposed, and put in force where nobody else must approve it.
     Exit 1 for a file that is not good, 3 where something would newly leave and nobody has accepted it.
     """
-    with _changing(state_dir, key_file) as (versions, folder, author):
+    with _changing(state_dir, key_file, "policy.apply", file) as (versions, folder, author, detail):
         texts = changing.read_texts(file)
         made = changing.apply(versions, texts, folder, author=author, reason=reason, may_newly_leave=accept, days=days)
-        _say(made, "apply")
+        _say(made, "apply", detail)
 
 
 def rollback(
@@ -62,9 +65,9 @@ def rollback(
     state_dir: StateDir = None,
 ) -> None:
     """Put back a version that was in force: the one before, unless another is named. As `apply` otherwise."""
-    with _changing(state_dir, key_file) as (versions, folder, author):
+    with _changing(state_dir, key_file, "policy.rollback", version) as (versions, folder, author, detail):
         made = changing.rollback(versions, folder, version, author=author, reason=reason, may_newly_leave=accept)
-        _say(made, "rollback")
+        _say(made, "rollback", detail)
 
 
 def propose(
@@ -75,35 +78,38 @@ def propose(
     state_dir: StateDir = None,
 ) -> None:
     """Make a version of FILE that others can look at and approve; nothing is in force by that."""
-    with _changing(state_dir, key_file) as (versions, folder, author):
+    with _changing(state_dir, key_file, "policy.propose", what) as (versions, folder, author, detail):
         if what.isdecimal():
             made = changing.propose_draft(versions, what, folder, author=author)
         else:
             texts = changing.read_texts(what)
             made = changing.propose(versions, texts, folder, author=author, reason=reason, is_draft=draft)
-        _say(made, "propose")
+        _say(made, "propose", detail)
 
 
 def approve(version: str, key_file: _KeyFile = None, state_dir: StateDir = None) -> None:
     """Approve a proposed version. Nobody approves their own."""
-    with _changing(state_dir, key_file) as (versions, _, author):
-        _say_state(changing.approve(versions, version, author=author))
+    with _changing(state_dir, key_file, "policy.approve", version) as (versions, _, author, detail):
+        _say_state(changing.approve(versions, version, author=author), detail)
 
 
 def activate(version: str, key_file: _KeyFile = None, state_dir: StateDir = None) -> None:
     """Put an approved version in force."""
-    with _changing(state_dir, key_file) as (versions, _, author):
-        _say_state(changing.activate(versions, version, author=author))
+    with _changing(state_dir, key_file, "policy.activate", version) as (versions, _, author, detail):
+        _say_state(changing.activate(versions, version, author=author), detail)
 
 
 @contextmanager
-def _changing(state_dir: Path | None, key_file: Path | None) -> Iterator[tuple[VersionStore, Path, str]]:
-    """The store, its folder, and who asks; whatever is refused ends the command with its words."""
+def _changing(
+    state_dir: Path | None, key_file: Path | None, action: str, target: str | None
+) -> Iterator[tuple[VersionStore, Path, str, JsonObject]]:
+    """The store, its folder, who asks, and what the audit trail keeps; what is refused ends the command."""
     folder = from_environment(state_dir=state_dir).state_dir
     try:
         author = local_author() if key_file is None else _author_of(key_file, folder)
-        with VersionStore(folder) as versions:
-            yield versions, folder, author
+        with audited(state_dir, action, target) as detail, VersionStore(folder) as versions:
+            detail["author"] = author
+            yield versions, folder, author, detail
         return
     except NewlyLeaves as error:
         typer.echo("Nothing was changed: something would newly leave.", err=True)
@@ -130,7 +136,7 @@ def _author_of(key_file: Path, state_dir: Path) -> str:
     return f"key:{found[0].id}"
 
 
-def _say(made: Changed, command: str) -> None:
+def _say(made: Changed, command: str, detail: JsonObject) -> None:
     for line in made.assessment.loosens:
         typer.echo(f"newly leaves: {line}")
     for each in made.assessment.differences:
@@ -142,14 +148,15 @@ def _say(made: Changed, command: str) -> None:
         typer.echo(f"{radius.requests:,} recorded requests: {changes}")
     else:
         typer.echo("no recorded requests to replay")
-    _say_state(made.version)
+    _say_state(made.version, detail)
     if made.file is not None:
         about = f"policy: {made.version.reason or command} ({made.version.label})".replace("'", "")
         typer.echo(f"{made.file} is written; a running gateway follows it. Commit it:")
         typer.echo(f"  git add {made.file} && git commit -m '{about}'")
 
 
-def _say_state(version: Version) -> None:
+def _say_state(version: Version, detail: JsonObject) -> None:
+    detail["version"] = version_json(version)
     missing = version.needed - len(version.approvals)
     more = f": {missing} more must approve it" if version.state == "proposed" else ""
     where = "approved, not yet in force" if version.state == "approved" else version.state

@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
+from router.cli.audited import audited
 from router.cli.lockdown import StateDir, attempt, note_down, show_state, tell_others
+from router.lockdown import lock_object
 from router.lockdown import unlock as end_locks
 from router.settings import from_environment
 
@@ -20,7 +22,9 @@ def unlock(
     """Let requests out again, as the policy says. Locks on single tenants are ended by their name alone."""
     settings = from_environment(state_dir=state_dir)
     tell_others(settings)  # first: only a lock that has been seen can be ended
-    over = attempt(lambda: end_locks(settings.state_dir, tenant=tenant))
+    with audited(state_dir, "lockdown.unlock", tenant) as detail:
+        over = attempt(lambda: end_locks(settings.state_dir, tenant=tenant))
+        detail["locks"] = [{"id": each.id, **lock_object(each)} for each in over]
     if not over:
         typer.echo(f"Nothing is locked{f' for tenant {tenant}' if tenant else ' for everybody'}.")
     else:
