@@ -156,6 +156,7 @@ def _sample(questions: Sequence[Question], limit: int | None) -> list[Question]:
 def _run(
     settings: Settings, policy: Policy, model: Model, questions: Sequence[Question], at_once: int, keep: bool
 ) -> list[Answered]:
+    ensure_private_folder(settings.state_dir)  # first, or it is made for the other's sake, and open to others
     file = settings.state_dir / FOLDER / f"answers-{quote(model.model, safe='')}.jsonl"
     with KeptAnswers(file) as kept:
         bodies = [body_for(question, model.model) for question in questions]
