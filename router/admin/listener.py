@@ -56,10 +56,13 @@ class _Server(uvicorn.Server):
 class AdminListener:
     """Listens where the settings say, as long as `run` does; tries again where the port is taken or the server ends."""
 
-    def __init__(self, house: House, key: AdminKey, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self, house: House, key: AdminKey, on_change: Callable[[], None], retry_seconds: float = _RETRY_SECONDS
+    ) -> None:
         self._house = house
         self._key = key
         self._on_change = on_change
+        self._retry_seconds = retry_seconds
         self._socket: socket.socket | None = None
         self._server: uvicorn.Server | None = None
         self._warned = False
@@ -70,6 +73,16 @@ class AdminListener:
     def how_to_read_key(self) -> str:
         """The command that shows the admin's key."""
         return self._key.how_to_read
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether a server answers now."""
+        return self._server is not None and self._server.started and not self._server.should_exit
+
+    def end(self) -> None:
+        """Have the server end; `run` starts another."""
+        if self._server is not None:
+            self._server.should_exit = True
 
     def open(self) -> bool:
         """Take the port; False, with a line in the log the first time, when it cannot be had."""
@@ -97,23 +110,41 @@ class AdminListener:
         """Serve until cancelled."""
         while True:
             if self._socket is None and not self.open():
-                await asyncio.sleep(_RETRY_SECONDS)
+                await asyncio.sleep(self._retry_seconds)
                 continue
-            try:
-                await self._serve()
-                why = "its server ended"
-            except (OSError, RuntimeError) as error:
-                why = type(error).__name__
+            why = await self._served()
             log.error("the admin API has stopped (%s); the gateway goes on, and it is started again", why)
             self._set("down")
-            await asyncio.sleep(_RETRY_SECONDS)
+            await asyncio.sleep(self._retry_seconds)
+
+    async def _served(self) -> str:
+        """Serve until the server ends, and tell why in a word. What it dies of ends its own task and nothing else."""
+        task = asyncio.get_running_loop().create_task(self._serve())
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            raise
+        error = task.exception()
+        return "its server ended" if error is None else type(error).__name__
 
     async def _serve(self) -> None:
         assert self._socket is not None
         sock, self._socket = self._socket, None
-        names = host_names(self._house.settings, sock.getsockname()[1])
-        gate = await asyncio.to_thread(Gate, self._house.settings, self._key, names)
-        config: dict[str, Any] = {
+        with sock:
+            names = host_names(self._house.settings, sock.getsockname()[1])
+            gate = await asyncio.to_thread(Gate, self._house.settings, self._key, names)
+            server = self._server = _Server(uvicorn.Config(AdminApp(self._house, gate), **self._config()))
+            try:
+                await server.serve(sockets=[sock])
+            except asyncio.CancelledError:
+                if server.started:
+                    await server.shutdown([sock])
+                raise
+
+    def _config(self) -> dict[str, Any]:
+        return {
             "lifespan": "off",
             "log_config": None,
             "access_log": False,
@@ -126,15 +157,6 @@ class AdminListener:
             "limit_concurrency": _MOST_CONNECTIONS,
             "h11_max_incomplete_event_size": _MOST_HEAD_BYTES,
         }
-        server = self._server = _Server(uvicorn.Config(AdminApp(self._house, gate), **config))
-        try:
-            await server.serve(sockets=[sock])
-        except asyncio.CancelledError:
-            if server.started:
-                await server.shutdown([sock])
-            raise
-        finally:
-            sock.close()
 
     def _set(self, state: State) -> None:
         if state != self.state:

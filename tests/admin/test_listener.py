@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, NamedTuple, cast
 
 import httpx
 import pytest
 
-from router.admin.gate import ADMIN_KEY_FILE
+from router.admin.gate import ADMIN_KEY_FILE, ensure_admin_key
+from router.admin.listener import AdminListener
+from router.admin.types import House
 from router.backends.scripted_replies import Script
-from router.settings import from_environment
+from router.keys import ensure_private_folder
+from router.record_writer import RecordWriter
+from router.settings import Settings, from_environment
+from router.store import RECORDS_FILE, SqliteStore
 from tests.admin.conftest import admin_root
 from tests.support.gateway import POLICY, Gateway, local_server
 from tests.support.recorder import RecorderThread
@@ -77,3 +84,59 @@ def test_the_port_is_a_number_or_off() -> None:
     assert from_environment({"GATEHOUSE_ADMIN_PORT": "0"}).admin_port == 0
     with pytest.raises(ValueError, match="admin_port"):
         from_environment({"GATEHOUSE_ADMIN_PORT": "on"})
+
+
+class Died(NamedTuple):
+    """A listener of its own, told of what it says of itself."""
+
+    listener: AdminListener
+    names: list[Any]
+    states: list[str]
+
+
+@pytest.fixture
+async def died(tmp_path: Path) -> Died:
+    names: list[Any] = []
+    wanted = {"admin_port": 0, "admin_names": names, "state_dir": tmp_path / "state"}
+    writer = RecordWriter(SqliteStore(tmp_path / "state" / RECORDS_FILE), queue=100)  # what it takes waits here
+    house = House(Settings().model_copy(update=wanted), cast(Any, None), writer)  # no route is reached, so no gateway
+    states: list[str] = []
+    key = ensure_admin_key(ensure_private_folder(tmp_path / "state"))
+    listener = AdminListener(house, key, lambda: states.append(listener.state), retry_seconds=0.01)
+    listener.open()
+    return Died(listener, names, states)
+
+
+async def eventually(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not is_so():  # noqa: ASYNC110  # of another object's attributes, which tell nobody
+            await asyncio.sleep(0.01)
+
+
+async def status_of(listener: AdminListener) -> int:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
+        return (await client.get(f"{listener.address}/admin/v1/status")).status_code
+
+
+async def test_a_server_that_dies_is_said_and_started_again(died: Died, caplog: pytest.LogCaptureFixture) -> None:
+    """Of something that nobody has foreseen, before it serves; then of an end that nobody asked for."""
+    died.names.append(None)
+    running = asyncio.create_task(died.listener.run())
+    try:
+        await eventually(lambda: "down" in died.states)
+        assert "has stopped (AttributeError)" in caplog.text
+        assert not running.done()
+        died.names.clear()
+        await eventually(lambda: died.listener.is_serving)
+        assert await status_of(died.listener) == 401
+        for _ in range(2):
+            died.states.clear()
+            died.listener.end()
+            await eventually(lambda: died.states[-2:] == ["down", "listening"] and died.listener.is_serving)
+            assert await status_of(died.listener) == 401
+        assert "has stopped (its server ended)" in caplog.text
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    with pytest.raises(httpx.ConnectError):
+        await status_of(died.listener)

@@ -102,7 +102,7 @@ def test_a_run_grades_fits_reports_and_leaves_a_card_without_a_text(
     card = folder / card_name("scripted")
     assert stat.S_IMODE(card.stat().st_mode) == 0o600
     assert "plus nothing" not in card.read_text()
-    assert card.parents[1].stat().st_mode & 0o777 == 0o700, "a gateway would refuse a state folder that others may enter"
+    assert card.parents[1].stat().st_mode & 0o777 == 0o700, "a gateway would refuse it otherwise"
     settings = Settings(state_dir=tmp_path / "state")
     assert Confidence(made=settings.state_dir / FOLDER).is_calibrated("scripted")
     assert Promises.of(settings)
