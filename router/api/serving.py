@@ -20,6 +20,7 @@ from router.api.admission import Admission
 from router.api.connection import Connection, Door
 
 _LAST_WORDS_SECONDS = 2.0  # for error events to be written
+_KEEP_ALIVE_SECONDS = 75  # longer than clients and balancers keep theirs: they close first, and never ask a closing one
 _CLOSE_SECONDS = 2.0  # for connections to take what was written
 
 
@@ -94,6 +95,7 @@ def make_server(app: ASGIApp, door: Door, grace_s: float, on_drain: Callable[[],
         proxy_headers=False,  # nothing of a caller's headers says who it is
         server_header=False,
         date_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
     )
     return DrainingServer(config, door.admission, grace_s, on_drain)
 
