@@ -167,12 +167,15 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
 
     def _end_with(self, error: GatehouseError) -> None:
-        """Say why, and close: at once behind an answer that is being given, else when its caller can have read it."""
-        if self._is_busy:
-            self.transport.close()
-            return
-        request_id = new_request_id()
+        """Say why, and close when the caller can have read it; behind a whole request, when that is answered."""
         self._is_lingering = True
+        if self._is_busy:
+            if self.cycle.response_started or not self.cycle.more_body:
+                self.cycle.keep_alive = False
+                return
+            self.cycle.disconnected = True  # its body is not to be read: whoever serves it stops
+            self.cycle.message_event.set()
+        request_id = new_request_id()
         self._unset_keepalive_if_required()
         self.transport.write(whole_response(error, openai_envelope(error), request_id))
         self.flow.resume_reading()
