@@ -68,6 +68,9 @@ http {{
   scgi_temp_path {folder}/scgi;
   server {{
     listen 127.0.0.1:{port};
+    client_max_body_size 64m;
+    location /stream/ {{ error_page 418 =200 /events; return 418; }}
+    location = /events {{ internal; default_type text/event-stream; alias {folder}/events; }}
     location / {{ default_type application/json; return 200 '{answer}'; }}
   }}
 }}
@@ -76,8 +79,9 @@ http {{
 POLICY = """\
 version: 1
 models:
-  home: {{locality: local, backend: openai, base_url: "http://127.0.0.1:{port}/v1", model: static}}
-  cloud: {{locality: cloud, backend: openai, base_url: "http://127.0.0.1:{port}/v1", model: static, region: us}}
+  home: {{locality: local, backend: openai, base_url: "http://127.0.0.1:{port}/v1", model: static, context: 128000}}
+  cloud: {{locality: cloud, context: 128000, backend: openai, base_url: "http://127.0.0.1:{port}/v1", model: static,
+    region: us}}
 defaults: {{local: home, cloud: cloud}}
 sensitivity:
   levels:
@@ -124,6 +128,42 @@ class Run:
     rate: float
     cpu: float
     failed: int
+
+
+def stream_of(chunks: int) -> str:
+    """An answer of so many chunks as the upstream streams it, all of them ready at once."""
+    piece = {**ANSWER, "object": "chat.completion.chunk", "usage": None}
+    events = [
+        {**piece, "choices": [{"index": 0, "delta": {"content": f"word{number} "}, "finish_reason": None}]}
+        for number in range(chunks)
+    ]
+    events.append({**piece, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    return "".join(f"data: {json.dumps(event)}\n\n" for event in events) + "data: [DONE]\n\n"
+
+
+@contextmanager
+def static_upstream(core: int, folder: Path) -> Iterator[tuple[int, int]]:
+    """nginx with its one answer, and below /stream/ 500 chunks of one: its port and pid."""
+    port = free_port()
+    folder.chmod(0o755)  # nginx reads the file as another user
+    (folder / "events").write_text(stream_of(500), "utf-8")
+    text = NGINX.format(folder=folder, port=port, answer=json.dumps(ANSWER))
+    (folder / "nginx.conf").write_text(text, encoding="utf-8")
+    command = ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "nginx.log")]
+    with running(core, command, dict(os.environ), folder) as process:
+        wait_for(port)
+        yield port, process.pid
+
+
+@contextmanager
+def passthrough(core: int, upstream: int) -> Iterator[tuple[int, int]]:
+    """The limit: its port and pid."""
+    port = free_port()
+    command = [sys.executable, "-m", "tests.bench.passthrough", "--port", str(port)]
+    command += ["--upstream", f"http://127.0.0.1:{upstream}{PATH_OF_CHAT}"]
+    with running(core, command, dict(os.environ), ROOT) as process:
+        wait_for(port)
+        yield port, process.pid
 
 
 def require_programs() -> None:
@@ -235,18 +275,22 @@ def memory_mb(pid: int) -> dict[str, float]:
 
 
 @contextmanager
-def gateway(core: int, folder: Path, upstream: int) -> Iterator[tuple[int, int, float]]:
-    """A gateway with one worker: its port, its pid and the seconds from its start to its first word."""
-    port, policy = free_port(), folder / "policy.yaml"
-    policy.write_text(POLICY.format(port=upstream), "utf-8")
+def gateway(
+    core: int, folder: Path, upstream: int, *, policy: str = POLICY, workers: int = 1, **more: str
+) -> Iterator[tuple[int, int, float]]:
+    """A gateway: its port, its pid and the seconds from its start to its first word. `more` goes to its environment."""
+    port, file = free_port(), folder / "policy.yaml"
+    file.write_text(policy.format(port=upstream), "utf-8")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("GATEHOUSE_", "OTEL_"))}
     environment |= {
         "PYTHONPATH": str(ROOT),
         "GATEHOUSE_STATE_DIR": str(folder / "state"),
         "GATEHOUSE_RUNTIME_DIR": str(folder / "run"),
         "GATEHOUSE_LOG_LEVEL": "warning",
+        **more,
     }
-    command = [sys.executable, "-P", "-m", "router.cli.main", "serve", "--policy", str(policy), "--port", str(port)]
+    command = [sys.executable, "-P", "-m", "router.cli.main", "serve", "--policy", str(file), "--port", str(port)]
+    command += ["--workers", str(workers)]
     started = time.monotonic()
     with running(core, command, environment, folder) as process:
         assert process.stdout is not None
@@ -264,21 +308,12 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     under_test, others = sorted(os.sched_getaffinity(0))[:2]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gatehouse-bench-")))
-        upstream, plain = free_port(), free_port()
-        (folder / "nginx.conf").write_text(
-            NGINX.format(folder=folder, port=upstream, answer=json.dumps(ANSWER)), encoding="utf-8"
-        )
+        upstream, static = stack.enter_context(static_upstream(others, folder))
         script = folder / "load.lua"
         made = public_texts(arguments.characters - 6, TEXTS, compile_policy(POLICY.format(port=upstream), "bench"))
         (folder / "texts").write_text("".join(f"{text}\n" for text in made), encoding="utf-8")
         script.write_text(WRK.format(texts=folder / "texts", model=arguments.model), encoding="utf-8")
-        nginx = ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "nginx.log")]
-        static = stack.enter_context(running(others, nginx, dict(os.environ), folder))
-        wait_for(upstream)
-        passthrough = [sys.executable, "-m", "tests.bench.passthrough", "--port", str(plain)]
-        passthrough += ["--upstream", f"http://127.0.0.1:{upstream}{PATH_OF_CHAT}"]
-        limit = stack.enter_context(running(under_test, passthrough, dict(os.environ), ROOT))
-        wait_for(plain)
+        plain, limit = stack.enter_context(passthrough(under_test, upstream))
         port, pid, start_up = stack.enter_context(gateway(under_test, folder, upstream))
         headers = ask(port, arguments.model)
         ask(plain, arguments.model)
@@ -286,8 +321,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
             assert headers["x-gatehouse-route"] == "cloud", headers
         fresh = memory_mb(pid)
         servers = {
-            "nginx alone": (upstream, static.pid),
-            "pass-through": (plain, limit.pid),
+            "nginx alone": (upstream, static),
+            "pass-through": (plain, limit),
             "gatehouse": (port, pid),
         }
         rounds: dict[tuple[str, int], list[Run]] = {}
