@@ -6,7 +6,7 @@ One pass over one haystack is what makes the scan fast; a span never loses the s
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, takewhile
 from typing import Any, Literal, NamedTuple
@@ -15,7 +15,7 @@ import numpy as np
 
 from classifiers.boundary import Failure, attempt
 from classifiers.detectors.base import WALL
-from classifiers.joins import glues, runs
+from classifiers.joins import Stretch, glues, runs
 from classifiers.normalize import Normalizer, Reading
 from classifiers.types import UnknownKind
 from classifiers.views.characters import with_plain_blanks
@@ -67,6 +67,7 @@ class Haystack:
     viewed: set[int] = field(default_factory=set)  # cells that stand here in more than one view
     unread: list[Unviewed] = field(default_factory=list)
     errors: set[str] = field(default_factory=set)
+    runs: dict[bytes, list[tuple[int, int]]] = field(default_factory=dict)  # of joins: key -> the bytes that show one
     _starts: list[int] = field(default_factory=list, repr=False)
     _is_ascii: bool = True
     _characters: Any = field(default=None, repr=False)
@@ -148,21 +149,21 @@ class _Builder:
         self.haystack = Haystack()
         self.walls = 0
         self._parts: list[bytes] = []
-        self._at = 0
+        self.at = 0
 
     def put(self, raw: bytes) -> None:
         self._parts.append(raw)
-        self._at += len(raw)
+        self.at += len(raw)
 
     def put_text(self, text: str, cell: int, offset: int = 0) -> None:
         raw = text.encode("utf-8", "surrogatepass")
-        self.haystack.entries.append(Entry(self._at, self._at + len(raw), cell, offset, None, ()))
+        self.haystack.entries.append(Entry(self.at, self.at + len(raw), cell, offset, None, ()))
         self.put(raw)
 
     def put_view(self, view: View, cell: int, key: str, pieces: Sequence[Entry] = ()) -> None:
         self.put_name(view.name or key)
         raw = view.text.encode("utf-8", "surrogatepass")
-        self.haystack.entries.append(Entry(self._at, self._at + len(raw), cell, 0, view, pieces))
+        self.haystack.entries.append(Entry(self.at, self.at + len(raw), cell, 0, view, pieces))
         self.put(raw)
         self.put_wall()
 
@@ -173,6 +174,10 @@ class _Builder:
     def put_wall(self) -> None:
         self.put(WALL)
         self.walls += 1
+
+    def note_run(self, key: bytes, began: int) -> None:
+        if key:
+            self.haystack.runs.setdefault(key, []).append((began, self.at))
 
     def joined(self) -> bytes:
         data = b"".join(self._parts)
@@ -204,27 +209,42 @@ def lay_out(cells: Sequence[Cell], wanted: Iterable[int], normalizer: Normalizer
     return builder.finish()
 
 
-def lay_out_joins(cells: Sequence[Cell], normalizer: Normalizer | None, room: Room) -> Haystack:
-    """Neighbours run together, once without and once with a blank between them; the first with its other views."""
-    builder, bare = _Builder(), []
+def lay_out_joins(
+    cells: Sequence[Cell],
+    normalizer: Normalizer | None,
+    room: Room,
+    key_of: Callable[[Sequence[str]], bytes | None] = lambda texts: b"",
+) -> Haystack:
+    """Neighbours run together, once without and once with a blank between them; the first with its other views.
+
+    `key_of` gives the key of a run for `Haystack.runs` (b"": none is wanted), or None for one that is to be left out.
+    """
+    builder = _Builder()
+    bare: list[tuple[list[Stretch], bytes]] = []
     for run in runs(cells):
-        bare.append(run)
+        key = key_of([stretch.text for stretch in run])
+        if key is None:
+            continue
+        bare.append((run, key))
+        began = builder.at
         for glue in glues(run):
             for position, stretch in enumerate(run):
                 if position and glue:
                     builder.put(glue.encode())
                 builder.put_text(with_plain_blanks(stretch.text), stretch.cell, stretch.offset)
             builder.put_wall()
+        builder.note_run(key, began)
     if not bare or normalizer is None or normalizer.is_plain(builder.joined(), builder.walls):
         return builder.finish()
-    for run in bare:
-        pieces, at = [], 0
+    for run, key in bare:
+        pieces, at, began = [], 0, builder.at
         for stretch in run:
             pieces.append(Entry(at, at + len(stretch.text), stretch.cell, stretch.offset, None, ()))
             at += len(stretch.text)
         text = "".join(stretch.text for stretch in run)
         for view in _read(builder, normalizer, room, text, run[0].cell, pieces).views:
             builder.put_view(view, run[0].cell, "", pieces)
+        builder.note_run(key, began)
     return builder.finish()
 
 

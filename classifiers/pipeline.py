@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -21,6 +21,7 @@ from classifiers.placing import Placed, findings_of, place, place_joins, without
 from classifiers.process import ScanProcess, ScanProcessDied
 from classifiers.registry import DETECTORS, SIGNALS, SignalSpec
 from classifiers.scanner import Report, Scanner, construct
+from classifiers.timer import PATIENCE, Timer
 from classifiers.types import Scan, ScanRules, Signal, Signals, Unknown
 from classifiers.views.room import Room
 from classifiers.walk import Cell, Walk, Walker, pointer_of, strings_of
@@ -29,55 +30,12 @@ __all__ = ["Pipeline", "strings_of"]
 
 INLINE_BYTES = 32 * 1024  # more is scanned in the scan process
 _REMEMBER_FLOOR = 256  # characters; a shorter string is scanned as fast as it is looked up
+_LOOKED_UP_INLINE = 256 * 1024  # characters; the keys of more are made in a thread
 _SLICE_NODES = 500
 _VIEWS_PER_CHARACTER = 6  # how much longer than the body all its other views together may be,
 _VIEWS_FLOOR = 64 * 1024  # and how much more: beyond it the rest is an Unknown
 _MANY = 500  # cells or hits whose handling is given to a thread
-_SLICE_SECONDS = 0.004  # the loop is given way to at least this often
-_PATIENCE = 2.5
 _T = TypeVar("_T")
-
-
-@dataclass(slots=True)
-class _Timer:
-    """Counts only the time that this request works: neither others' turns on the loop nor preemption are its overrun.
-
-    `clock` is the wall's, `work` this thread's own CPU time. Over is what has worked for longer than `limit`, or has
-    taken `_PATIENCE` times as long by the wall (a detector that waits works not at all).
-    """
-
-    clock: Callable[[], float]
-    work: Callable[[], float]
-    limit: float = float("inf")
-    spent: float = 0.0
-    worked: float = 0.0
-    since: float = 0.0
-    working_since: float = 0.0
-
-    def resume(self) -> None:
-        self.since, self.working_since = self.clock(), self.work()
-
-    def pause(self) -> None:
-        self.spent += self.clock() - self.since
-        self.worked += self.work() - self.working_since
-
-    def is_over(self) -> bool:
-        taken = self.spent + self.clock() - self.since
-        if taken <= self.limit:
-            return False
-        return taken > self.limit * _PATIENCE or self.worked + self.work() - self.working_since > self.limit
-
-    def deadline(self) -> Callable[[], bool]:
-        """The same by the wall alone, from now on, for work in another thread."""
-        end = self.clock() + self.limit * _PATIENCE
-        return lambda: self.clock() > end
-
-    async def give_way(self, *, always: bool = False) -> None:
-        """Let others on when a slice is over; `always`: now."""
-        if always or self.clock() - self.since > _SLICE_SECONDS:
-            self.pause()
-            await asyncio.sleep(0)
-            self.resume()
 
 
 @dataclass(slots=True)
@@ -86,9 +44,12 @@ class _Job:
 
     tenant: str
     rules: ScanRules
-    timer: _Timer
+    timer: Timer
     walk: Walk = field(default_factory=Walk, repr=False)
     size: int = 0
+    fresh: int = 0  # characters that are not remembered
+    wanted: list[int] = field(default_factory=list)  # the cells that hold them
+    digest: str = ""  # of detectors and rules
     keys: dict[int, bytes] = field(default_factory=dict)  # cells to remember afterwards
     placed: Placed = field(default_factory=Placed)
     unknowns: list[Unknown] = field(default_factory=list)
@@ -98,6 +59,10 @@ class _Job:
     @property
     def is_large(self) -> bool:
         return self.size > INLINE_BYTES or len(self.walk.cells) > _MANY
+
+    @property
+    def has_much_to_scan(self) -> bool:
+        return self.fresh > INLINE_BYTES or len(self.walk.cells) > _MANY
 
 
 class Pipeline:
@@ -220,7 +185,7 @@ class Pipeline:
         return (await self._scan(body, rules, tenant)).result
 
     async def _scan(self, body: Any, rules: ScanRules, tenant: str) -> _Job:
-        job = _Job(tenant, rules, _Timer(self._clock, self._work))
+        job = _Job(tenant, rules, Timer(self._clock, self._work))
         job.timer.resume()
         walker = Walker(body)
         while not walker.step(_SLICE_NODES):
@@ -230,36 +195,51 @@ class Pipeline:
             job.approved = self._approver.approved(body, job.walk.cells, rules.approvals)
         job.size = sum(len(cell.text) for cell in job.walk.cells)
         job.timer.limit = self._budget + self._per_byte * job.size
-        singles, joins = await _run(job.is_large, self._lay_out, job)
+        await _run(job.size > _LOOKED_UP_INLINE, self._look_up, job)
+        singles, joins = await _run(job.has_much_to_scan, self._lay_out, job)
         await self._take_turns(job)
         if self._normalizer is None:
             job.unknowns.append(Unknown("detector_error", "", f"normalize: {self._broken['normalize']}"))
-        reports = await (self._in_process if job.is_large else self._inline)(job, [singles, joins])
+        much = job.has_much_to_scan or len(joins.data) > INLINE_BYTES
+        reports = await (self._in_process if much else self._inline)(job, [singles, joins])
         for report in reports:
             if report.errors or not report.complete:
                 self._note(job, report)
-        many = job.is_large or sum(len(report.hits) for report in reports) > _MANY
+        many = job.has_much_to_scan or sum(len(report.hits) for report in reports) > _MANY
         await _run(many, self._place, job, singles, joins, reports)
         job.timer.pause()
         return job
 
-    def _lay_out(self, job: _Job) -> tuple[Haystack, Haystack]:
-        """The strings to scan, without those that are remembered, and the joins, always anew."""
-        cells, wanted, digest = job.walk.cells, [], ""
-        for index, cell in enumerate(cells):
+    def _look_up(self, job: _Job) -> None:
+        """Take what is remembered; the rest is to be scanned."""
+        for index, cell in enumerate(job.walk.cells):
             if len(cell.text) >= _REMEMBER_FLOOR:
-                digest = digest or self._scanner.digest + "/" + (job.rules.digest or repr(job.rules))
-                key = self._memory.key(job.tenant, digest, cell.key, cell.text)
+                job.digest = job.digest or self._scanner.digest + "/" + (job.rules.digest or repr(job.rules))
+                key = self._memory.key(job.tenant, job.digest, cell.key, cell.text)
                 known = self._memory.get(key)
                 if known is not None:
                     job.placed.inside[index] = list(known)
                     continue
                 job.keys[index] = key
-            wanted.append(index)
+            job.wanted.append(index)
+            job.fresh += len(cell.text)
+
+    def _lay_out(self, job: _Job) -> tuple[Haystack, Haystack]:
+        """The strings to scan, without those that are remembered; and the joins in which something was ever found."""
+        cells = job.walk.cells
         # In another thread only the wall's time counts: its work is not this one's.
-        is_over = job.timer.deadline() if job.is_large else job.timer.is_over
+        is_over = job.timer.deadline() if job.has_much_to_scan else job.timer.is_over
         room = Room(_VIEWS_PER_CHARACTER * job.size + _VIEWS_FLOOR, is_over)
-        return lay_out(cells, wanted, self._normalizer, room), lay_out_joins(cells, self._normalizer, room)
+        singles = lay_out(cells, job.wanted, self._normalizer, room)
+        return singles, lay_out_joins(cells, self._normalizer, room, lambda texts: self._empty_join(job, texts))
+
+    def _empty_join(self, job: _Job, texts: Sequence[str]) -> bytes | None:
+        """The key to remember that nothing was found over these neighbours; None where that is known already."""
+        if not job.digest or sum(map(len, texts)) < _REMEMBER_FLOOR:
+            return b""
+        sizes = ",".join(str(len(text)) for text in texts)
+        key = self._memory.key(job.tenant, job.digest + "/joins", sizes, "".join(texts))
+        return None if self._memory.get(key) is not None else key
 
     async def _inline(self, job: _Job, haystacks: list[Haystack]) -> list[Report]:
         reports = []
@@ -273,7 +253,7 @@ class Pipeline:
         return reports
 
     async def _in_process(self, job: _Job, haystacks: list[Haystack]) -> list[Report]:
-        left = max(0.001, job.timer.limit - job.timer.worked) * _PATIENCE
+        left = max(0.001, job.timer.limit - job.timer.worked) * PATIENCE
         try:
             return await self._process.scan([haystack.data for haystack in haystacks], job.rules, left)
         except TimeoutError:
@@ -302,6 +282,8 @@ class Pipeline:
             for index, key in job.keys.items():
                 if index not in anew:
                     self._memory.put(key, tuple(job.placed.inside.get(index, ())))
+            for key in _empty(joins, reports):
+                self._memory.put(key, ())
         unknowns = tuple(dict.fromkeys((*job.walk.unknowns, *job.unknowns)))
         if job.approved:  # only now: what is remembered does not depend on where a text stands
             job.placed = without_approved(job.placed, job.approved)
@@ -343,6 +325,16 @@ class Pipeline:
             return Signal(name, error="timeout")
         await self._take_turns(job)
         return measured if isinstance(measured, Signal) else Signal(name, error="TypeError")
+
+
+def _empty(joins: Haystack, reports: Sequence[Report]) -> Iterator[bytes]:
+    """The keys of runs of neighbours over which nothing at all was said, by a scan that is whole."""
+    if len(reports) < 2 or joins.unread or joins.errors:
+        return
+    said = [(hit.start, hit.end) for hit in reports[1].hits] + [(gap.start, gap.end) for gap in reports[1].unread]
+    for key, places in joins.runs.items():
+        if not any(start < end_of and start_of < end for start, end in places for start_of, end_of in said):
+            yield key
 
 
 def _is_exempt(job: _Job) -> IsExempt:

@@ -256,6 +256,66 @@ async def test_a_join_is_scanned_anew_when_its_parts_are_remembered(pipeline: Pi
     assert {f.entity_type for f in (await pipeline.run(both, RULES, "default")).scan.findings} == {"CREDIT_CARD"}
 
 
+def conversation(*texts: str) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": text} for text in texts]}
+
+
+async def test_neighbours_over_which_nothing_was_found_are_remembered_for_their_tenant_and_rules_only() -> None:
+    pipeline = Pipeline(detectors={"card": DETECTORS["card"]}, signals={}, budget_ms=5000)
+    scanned: list[int] = []
+    scan = pipeline._scanner.scan
+
+    def counting(data: bytes, *rest: Any) -> Any:
+        scanned.append(len(data))
+        return scan(data, *rest)
+
+    pipeline._scanner.scan = counting  # type: ignore[method-assign]  # what is scanned is the claim
+    body = conversation("filler " * 60, "words " * 60)
+    sizes = []
+    for rules, tenant in ((RULES, "a"), (RULES, "a"), (RULES, "b"), (ScanRules(digest="new"), "b")):
+        scanned.clear()
+        await pipeline.scan_body(body, rules, tenant)
+        sizes.append(sum(scanned))
+    assert sizes[1] < 100 < sizes[0] == sizes[2] == sizes[3]
+
+
+async def test_what_stands_over_two_strings_is_found_each_time(pipeline: Pipeline) -> None:
+    """Only neighbours over which nothing at all was said are remembered."""
+    body = conversation("filler " * 60 + "4111 1111", "1111 1111 " + "filler " * 60, "more " * 80)
+    found = [(await pipeline.run(body, RULES, "default")).scan.findings for _ in range(3)]
+    assert {finding.entity_type for finding in found[0]} == {"CREDIT_CARD"}
+    assert found[0] == found[1] == found[2]
+
+
+async def test_neighbours_are_scanned_again_where_they_are_cut_elsewhere(pipeline: Pipeline) -> None:
+    """The same characters in a row, parted at another place, are other neighbours."""
+    left, right = "filler " * 60 + "4111 1111 1111", " 1111 is it " + "words " * 60
+    parted = conversation(left[:-3] + "2", right)
+    assert not (await pipeline.run(parted, RULES, "default")).scan.findings
+    assert (await pipeline.run(conversation(left, right), RULES, "default")).scan.findings
+
+
+async def test_a_join_with_an_error_is_never_remembered() -> None:
+    pipeline = with_fault("Raising")
+    body = conversation("boom " + "filler " * 60, "boom " + "words " * 60)
+    for _ in range(3):
+        assert (await pipeline.run(body, RULES, "default")).scan.unknowns
+
+
+async def test_a_long_conversation_that_is_remembered_needs_no_scan_process() -> None:
+    pipeline = Pipeline(detectors={"card": DETECTORS["card"]}, signals={}, budget_ms=60_000)
+    try:
+        body = conversation(*(f"turn {number}: " + "some words " * 200 for number in range(30)))
+        assert sum(len(message["content"]) for message in body["messages"]) > INLINE_BYTES
+        first = await pipeline.scan_body(body, RULES, "default")
+        await pipeline.close()
+        again = await pipeline.scan_body(body, RULES, "default")
+        assert pipeline.scan_process_pid is None
+        assert first == again
+    finally:
+        await pipeline.close()
+
+
 def test_the_memory_is_bounded_in_bytes_and_forgets_the_least_recently_used() -> None:
     memory = ScanMemory(max_bytes=2000)
     keys = [memory.key("t", "d", "", str(number)) for number in range(50)]
