@@ -64,6 +64,7 @@ SIGNALS: Mapping[str, SignalSpec] = MappingProxyType(
         "language": SignalSpec("label", True, "classifiers.spoken_language:LanguageSignal", LANGUAGES, on_demand=True),
         "domain": SignalSpec("label", True, "classifiers.domain:DomainSignal", DOMAINS, on_demand=True),
         "task": SignalSpec("label", True, "classifiers.task:TaskSignal", TASKS, on_demand=True),
+        "background": SignalSpec("flag", True, "classifiers.background:BackgroundSignal", on_demand=True),
         "local_wait_ms": SignalSpec("number", True, is_given=True),
     }
 )
