@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 import aiohttp
@@ -35,13 +36,14 @@ class Answer:
         return f"{self.status} {named} {self.body[:300]!r}"
 
 
-async def ask(url: str, bodies: list[dict[str, Any]]) -> list[Answer]:
-    """The answers of `url` + /chat/completions, in the order of the bodies."""
+async def ask(url: str, bodies: Sequence[dict[str, Any]], paths: Iterable[str] | None = None) -> list[Answer]:
+    """The answers, in the order of the bodies, each asked at its path under `url`: chat completions by default."""
+    paths = repeat("/chat/completions", len(bodies)) if paths is None else paths
     turn = asyncio.Semaphore(_AT_ONCE)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as session:
 
-        async def one(body: dict[str, Any]) -> Answer:
-            async with turn, session.post(f"{url}/chat/completions", data=orjson.dumps(body)) as response:
+        async def one(body: dict[str, Any], path: str) -> Answer:
+            async with turn, session.post(url + path, data=orjson.dumps(body)) as response:
                 return Answer(response.status, response.headers, await response.read())
 
-        return list(await asyncio.gather(*(one(body) for body in bodies)))
+        return list(await asyncio.gather(*(one(*pair) for pair in zip(bodies, paths, strict=True))))

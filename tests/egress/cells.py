@@ -16,16 +16,17 @@ import re2
 from router.backends.scripted import Exchange
 from tests.egress.asking import Answer
 from tests.egress.covering import Cell, Tables, covering, stratified
+from tests.egress.dialects import CHAT, PLACES, asked, path_of
 from tests.egress.disguises import DISGUISES, ENTITIES, can_stand, marks, planted
 from tests.egress.houses import FAULTS, MORE_FAULTS, Fault, House
-from tests.egress.positions import NOT_AT_HOME, POSITIONS, Body, filled
+from tests.egress.positions import NOT_AT_HOME, Body
 from tests.egress.values import TERM
 
 ALL_FAULTS = {**FAULTS, **MORE_FAULTS}
 LEAST = 10_000
 EACH = 50  # times that every single position, disguise, trouble and kind of value comes at least
 SOME = 1_000
-TABLES = Tables(tuple(POSITIONS), DISGUISES, tuple(ALL_FAULTS), ENTITIES, can_stand)
+TABLES = Tables(tuple(PLACES), DISGUISES, tuple(ALL_FAULTS), ENTITIES, can_stand)
 
 
 @lru_cache
@@ -59,7 +60,12 @@ def terms_of(cells: Iterable[Cell]) -> list[str]:
 
 def body_of(cell: Cell) -> Body:
     """The request."""
-    return filled(cell.position, planted(cell).text, stream=cell.stream, model=ALL_FAULTS[cell.fault].model)
+    return asked(cell.position, planted(cell).text, stream=cell.stream, model=ALL_FAULTS[cell.fault].model)
+
+
+def paths_of(cells: Iterable[Cell]) -> list[str]:
+    """Where their requests are asked."""
+    return [path_of(cell.position) for cell in cells]
 
 
 def is_as_it_should_be(answer: Answer, fault: Fault, position: str) -> bool:
@@ -79,11 +85,18 @@ def canonical(body: Body) -> str:
 
 
 def leaks(cells: Sequence[Cell], arrived: Sequence[Exchange]) -> list[str]:
-    """The cells whose requests are among what arrived outside; and what arrived besides."""
-    by_body = {canonical(body_of(cell)): cell for cell in cells}
+    """The cells whose requests are among what arrived outside; and what arrived besides.
+
+    A chat is known by its whole body; what other dialects were mapped from, by the value that was planted.
+    """
+    by_body = {canonical(body_of(cell)): cell for cell in cells if path_of(cell.position) == CHAT}
+    mapped = {mark: cell for cell in cells if path_of(cell.position) != CHAT for mark in marks(cell, planted(cell))}
     found = []
     for exchange in arrived:
         cell = by_body.get(canonical(exchange.json))
+        if cell is None:
+            raw = exchange.raw.decode("utf-8", "replace")
+            cell = next((cell for mark, cell in mapped.items() if mark in raw), None)
         found.append(str(cell) if cell is not None else f"not a cell's whole body: {exchange.raw[:300]!r}")
     return found
 

@@ -18,11 +18,13 @@ from tests.egress import cells as matrix
 from tests.egress.asking import ask
 from tests.egress.conftest import Houses
 from tests.egress.covering import Cell
+from tests.egress.dialects import PLACES, asked, path_of
 from tests.egress.disguises import DISGUISES, ENTITIES, PLAIN
 from tests.egress.houses import FAULTS, Fault, House
-from tests.egress.positions import NOT_AT_HOME, POSITIONS, PUBLIC, filled
+from tests.egress.positions import NOT_AT_HOME, PUBLIC
 
 _SHOWN = 12  # failing cells named one by one
+_PATHS = [path_of(position) for position in PLACES]
 
 
 @pytest.fixture(scope="module", params=list(matrix.ALL_FAULTS))
@@ -60,19 +62,19 @@ async def reloading(house: House, trouble: Fault) -> AsyncIterator[None]:
 
 def public_bodies(trouble: Fault) -> list[dict[str, object]]:
     return [
-        filled(position, f"{PUBLIC} beside {trouble.name}", stream=False, model=trouble.model) for position in POSITIONS
+        asked(position, f"{PUBLIC} beside {trouble.name}", stream=False, model=trouble.model) for position in PLACES
     ]
 
 
 async def test_nothing_sensitive_leaves_from_any_cell(house: House, trouble: Fault) -> None:
     chosen = matrix.cells_of(trouble.name)
     if trouble.is_warm:
-        answers = await ask(house.gateway.url, public_bodies(trouble) * 2)
+        answers = await ask(house.gateway.url, public_bodies(trouble) * 2, _PATHS * 2)
         assert "cache" in {answer.route for answer in answers}, "the cache is not warm"
     before = len(house.cloud.exchanges)
     bytes_before = len(house.cloud.received)
     async with reloading(house, trouble):
-        answers = await ask(house.gateway.url, [matrix.body_of(cell) for cell in chosen])
+        answers = await ask(house.gateway.url, [matrix.body_of(cell) for cell in chosen], matrix.paths_of(chosen))
     left = matrix.leaks(chosen, house.cloud.exchanges[before:])
     assert not left, told(left, chosen)
     assert len(house.cloud.received) == bytes_before, "bytes left the house"
@@ -86,9 +88,9 @@ async def test_nothing_sensitive_leaves_from_any_cell(house: House, trouble: Fau
 
 async def test_what_is_public_leaves_from_every_position(house: House, trouble: Fault) -> None:
     before = len(house.cloud.exchanges)
-    await ask(house.gateway.url, public_bodies(trouble))
+    await ask(house.gateway.url, public_bodies(trouble), _PATHS)
     arrived = len(house.cloud.exchanges) - before
-    assert arrived == (0 if trouble.is_warm or not trouble.public_leaves else len(POSITIONS))
+    assert arrived == (0 if trouble.is_warm or not trouble.public_leaves else len(PLACES))
 
 
 async def test_no_value_is_to_be_seen_anywhere_afterwards(house: House, trouble: Fault) -> None:
@@ -112,17 +114,17 @@ def test_the_array_covers_what_it_says() -> None:
     assert len(set(cells)) == len(cells)
     possible = {
         (position, disguise)
-        for position in POSITIONS
+        for position in PLACES
         for disguise in DISGUISES
         if matrix.TABLES.entities_for(position, disguise)
     }
     assert {(cell.position, cell.disguise) for cell in cells} == possible
-    assert len({(cell.position, cell.fault) for cell in cells}) == len(POSITIONS) * len(matrix.ALL_FAULTS)
+    assert len({(cell.position, cell.fault) for cell in cells}) == len(PLACES) * len(matrix.ALL_FAULTS)
     assert len({(cell.disguise, cell.fault) for cell in cells}) == len(DISGUISES) * len(matrix.ALL_FAULTS)
     for name in ("position", "disguise", "fault", "entity"):
         assert min(Counter(getattr(cell, name) for cell in cells).values()) >= matrix.EACH, name
     assert len(ENTITIES) >= 20
-    assert len(POSITIONS) >= 24
+    assert len(PLACES) >= 24
     assert len(DISGUISES) >= 13
     assert len(matrix.ALL_FAULTS) >= 11
 
@@ -130,9 +132,9 @@ def test_the_array_covers_what_it_says() -> None:
 def test_a_run_asks_about_every_trouble_position_and_disguise() -> None:
     cells = matrix.all_cells()
     assert {cell.fault for cell in cells} == set(matrix.ALL_FAULTS)
-    assert {cell.position for cell in cells} == set(POSITIONS)
+    assert {cell.position for cell in cells} == set(PLACES)
     assert {cell.disguise for cell in cells} == set(DISGUISES)
     assert {cell.entity for cell in cells} == set(ENTITIES)
     assert PLAIN in {cell.disguise for cell in cells}
-    assert set(NOT_AT_HOME) < set(POSITIONS)
+    assert set(NOT_AT_HOME) < set(PLACES)
     assert set(FAULTS) < set(matrix.ALL_FAULTS)
