@@ -257,7 +257,7 @@ class Worker:
         try:
             await running.backends[name].self_test()
         except GatehouseError as error:
-            if self.status.failing.get(name) != error.code and self.settings.local_url is not None:
+            if self.status.failing.get(name) != error.code and running.policy.models[name].backend != "engine":
                 log.warning("model %s does not answer yet: %s", name, error.message)
             self.status.failing[name] = error.code
         else:

@@ -12,6 +12,7 @@ import aiohttp
 import orjson
 
 _AT_ONCE = 6
+_PATIENCE = 600.0  # seconds: the machine may be busy
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ async def ask(url: str, bodies: Sequence[dict[str, Any]], paths: Iterable[str] |
     """The answers, in the order of the bodies, each asked at its path under `url`: chat completions by default."""
     paths = repeat("/chat/completions", len(bodies)) if paths is None else paths
     turn = asyncio.Semaphore(_AT_ONCE)
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as session:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_PATIENCE)) as session:
 
         async def one(body: dict[str, Any], path: str) -> Answer:
             async with turn, session.post(url + path, data=orjson.dumps(body)) as response:

@@ -16,7 +16,7 @@ import re2
 from router.backends.scripted import Exchange
 from tests.egress.asking import Answer
 from tests.egress.covering import Cell, Tables, covering, stratified
-from tests.egress.dialects import CHAT, PLACES, asked, path_of
+from tests.egress.dialects import CHAT, PLACES, asked, path_of, strings
 from tests.egress.disguises import DISGUISES, ENTITIES, can_stand, marks, planted
 from tests.egress.houses import FAULTS, MORE_FAULTS, Fault, House
 from tests.egress.positions import NOT_AT_HOME, Body
@@ -87,18 +87,23 @@ def canonical(body: Body) -> str:
 def leaks(cells: Sequence[Cell], arrived: Sequence[Exchange]) -> list[str]:
     """The cells whose requests are among what arrived outside; and what arrived besides.
 
-    A chat is known by its whole body; what other dialects were mapped from, by the value that was planted.
+    A chat is known by its whole body; what other dialects were mapped from, by the text that was planted.
     """
     by_body = {canonical(body_of(cell)): cell for cell in cells if path_of(cell.position) == CHAT}
-    mapped = {mark: cell for cell in cells if path_of(cell.position) != CHAT for mark in marks(cell, planted(cell))}
+    mapped = {_begin(planted(cell).text): cell for cell in cells if path_of(cell.position) != CHAT}
     found = []
     for exchange in arrived:
         cell = by_body.get(canonical(exchange.json))
         if cell is None:
-            raw = exchange.raw.decode("utf-8", "replace")
-            cell = next((cell for mark, cell in mapped.items() if mark in raw), None)
+            said = "\n".join(strings(exchange.json))
+            cell = next((cell for text, cell in mapped.items() if text in said), None)
         found.append(str(cell) if cell is not None else f"not a cell's whole body: {exchange.raw[:300]!r}")
     return found
+
+
+def _begin(text: str) -> str:
+    """What stays in one piece where a value is cut."""
+    return text[:-5]
 
 
 def shown(cells: Sequence[Cell], house: House) -> Iterator[str]:

@@ -26,6 +26,8 @@ models:
   home: {{locality: local, {home}}}
   cloud: {{locality: cloud, backend: openai, base_url: "{cloud}", model: scripted-cloud, region: us,
           capabilities: {capabilities}}}
+  vectors: {{locality: cloud, backend: openai, base_url: "{cloud}", model: scripted-vectors, region: us,
+            capabilities: [embeddings]}}
 defaults: {{local: home, cloud: cloud}}
 aliases: {{"gpt-*": auto}}
 sensitivity:
