@@ -44,7 +44,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "MEDICAL_LICENSE",
         "US",
-        "(?i)[a-hj-mprstux][a-z9]-?\\d{7}",
+        "(?i)[a-hj-mprstux][a-z0-9]-?\\d{7}",  # a digit may be a letter of another script that looks like it
         is_dea,
         "always",
         "\\bdea\\b|drug enforcement|prescriber|controlled substance|medical licen[sc]e|(?:\\b|_)dea(?:\\b|_)",

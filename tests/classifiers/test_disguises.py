@@ -166,3 +166,11 @@ async def test_a_stretch_that_cannot_be_read_is_unknown_where_it_was_decoded_fro
     for text in ("rhubarb \u2460\u2461", MUTATIONS["base64"]("so much rhubarb")):
         unknowns = (await pipeline.scan_texts([text], ScanRules(), "t")).unknowns
         assert unknowns == (Unknown("unsupported_language", "/0", "baffled"),)
+
+
+@pytest.mark.parametrize("number", ["GI7078959", "AO5836727", "FI4376667"])
+async def test_a_dea_number_whose_second_letter_looks_like_a_digit_is_found(steady: Pipeline, number: str) -> None:
+    """The letters of the number are look-alikes of both a letter and a digit, and were read as digits."""
+    text = f"DEA registration {MUTATIONS['homoglyph'](number)}"
+    findings = (await steady.scan_texts([text], ScanRules(), "t")).findings
+    assert "MEDICAL_LICENSE" in {finding.entity_type for finding in findings}
