@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from policies.allowances import Account
@@ -150,6 +151,13 @@ def test_what_a_call_can_use_at_most(task: Any, output: int, choices: int, most:
     assert most_of(model, 5000, "embeddings", 0, 1) == Usage(5000, 0)  # many inputs, each with a window of its own
 
 
+def left(gateway: Gateway) -> int:
+    """Of the requests that everybody may ask for in a minute, after one more."""
+    sent = body(1, model="local")
+    answer = httpx.post(f"{gateway.url}/chat/completions", json=sent, trust_env=False, timeout=60)
+    return int(answer.headers["x-ratelimit-remaining-requests"])
+
+
 def test_two_gateways_over_one_redis_and_without_it(tmp_path: Path, redis: RedisServer) -> None:
     """Never more than the budget; what was spent is in the two ledgers; with Redis gone nothing more leaves."""
     one = pico(30, 20)
@@ -168,6 +176,7 @@ def test_two_gateways_over_one_redis_and_without_it(tmp_path: Path, redis: Redis
         text = policy(
             home.url, cloud.url, f"budgets: {{when_exhausted: refuse, all: {{usd_per_month: {usd(budget)}}}}}\n"
         )
+        text += "rates: {all: {requests_per_minute: 100000}}\n"
         with (
             Gateway(tmp_path / "a", text, environment=shared) as a,
             Gateway(tmp_path / "b", text, environment=shared) as b,
@@ -178,6 +187,7 @@ def test_two_gateways_over_one_redis_and_without_it(tmp_path: Path, redis: Redis
                     until(lambda host=host: held(host.state_dir) == 0, 60)  # type: ignore[misc]
                 return spent(a.state_dir) + spent(b.state_dir)
 
+            assert [left(a), left(b)] == [99_999, 99_998], "rates are counted over both as well"
             done = asyncio.run(ask_all([a.url, b.url], [body(n) for n in range(80)]))
             assert set(done) <= {200, 429}
             assert money() == done.count(200) * one <= budget

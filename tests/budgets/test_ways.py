@@ -130,6 +130,21 @@ def test_what_a_killed_worker_held_stays_held_and_is_charged_when_its_lease_has_
         assert (spent(gateway.state_dir), held(gateway.state_dir)) == (most, 0)
 
 
+def test_what_is_cut_off_when_the_gateway_stops_is_charged_as_its_record_says(tmp_path: Path) -> None:
+    """The call is under way when the grace ends: what came of it is charged, not all that it could have cost."""
+    with RecorderThread() as home, RecorderThread(STALLED) as cloud:
+        text = PRICED.format(home=local_server(home.url), cloud=cloud.url) + BUDGET
+        gateway, sent = Gateway(tmp_path, text, environment={"GATEHOUSE_GRACE_S": "1"}), body(1, stream=True)
+        url = gateway.start().url
+        with httpx.stream("POST", f"{url}/chat/completions", json=sent, trust_env=False, timeout=60) as answer:
+            next(answer.iter_lines())
+            gateway.stop()
+        money, records = recorded(tmp_path / "state")
+        assert records == 1
+        assert (spent(tmp_path / "state"), held(tmp_path / "state")) == (money, 0)
+        assert 0 < money < bound(sent)
+
+
 async def test_a_call_that_has_not_ended_when_the_purse_is_closed_is_charged_with_what_came(tmp_path: Path) -> None:
     """As its record would say, and not with all that it could have cost; one that had not begun has cost nothing."""
     held_to = load(WITH_PRICES + "budgets: {all: {usd_per_month: 1}}\n")
