@@ -241,6 +241,7 @@ class Policy:
     next_expiry: date | None = None  # the first day on which less is let pass than today
     tenant: str = ""  # whose view of the policy this is; "": everybody's whom `tenants` does not name
     tenants: Mapping[str, Policy] = field(default_factory=dict, repr=False)  # the views of those who have their own
+    parsed: str = field(default="", compare=False, repr=False)  # what the files say, as JSON: `compile_parsed` reads it
     # What `policies.prepared` has made of all this, once it was asked for; empty in every copy.
     prepared: list[object] = field(default_factory=list, init=False, compare=False, repr=False)
 

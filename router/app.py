@@ -17,8 +17,7 @@ from pathlib import Path
 
 from classifiers.pipeline import Pipeline
 from classifiers.registry import detectors_with
-from policies.chain import Written
-from policies.schema import PolicyError, compile_policy
+from policies.schema import PolicyError, compile_parsed
 from policies.types import Model, Policy
 from router.accounting import Accounts
 from router.answering import Answering
@@ -217,7 +216,7 @@ class Worker:
 
     async def _take_candidate(self, message: JsonObject) -> None:
         self._candidate = None
-        if message["text"] is not None:
+        if message["parsed"] is not None:
             with contextlib.suppress(PolicyError):  # the parent has said so already
                 self._candidate = await asyncio.to_thread(effective_policy, message, self.settings)
 
@@ -286,8 +285,7 @@ class Worker:
 def effective_policy(message: JsonObject, settings: Settings) -> Policy:
     """The policy in a `policy` message, as this process serves it."""
     today = date.fromisoformat(message["today"])
-    parents = [Written(source, text) for source, text in message["parents"]]
-    own = compile_policy(message["text"], message["source"], today=today, parents=parents)
+    own = compile_parsed(message["parsed"], message["source"], today=today)
     policy = with_local_server(own, settings)
     return with_engine_models(policy, read_message(message["engine_models"]), settings)
 

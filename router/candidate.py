@@ -30,7 +30,7 @@ class CandidateWatch:
         self._find = find
         self._chains = Chains()
         self._seen = ""
-        self.message: JsonObject = {"t": "candidate", "text": None}
+        self.message: JsonObject = {"t": "candidate", "parsed": None}
         self.report: JsonObject = {}
 
     async def watch(
@@ -64,9 +64,8 @@ class CandidateWatch:
         self._seen = seen
         self.message = {
             "t": "candidate",
-            "text": own.text,
+            "parsed": policy.parsed,
             "source": own.source,
-            "parents": [[each.source, each.text] for each in parents],
             "today": today.isoformat(),
             "engine_models": engine_models,
         }
@@ -78,7 +77,7 @@ class CandidateWatch:
         if seen == self._seen:
             return False
         self._seen = seen
-        self.message = {"t": "candidate", "text": None}
+        self.message = {"t": "candidate", "parsed": None}
         self.report = {"label": None, "digest": None, "last_error": error}
         log.warning("the candidate is not evaluated: %s", error)
         return True

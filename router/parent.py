@@ -249,9 +249,8 @@ class Parent:
         await self._control.publish(
             {
                 "t": "policy",
-                "text": in_force.texts[0].text,
+                "parsed": in_force.policy.parsed,
                 "source": self.policy.source,
-                "parents": [[each.source, each.text] for each in in_force.texts[1:]],
                 "today": in_force.day.isoformat(),
                 "engine_models": self._found.message(),
             }

@@ -1,12 +1,16 @@
-"""What policies cost: deciding with 100 rules, loading 1,000, replaying recorded decisions.
+"""What policies cost: deciding with 100 rules, loading 1,000, replaying recorded decisions, checking keys, reloading.
 
-    python -m tests.bench.policy
+    python -m tests.bench.policy [--only decide|load|simulate|keys|reload]
 
-Processor time, medians of several runs; needs no data and about half a minute.
+Processor time, medians of several runs with the least and the most of them; but for `reload`, which times whole requests
+to a real gateway and takes two minutes, each needs seconds. Needs no data.
 """
 
 from __future__ import annotations
 
+import argparse
+import functools
+import os
 import sys
 import tempfile
 import time
@@ -14,15 +18,17 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 from policies.decide import decide
-from policies.schema import compile_policy
+from policies.schema import compile_parsed, compile_policy
 from policies.simulate import simulate
 from policies.types import Facts, Policy
 from router.keys import Keys
 from router.records import build_record
 from router.store import RECORDS_FILE, RecordReader, SqliteStore
 from router.types import JsonObject, Outcome, Principal, Usage
+from tests.bench import policy_keys, policy_reload
 from tests.policies.worlds import BASE, scan, signals
 
 ROUNDS = 5
@@ -39,15 +45,27 @@ def with_rules(count: int) -> str:
     return BASE.replace("decisions:\n", f"decisions:\n{rules}")
 
 
-def median_of(run: Callable[[], object], times: int = 1) -> float:
-    """Processor seconds of one call: the median of `ROUNDS` rounds of so many calls."""
+class Spent(NamedTuple):
+    """Processor seconds of one call: the median, the least and the most of `ROUNDS` rounds."""
+
+    usual: float
+    least: float
+    most: float
+
+    def each(self, scale: float, digits: int = 1) -> str:
+        """In words, times `scale`."""
+        return f"{self.usual * scale:.{digits}f} ({self.least * scale:.{digits}f} to {self.most * scale:.{digits}f})"
+
+
+def spent_on(run: Callable[[], object], times: int = 1) -> Spent:
+    """What one of so many calls takes."""
     taken = []
     for _ in range(ROUNDS):
         began = time.process_time()
         for _ in range(times):
             run()
         taken.append((time.process_time() - began) / times)
-    return median(taken)
+    return Spent(median(taken), min(taken), max(taken))
 
 
 def record(policy: Policy, index: int) -> JsonObject:
@@ -70,25 +88,66 @@ def record(policy: Policy, index: int) -> JsonObject:
     )
 
 
-def main() -> None:
-    """The command."""
-    out = sys.stdout.write
-    hundred = compile_policy(with_rules(100), "bench")
-    seen = signals({"complexity": 0.75}, scan(["LOCATION"]))
-    spent = median_of(lambda: decide(hundred, Facts(input_tokens=20), seen), 2000)
-    out(f"decide() with {len(hundred.rules)} rules: {spent * 1e6:.1f} us (target <= 50)\n")
+def measure_decide(out: Callable[[str], object]) -> None:
+    """One decision with no rule but the file's own, and with 100: what the rules add is the difference."""
+    seen, facts = signals({"complexity": 0.75}, scan(["LOCATION"])), Facts(input_tokens=20)
+    for policy in (compile_policy(BASE, "bench"), compile_policy(with_rules(100), "bench")):
+        spent = spent_on(functools.partial(decide, policy, facts, seen), 2000)
+        out(f"decide() with {len(policy.rules)} rules: {spent.each(1e6)} us (target with 100: <= 50)\n")
+
+
+def measure_load(out: Callable[[str], object]) -> None:
+    """From the text, as the parent does it, and from what the parent hands on, as workers do it."""
     text = with_rules(1000)
-    spent = median_of(lambda: compile_policy(text, "bench"))
-    out(f"load and compile {text.count('- {name:'):,} rules ({len(text) / 1024:.0f} KB): {spent:.2f} s (target <= 1)\n")
-    policy = compile_policy(BASE, "bench")
+    spent = spent_on(lambda: compile_policy(text, "bench"))
+    rules = f"{text.count('- {name:'):,} rules ({len(text) / 1024:.0f} KB)"
+    out(f"load and compile {rules}: {spent.each(1, 2)} s (target <= 1)\n")
+    parsed = compile_policy(text, "bench").parsed
+    spent = spent_on(lambda: compile_parsed(parsed, "bench"))
+    out(f"the same in a worker, from the parent's parsed form: {spent.each(1, 3)} s\n")
+
+
+def measure_simulate(out: Callable[[str], object]) -> None:
+    """Records of the size that the gateway writes, read from SQLite, through 100 rules."""
+    policy, hundred = compile_policy(BASE, "bench"), compile_policy(with_rules(100), "bench")
     with tempfile.TemporaryDirectory() as folder:
         store = SqliteStore(Path(folder) / RECORDS_FILE)
         for start in range(0, RECORDS, 1000):
             store.append([record(policy, index) for index in range(start, start + 1000)], durable=False)
         store.close()
         with RecordReader(Path(folder) / RECORDS_FILE) as reader:
-            spent = median_of(lambda: simulate(hundred, reader.decisions_since(_EVER), {}))
-    out(f"simulate {RECORDS:,} records, 100 rules: {RECORDS / spent:,.0f} decisions/s (target >= 10,000)\n")
+            spent = spent_on(lambda: simulate(hundred, reader.decisions_since(_EVER), {}))
+    least, most = RECORDS / spent.most, RECORDS / spent.least
+    speed = f"{RECORDS / spent.usual:,.0f} ({least:,.0f} to {most:,.0f}) decisions/s"
+    out(f"simulate {RECORDS:,} records, 100 rules: {speed} (target >= 10,000)\n")
+
+
+def measure_reload(out: Callable[[str], object]) -> None:
+    """By the wall: see `tests.bench.policy_reload`."""
+    out("reload, with a real gateway:\n")
+    policy_reload.main()
+
+
+MEASURES = {
+    "decide": measure_decide,
+    "load": measure_load,
+    "simulate": measure_simulate,
+    "keys": policy_keys.measure,
+    "reload": measure_reload,
+}
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description="What policies cost.")
+    parser.add_argument("--only", choices=MEASURES, help="This figure alone.")
+    only = parser.parse_args().only
+    load = os.getloadavg()[0]
+    sys.stdout.write(f"{os.cpu_count()} processors, load {load:.1f} at the beginning\n")
+    for name, measure in MEASURES.items():
+        if only in (None, name):
+            measure(sys.stdout.write)
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":
