@@ -2,8 +2,8 @@
 
     python -m tests.bench.policy [--only decide|load|simulate|keys|reload]
 
-Processor time, medians of several runs with the least and the most of them; but for `reload`, which times whole requests
-to a real gateway and takes two minutes, each needs seconds. Needs no data.
+Processor time, medians of several runs with the least and the most of them. `reload` times whole requests to a real
+gateway and takes two minutes, the others seconds. Needs no data.
 """
 
 from __future__ import annotations
