@@ -114,7 +114,7 @@ def test_what_a_killed_worker_held_stays_held_and_is_charged_when_its_lease_has_
         with Gateway(tmp_path, text) as gateway:
             caller = threading.Thread(target=lambda: _ignore(gateway))
             caller.start()
-            until(lambda: len(cloud.exchanges) == 1, 30)
+            until(lambda: len(cloud.exchanges) == 1)
             most = bound(body(1))
             worker = gateway.children()["router.app"]
             os.kill(worker, signal.SIGKILL)

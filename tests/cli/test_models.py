@@ -191,7 +191,7 @@ def test_a_running_gateway_takes_the_model_up(run: Run, tmp_path: Path) -> None:
 
         assert answers() == "home"
         good(run("use", "ours", "--policy", str(gateway.policy_file), **state))
-        until(lambda: answers() == "ours", 30)
+        until(lambda: answers() == "ours")
 
 
 def test_use_follows_a_link_to_the_policy(run: Run, tmp_path: Path, policy: Path) -> None:

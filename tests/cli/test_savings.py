@@ -38,7 +38,7 @@ def decisions(folder: Path, count: int) -> list[dict[str, Any]]:
             return False
         return len(found) >= count
 
-    until(are_there, 20)
+    until(are_there)
     return found
 
 

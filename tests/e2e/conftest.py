@@ -32,7 +32,7 @@ def _forget(cloud: Recorder) -> None:
 def house(cloud: Recorder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """The real model; the cache on."""
     policy = POLICY.format(home=ENGINE, cloud=cloud.url) + "cache: {mode: exact, ttl_seconds: 600}\n"
-    with Gateway(tmp_path_factory.mktemp("house"), policy) as gateway:
+    with Gateway(tmp_path_factory.mktemp("house"), policy, typed=True) as gateway:
         yield gateway
 
 

@@ -32,7 +32,7 @@ def hold_against(gateway: Gateway, threshold: float) -> None:
     text, rule, _ = gateway.policy_file.read_text("utf-8").partition("escalation:")
     assert rule
     gateway.policy_file.write_text(text + RULE.format(threshold=threshold), "utf-8")
-    until(lambda: in_force(gateway) != before, 30)
+    until(lambda: in_force(gateway) != before)
 
 
 def in_force(gateway: Gateway) -> str:
@@ -65,7 +65,7 @@ def test_a_dropped_answer_frees_its_slot_and_the_cloud_answers_alone(gateway: Ga
     assert (headers["x-gatehouse-route"], headers["x-gatehouse-reason"]) == ("cloud", "escalation")
     assert len({chunk["id"] for chunk in chunks}) == 1
     assert len(cloud.exchanges) == 1
-    until(lambda: sequences_running(gateway) == 0, 15)  # all of it would take the engine a minute or more
+    until(lambda: sequences_running(gateway) == 0)  # all of it would take the engine a minute or more
 
 
 def test_what_may_not_leave_is_told_to_its_end_by_the_real_model(gateway: Gateway, cloud: Recorder) -> None:

@@ -47,7 +47,7 @@ class House:
             found.extend([record] if record is not None and record["kind"] == "decision" else [])
             return bool(found)
 
-        until(is_written, 30)
+        until(is_written)
         return found[0]
 
 
@@ -89,7 +89,7 @@ def test_a_model_outside_that_stalls_is_given_up_when_the_time_is_over(
     error = answer.json()["error"]
     assert error["type"] == "timeout_error" if dialect == "messages" else error["code"] == "deadline_exceeded"
     assert not house.second.exchanges  # no time is left for it
-    until(lambda: house.cloud.open_connections == 0, 30)
+    until(lambda: house.cloud.open_connections == 0)
 
 
 @pytest.mark.parametrize("dialect", PATHS)
@@ -100,7 +100,7 @@ def test_a_stream_that_runs_over_ends_with_an_error_event_and_is_billed(house: H
     assert "one" in answer.text
     assert "deadline_exceeded" in answer.text or '"timeout_error"' in answer.text
     assert "[DONE]" not in answer.text
-    until(lambda: house.cloud.open_connections == 0, 30)
+    until(lambda: house.cloud.open_connections == 0)
     record = house.record(answer)
     assert record["outcome"]["error"] == "deadline_exceeded"
     (call,) = record["costs"]["calls"]
@@ -124,7 +124,7 @@ def test_a_local_model_that_stalls_is_given_up_and_nothing_leaves(house: House, 
     answer = house.ask("Say hello.", stream=stream)
     assert (answer.status_code, answer.json()["error"]["code"]) == (504, "deadline_exceeded")
     assert not house.cloud.exchanges
-    until(lambda: house.home.open_connections == 0, 30)
+    until(lambda: house.home.open_connections == 0)
 
 
 @STREAM

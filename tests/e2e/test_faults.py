@@ -71,7 +71,7 @@ def test_an_engine_killed_in_mid_answer_costs_that_request_and_comes_back(
             except openai.InternalServerError:
                 return False
 
-        took = until(answers, 30)
+        took = until(answers)
         with capsys.disabled():
             print(f"\n  the engine answered again {took:.1f} s after SIGKILL (target: 5 s on an idle machine)")
         after = house.children()
@@ -233,7 +233,7 @@ def test_a_local_model_that_is_down_is_a_503_unless_the_policy_names_a_fallback(
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_when_the_caller_goes_away_the_upstream_call_is_closed(tmp_path: Path, stream: bool) -> None:
-    slow = Script(answer="a b c d e f g h i j k l m n o p", first_delay=0.0 if stream else 20.0, chunk_delay=1.0)
+    slow = Script(answer="word " * 150, first_delay=0.0 if stream else 150.0, chunk_delay=1.0)
 
     def script(exchange: Exchange) -> Script:
         return slow if "linger" in str(exchange.json) else Script()
@@ -242,7 +242,7 @@ def test_when_the_caller_goes_away_the_upstream_call_is_closed(tmp_path: Path, s
         RecorderThread(script) as home,
         RecorderThread(Script()) as cloud,
         Gateway(tmp_path, POLICY.format(home=local_server(home.url), cloud=cloud.url)) as house,
-        httpx.Client(trust_env=False, timeout=5.0 if stream else 1.0) as http,
+        httpx.Client(trust_env=False, timeout=60.0 if stream else 1.0) as http,
     ):
         body = {"messages": [{"role": "user", "content": "Say hello, and linger."}], "stream": stream}
         if stream:
@@ -252,7 +252,7 @@ def test_when_the_caller_goes_away_the_upstream_call_is_closed(tmp_path: Path, s
         else:
             with pytest.raises(httpx.ReadTimeout):
                 http.post(f"{house.url}/chat/completions", json=body)
-        until(lambda: home.open_connections == 0, 3)
+        until(lambda: home.open_connections == 0)
 
 
 def test_a_local_model_without_its_key_is_down_from_the_start_and_falls_back_as_the_policy_says(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def test_twenty_streams_on_two_workers_end_and_nothing_leaves_by_any_way_until_i
             running = [pool.submit(stream_to_its_end, gateway) for _ in range(20)]
             until(lambda: cloud.in_flight == 20, 60)
             lock(gateway.state_dir, reason="a drill", by="test")
-            took = until(lambda: cloud.open_connections == 0, 30)
+            took = until(lambda: cloud.open_connections == 0)
             print(f"20 connections closed {took:.3f} s after the lock")
             ends = [last_error(stream.result(60)) for stream in running]
         assert [end["code"] for end in ends] == ["lockdown"] * 20
@@ -112,7 +112,7 @@ def test_twenty_streams_on_two_workers_end_and_nothing_leaves_by_any_way_until_i
         pinned = ask(gateway, PUBLIC, "cloud")
         assert (pinned.status_code, pinned.headers["x-gatehouse-route"]) == (200, "cloud")
         assert "lockdown" not in httpx.get(f"{gateway.root}/readyz", trust_env=False, timeout=60).json()["degraded"]
-        until(lambda: _count(gateway, "lockdown") >= 20, 20)
+        until(lambda: _count(gateway, "lockdown") >= 20)
     finally:
         gateway.stop()
     assert verify(gateway.state_dir / RECORDS_FILE).intact
@@ -189,7 +189,7 @@ def test_a_lock_on_one_host_holds_on_the_other_and_whoever_ends_it_ends_it_for_b
         with one, two:
             assert ask(two, PUBLIC, "cloud").status_code == 200
             lock(one.state_dir, reason="a drill")
-            took = until(lambda: read_locks(two.state_dir).holds_all, 20)
+            took = until(lambda: read_locks(two.state_dir).holds_all)
             print(f"the other host was locked {took:.3f} s later")
             assert ask(two, PUBLIC, "cloud").json()["error"]["code"] == "lockdown"
             server.kill()
@@ -199,18 +199,18 @@ def test_a_lock_on_one_host_holds_on_the_other_and_whoever_ends_it_ends_it_for_b
             two.start()
             assert ask(two, PUBLIC, "cloud").json()["error"]["code"] == "lockdown"
             server.start()
-            until(lambda: b"reason" in server.command("HVALS", "gatehouse:lockdown"), 20)  # told again after its loss
+            until(lambda: b"reason" in server.command("HVALS", "gatehouse:lockdown"))  # told again after its loss
             (forged,) = (each.id for each in read_locks(one.state_dir).in_force)
             server.command("HSET", "gatehouse:lockdown-ended", forged, "2026-01-01T00:00:00.000+00:00")
             server.command("HDEL", "gatehouse:lockdown", forged)
-            until(lambda: b"reason" in server.command("HVALS", "gatehouse:lockdown"), 20)  # and after a theft
+            until(lambda: b"reason" in server.command("HVALS", "gatehouse:lockdown"))  # and after a theft
             assert ask(one, PUBLIC, "cloud").json()["error"]["code"] == "lockdown"
             unlock(two.state_dir)
-            until(lambda: not read_locks(one.state_dir).holds_all, 20)
-            until(lambda: ask(one, PUBLIC, "cloud").status_code == 200, 20)
+            until(lambda: not read_locks(one.state_dir).holds_all)
+            until(lambda: ask(one, PUBLIC, "cloud").status_code == 200)
             assert ask(two, PUBLIC, "cloud").status_code == 200
             with RecordReader(two.state_dir / RECORDS_FILE) as reader:
-                until(lambda: bool(list(reader.rows_since("", ["lockdown"]))), 20)
+                until(lambda: bool(list(reader.rows_since("", ["lockdown"]))))
     finally:
         server.stop()
 

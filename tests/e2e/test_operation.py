@@ -71,7 +71,7 @@ def test_a_wrong_policy_at_the_start_is_no_start(tmp_path: Path) -> None:
     house = Gateway(tmp_path, "version: 1\nmodels: {}\nescallation: {}\n")
     with pytest.raises(RuntimeError, match=r"policy\.yaml:3:1.*escalation"):
         house.start()
-    assert house.process.wait(10) == 1
+    assert house.process.wait(60) == 1
 
 
 def test_on_an_open_address_the_first_start_makes_a_key_and_asks_for_it(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_workers_and_engine_end_when_their_parent_is_killed(cloud: Recorder, tmp
     assert len(children) == 2
     house.process.kill()
     house.stop()
-    _, alive = psutil.wait_procs(children, timeout=10)
+    _, alive = psutil.wait_procs(children, timeout=60)
     assert not alive
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{house.root}/healthz", trust_env=False, timeout=60)

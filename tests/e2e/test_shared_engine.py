@@ -44,7 +44,7 @@ class LoneEngine:
     def health(self) -> int:
         """The status of `GET /health`; 0 when nobody answers."""
         with socket.socket(socket.AF_UNIX) as asking:
-            asking.settimeout(5)
+            asking.settimeout(60)
             try:
                 asking.connect(str(self.socket))
                 asking.sendall(b"GET /health HTTP/1.0\r\nhost: localhost\r\n\r\n")
@@ -57,7 +57,7 @@ class LoneEngine:
 
     def end(self) -> None:
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def test_two_gateways_share_one_engine_that_neither_of_them_started(
         assert {answer.status_code for answer in answers} == {200}
         assert {answer.headers["x-gatehouse-route"] for answer in answers} == {"local"}
         os.kill(alone.process.pid, signal.SIGKILL)
-        alone.process.wait(10)
+        alone.process.wait(60)
         for gateway in (one, two):
             gateway.wait_for("/readyz", "engine_unreachable")
             held = ask(gateway, "Write to bob@corp-mail.com.")

@@ -50,7 +50,7 @@ class House:
             found.extend([record] if record is not None and record["kind"] == "decision" else [])
             return bool(found)
 
-        until(is_written, 30)
+        until(is_written)
         return found[0]
 
     def save_up(self) -> None:
@@ -182,7 +182,7 @@ def test_what_is_refused_for_a_moment_is_asked_once_more_with_a_permit_of_its_ow
     assert record["outcome"]["retries"] == 1
     assert [permit["model"] for permit in record["permits"]] == ["cloud", "cloud"]
     assert [call["use"] for call in record["costs"]["calls"]] == ["refused", "answer"]
-    until(lambda: house.metric('gatehouse_upstream_retries_total{model="cloud"}') == before + 1, 30)
+    until(lambda: house.metric('gatehouse_upstream_retries_total{model="cloud"}') == before + 1)
 
 
 def test_who_has_waited_for_our_retries_is_told_not_to_retry_as_well(house: House) -> None:
@@ -246,7 +246,7 @@ def test_an_upstream_that_fails_again_and_again_is_not_asked_until_it_has_answer
     house.told[:] = [Script()]
     until(lambda: house.ask().status_code == 200, 60)
     assert house.ready()["degraded"] == []
-    until(lambda: house.metric('gatehouse_breaker_state{model="cloud"') == 0, 30)
+    until(lambda: house.metric('gatehouse_breaker_state{model="cloud"') == 0)
 
 
 def test_a_local_model_that_fails_again_and_again_never_sends_out_what_must_stay(house: House) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,7 +32,8 @@ ANSWER = 24
 # Pieces of the licence, of 85 to 358 tokens: they are read in several steps.
 LICENCE = (ROOT / "LICENSE").read_text("utf-8").split("\n\n")
 LONG = ["Summarise this: " + " ".join(LICENCE[at : at + 3]) for at in range(2, 22, 4)]
-PROMPTS = [*EVERYDAY[:: len(EVERYDAY) // 95][:95], *LONG]
+A_HUNDRED = [*EVERYDAY[:: len(EVERYDAY) // 95][:95], *LONG]
+PROMPTS = A_HUNDRED if os.environ.get("GATEHOUSE_TEST_ORACLE") == "all" else A_HUNDRED[::-3]
 
 # How far a token's log-probability in a batch of eight may be from what it is alone. Measured over 1,144 tokens of 64
 # everyday prompts: 0 against alone, 3.7e-7 against the oracle. Here each row of a matrix product is worked out by
@@ -69,10 +71,11 @@ def messages(prompt: str) -> list[dict[str, str]]:
     return [{"role": "system", "content": NEUTRAL_SYSTEM}, {"role": "user", "content": prompt}]
 
 
-async def test_greedy_answers_to_a_hundred_real_prompts_are_the_oracles_token_for_token(
-    client: Client, writer: Any
-) -> None:
-    """One after the other, so that each is alone, and guesses are made where it says what was said before."""
+async def test_greedy_answers_to_real_prompts_are_the_oracles_token_for_token(client: Client, writer: Any) -> None:
+    """A hundred with `GATEHOUSE_TEST_ORACLE=all`, else every third.
+
+    One after the other, so that each is alone, and guesses are made where it says what was said before.
+    """
     before = await client.figures()
     differing = []
     for prompt in PROMPTS:

@@ -41,7 +41,7 @@ class Watched:
         self._changes.put_nowait(policy)
 
     async def next(self) -> Policy | None:
-        return await asyncio.wait_for(self._changes.get(), 20)
+        return await asyncio.wait_for(self._changes.get(), 60)
 
     async def quiet(self, seconds: float = 0.4) -> bool:
         await asyncio.sleep(seconds)

@@ -105,7 +105,7 @@ def test_of_twelve_at_once_the_five_that_may_are_answered(house: Gateway, home: 
     assert (error["type"], error["code"]) == ("rate_limit_error", "rate_limit_exceeded")
     assert error["message"].startswith("The limit of 5 requests a minute of this API key is reached. Retry in ")
     assert (refused.headers["x-gatehouse-route"], refused.headers["x-gatehouse-reason"]) == ("refused", "rate_limit")
-    until(lambda: len(records(house, "five")) == 12, 30)
+    until(lambda: len(records(house, "five")) == 12)
     kept = [each["rates"]["refused_by"] for each in records(house, "five")]
     assert sorted(map(str, kept)) == ["None"] * 5 + ["key:requests"] * 7
     page = post_metrics(house)
@@ -125,7 +125,7 @@ def test_who_is_not_limited_is_told_of_no_limit(house: Gateway) -> None:
 
 
 def until_recorded(house: Gateway, key: str, count: int = 1) -> JsonObject:
-    until(lambda: len(records(house, key)) >= count, 30)
+    until(lambda: len(records(house, key)) >= count)
     return records(house, key)[-1]
 
 

@@ -60,6 +60,7 @@ def attend(connection: socket.socket) -> Callable[[], None] | None:
     request, files = receive(connection)
     child = os.fork()
     if child == 0:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         connection.close()
         become(request, files)
         return main
@@ -99,6 +100,7 @@ if __name__ == "__main__":
     with socket.socket(socket.AF_UNIX) as door:
         door.bind(sys.argv[1])
         door.listen(64)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the tests, and for the commands themselves
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how those ended that wait for a command
         sys.stdout.write("ready\n")
         sys.stdout.flush()

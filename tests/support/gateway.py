@@ -11,11 +11,11 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 import httpx
 
-ROOT = Path(__file__).resolve().parents[2]
-GUARD = Path(__file__).resolve().parent / "guard"
+from tests.support.forked import GUARD, ROOT, Forked
 
 # The smallest policy of the tests: a local model, a recorded cloud, hard questions go out.
 POLICY = """\
@@ -59,7 +59,9 @@ class Gateway:
         *arguments: str,
         environment: Mapping[str, str] | None = None,
         start_seconds: float = 180.0,
+        typed: bool = False,
     ) -> None:
+        """`typed`: by a Python of its own, as a shell would; else forked from one that has imported everything."""
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.policy_file = folder / "policy.yaml"
@@ -80,35 +82,43 @@ class Gateway:
             **(environment or {}),
         }
         self._start_seconds = start_seconds
+        self._typed = typed or "PYTHONPATH" in (environment or {})  # what is imported is another matter then
         self.announced = ""
 
     def start(self) -> Gateway:
         """Start, again after `stop` too; the port may be another one then."""
         self.announced = ""
         with self.log_file.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "router.cli.main", *self._arguments],
-                env=self._environment,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                cwd=self.folder,
-                text=True,
-            )
+            reading, writing = os.pipe()
+            self._output = os.fdopen(reading, "r", encoding="utf-8")
+            with os.fdopen(writing, "wb") as output:
+                self.process = self._launch(output, log)
         deadline = threading.Timer(self._start_seconds, self.process.kill)
         deadline.start()
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
+        for line in self._output:
             self.announced += line
             if line.lstrip().startswith("try"):
                 break
         deadline.cancel()
         if "  try" not in self.announced:
             self.process.wait(60)
-            self.process.stdout.close()
+            self._output.close()
             raise RuntimeError(f"the gateway did not start:\n{self.log()[-4000:]}")
         self.url = next(word for word in self.announced.split() if word.startswith("http"))
         self.root = self.url.removesuffix("/v1")
         return self
+
+    def _launch(self, output: IO[bytes], log: IO[bytes]) -> subprocess.Popen[bytes] | Forked:
+        if not self._typed:
+            with open(os.devnull, "rb") as nothing:
+                return Forked(self._arguments, self._environment, self.folder, nothing, output, log)
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "router.cli.main", *self._arguments],
+            env=self._environment,
+            stdout=output,
+            stderr=log,
+            cwd=self.folder,
+        )
 
     def log(self) -> str:
         return self.log_file.read_text("utf-8", "replace")
@@ -143,8 +153,7 @@ class Gateway:
             code = self.process.wait(120)
         finally:
             self.process.kill()
-            if self.process.stdout is not None:
-                self.process.stdout.close()
+            self._output.close()
         return code
 
     def __enter__(self) -> Gateway:
