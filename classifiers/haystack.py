@@ -15,7 +15,7 @@ import numpy as np
 
 from classifiers.boundary import Failure, attempt
 from classifiers.detectors.base import WALL
-from classifiers.joins import Stretch, glues, runs
+from classifiers.joins import Stretch, glues, is_id_of_a_call, runs
 from classifiers.normalize import Normalizer, Reading
 from classifiers.types import UnknownKind
 from classifiers.views.characters import with_plain_blanks
@@ -242,21 +242,32 @@ def lay_out_joins(
             pieces.append(Entry(at, at + len(stretch.text), stretch.cell, stretch.offset, None, ()))
             at += len(stretch.text)
         text = "".join(stretch.text for stretch in run)
-        for view in _read(builder, normalizer, room, text, run[0].cell, pieces).views:
+        are_ids = all(is_id_of_a_call(cells[stretch.cell]) for stretch in run)
+        for view in _read(builder, normalizer, room, text, run[0].cell, pieces, are_ids=are_ids).views:
             builder.put_view(view, run[0].cell, "", pieces)
         builder.note_run(key, began)
     return builder.finish()
 
 
 def _read(
-    builder: _Builder, normalizer: Normalizer, room: Room, text: str, cell: int, pieces: Sequence[Entry] = ()
+    builder: _Builder,
+    normalizer: Normalizer,
+    room: Room,
+    text: str,
+    cell: int,
+    pieces: Sequence[Entry] = (),
+    *,
+    are_ids: bool = False,
 ) -> Reading:
-    """The views of a string, or of several put together. What cannot be read is noted; so is a failure."""
+    """The views of a string, or of several put together. What cannot be read is noted (not: ids side by side); so is a
+    failure."""
     reading = attempt(normalizer.read, text, room)
     if isinstance(reading, Failure):
         builder.haystack.errors.add(f"normalize: {reading.error}")
         return Reading()
     for kind, start, end in reading.gaps:
+        if are_ids and kind == "undecodable":
+            continue
         within = [piece.cell for piece in pieces if piece.start < end and start < piece.end]
         if not pieces or len(within) > 1:
             builder.haystack.unread += [Unviewed(kind, index, "normalize", tuple(within)) for index in within or [cell]]

@@ -14,6 +14,8 @@ from classifiers.walk import Cell
 
 _WINDOW = 128  # code points at each end of a string in which a value may go on in its neighbour
 _FRAGMENT = re.compile(r"(?=[^@\d.]*[@\d.])[\w@.+\-/()]{1,48}(?: [\w@.+\-/()]{1,16}){0,4}")
+_ID = re.compile(r"[A-Za-z0-9_.:\-]{1,64}")
+_IDS_OF_CALLS = frozenset({"tool_call_id", "tool_use_id", "call_id"})
 _STEPS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
 # Words of members' names that number the parts of one value.
 _PART_WORDS = """
@@ -51,6 +53,20 @@ def glues(run: Sequence[Stretch]) -> tuple[str, ...]:
         if not (left.text[-1:].isspace() or right.text[:1].isspace()):
             return ("", " ")
     return ("",)
+
+
+def is_id_of_a_call(cell: Cell) -> bool:
+    """Whether a string is the short random id that binds a tool's call to its result, by the member that it is.
+
+    Several stand beside each other in every turn of an agent that calls tools at once; together they are no blob.
+    """
+    if cell.path is None or _ID.fullmatch(cell.text) is None:
+        return False
+    parent, member = cell.path
+    if member != "id":
+        return member in _IDS_OF_CALLS
+    above = parent[0] if parent is not None else None
+    return above is not None and above[1] == "tool_calls"
 
 
 def _in_stretches(cells: Sequence[Cell], neighbours: Sequence[int]) -> Iterator[list[Stretch]]:

@@ -83,3 +83,36 @@ async def test_a_column_says_what_its_cells_are(scan: Scan, table: str, entity: 
     text = "Here it is:\n" + table
     (finding,) = (await scan(chat(text))).findings
     assert (finding.entity_type, text[finding.start : finding.end]) == (entity, value)
+
+
+ID = "call_{}Zq7kT9wXvB3mNpLs4RdY"
+CALL_IDS = [ID.format(letter) for letter in "AbC3"]
+
+
+def calling(ids: list[str]) -> list[dict[str, Any]]:
+    return [{"id": own_id, "type": "function", "function": {"name": "read", "arguments": "{}"}} for own_id in ids]
+
+
+async def test_ids_of_calls_side_by_side_are_no_blob(scan: Scan) -> None:
+    """An agent that calls several tools at once has them in every turn."""
+    results = [{"role": "tool", "tool_call_id": own_id, "content": "ok"} for own_id in CALL_IDS]
+    body = {"messages": [{"role": "assistant", "content": None, "tool_calls": calling(CALL_IDS)}, *results]}
+    assert (await scan(body)).unknowns == ()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        chat(metadata={"x": CALL_IDS}),
+        chat(metadata={"x": [{"id": own_id} for own_id in CALL_IDS]}),
+        {"messages": [{"role": "assistant", "content": None, "tool_calls": calling(["".join(CALL_IDS)])}]},
+    ],
+    ids=["elsewhere", "another member of that name", "one that is as long"],
+)
+async def test_the_same_elsewhere_or_longer_is_one(scan: Scan, body: dict[str, Any]) -> None:
+    assert {unknown.kind for unknown in (await scan(body)).unknowns} == {"undecodable"}
+
+
+async def test_a_value_in_pieces_among_ids_of_calls_is_found(scan: Scan) -> None:
+    body = {"messages": [{"role": "assistant", "content": None, "tool_calls": calling(["4111-1111-", "1111-1111"])}]}
+    assert "CREDIT_CARD" in {finding.entity_type for finding in (await scan(body)).findings}
