@@ -220,12 +220,14 @@ def lay_out_joins(
     `key_of` gives the key of a run for `Haystack.runs` (b"": none is wanted), or None for one that is to be left out.
     """
     builder = _Builder()
-    bare: list[tuple[list[Stretch], bytes]] = []
+    bare: list[tuple[list[Stretch], bytes, bool]] = []
     for run in runs(cells):
-        key = key_of([stretch.text for stretch in run])
+        are_ids = all(is_id_of_a_call(cells[stretch.cell]) for stretch in run)
+        # The same texts elsewhere may be a blob: what is said of ids is not remembered.
+        key = b"" if are_ids else key_of([stretch.text for stretch in run])
         if key is None:
             continue
-        bare.append((run, key))
+        bare.append((run, key, are_ids))
         began = builder.at
         for glue in glues(run):
             for position, stretch in enumerate(run):
@@ -236,13 +238,12 @@ def lay_out_joins(
         builder.note_run(key, began)
     if not bare or normalizer is None or normalizer.is_plain(builder.joined(), builder.walls):
         return builder.finish()
-    for run, key in bare:
+    for run, key, are_ids in bare:
         pieces, at, began = [], 0, builder.at
         for stretch in run:
             pieces.append(Entry(at, at + len(stretch.text), stretch.cell, stretch.offset, None, ()))
             at += len(stretch.text)
         text = "".join(stretch.text for stretch in run)
-        are_ids = all(is_id_of_a_call(cells[stretch.cell]) for stretch in run)
         for view in _read(builder, normalizer, room, text, run[0].cell, pieces, are_ids=are_ids).views:
             builder.put_view(view, run[0].cell, "", pieces)
         builder.note_run(key, began)

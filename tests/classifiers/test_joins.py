@@ -113,6 +113,13 @@ async def test_the_same_elsewhere_or_longer_is_one(scan: Scan, body: dict[str, A
     assert {unknown.kind for unknown in (await scan(body)).unknowns} == {"undecodable"}
 
 
+async def test_what_is_said_of_ids_is_not_remembered_for_the_same_texts_elsewhere(scan: Scan) -> None:
+    ids = [f"call_{letter}Zx8kT9wXvB3mNpLs4RdY{letter * 3}q7" for letter in "HjK5wR2mPc"]
+    calls = {"messages": [{"role": "assistant", "content": None, "tool_calls": calling(ids)}]}
+    assert (await scan(calls)).unknowns == ()
+    assert {unknown.kind for unknown in (await scan(chat(metadata={"x": ids}))).unknowns} == {"undecodable"}
+
+
 async def test_a_value_in_pieces_among_ids_of_calls_is_found(scan: Scan) -> None:
     body = {"messages": [{"role": "assistant", "content": None, "tool_calls": calling(["4111-1111-", "1111-1111"])}]}
     assert "CREDIT_CARD" in {finding.entity_type for finding in (await scan(body)).findings}
