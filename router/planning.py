@@ -27,7 +27,9 @@ from router.turns import take_turns
 from router.types import ChatRequest, Moment
 from router.waiting.waits import Waits, ask_of
 
-_AT_ONCE = 2  # small requests that are classified in one turn of the loop: a few milliseconds
+# Small requests that are classified together, stage by stage. A turn of the loop takes as long as all of them do, and
+# whoever is refused meanwhile waits for it: of 64 together, at ten times the load, most refusals took over 50 ms.
+_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,7 @@ class Planner:
         return Plan(request, signals, facts, decide(policy, facts, signals), taint, conversation=own)
 
     async def _measure(self, request: ChatRequest, policy: Policy, demanded: frozenset[str] | None) -> Signals:
-        """The signals; a few small requests at a time, so that the loop sees to everybody else between them."""
+        """The signals; so many small requests together that the loop still sees to everybody else in time."""
         tenant = request.principal.tenant
         if request.size > INLINE_BYTES:  # the scan process has a line of its own
             return await self._pipeline.run(request.body, policy.scan_rules, tenant, demanded)
