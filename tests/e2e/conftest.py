@@ -17,6 +17,9 @@ HARD = (
 )
 
 
+TITLES = "  - {name: titles, priority: 40, when: {background: {is: true}}, route: local, urgency: low}\n"
+
+
 @pytest.fixture(scope="session")
 def cloud() -> Iterator[Recorder]:
     with RecorderThread(Script(answer="The cloud answers.")) as recorder:
@@ -30,8 +33,9 @@ def _forget(cloud: Recorder) -> None:
 
 @pytest.fixture(scope="session")
 def house(cloud: Recorder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """The real model; the cache on."""
-    policy = POLICY.format(home=ENGINE, cloud=cloud.url) + "cache: {mode: exact, ttl_seconds: 600}\n"
+    """The real model; the cache on; a deadline that the engine is told, and calls of low urgency."""
+    policy = POLICY.format(home=ENGINE, cloud=cloud.url) + TITLES + "cache: {mode: exact, ttl_seconds: 600}\n"
+    policy = policy.replace("cloud: cloud}", "cloud: cloud, deadline: {total_seconds: 600}}")
     with Gateway(tmp_path_factory.mktemp("house"), policy, typed=True) as gateway:
         yield gateway
 

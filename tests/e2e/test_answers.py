@@ -233,3 +233,15 @@ def test_every_request_has_a_record_without_its_content(client: OpenAI, house: G
     assert record is not None
     assert record["outcome"]["route"] == "local"
     assert "canary" not in json.dumps(record)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_title_that_a_chat_program_asks_for_is_answered_by_the_engine_with_low_urgency(
+    house: Gateway, cloud: Recorder, stream: bool
+) -> None:
+    text = f"Generate a concise title for the conversation.\nUSER: What is a stack, {stream}?\nASSISTANT: A pile."
+    body = {"messages": [{"role": "user", "content": text}], "max_tokens": 8, "stream": stream}
+    answer = httpx.post(f"{house.url}/chat/completions", json=body, trust_env=False, timeout=120)
+    assert answer.status_code == 200, answer.text
+    assert (answer.headers["x-gatehouse-route"], answer.headers["x-gatehouse-reason"]) == ("local", "titles")
+    assert not cloud.exchanges
