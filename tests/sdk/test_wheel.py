@@ -16,11 +16,11 @@ from tests.sdk.stand_in import Gateway
 SDK = Path(__file__).parents[2] / "sdk"
 SCRIPT = """
 import importlib.util, sys
-from gatehouse import Gatehouse
+from gatehouse import Gatehouse, receipt_of
 assert importlib.util.find_spec("router") is None, "the server is here"
 with Gatehouse(base_url=sys.argv[1]) as client:
     reply = client.chat.completions.create(model="auto", messages=[{"role": "user", "content": "hello"}])
-    print(reply.gatehouse.route, client.explain("hello").sensitivity)
+    print(receipt_of(reply).route, client.explain("hello").sensitivity)
 """
 
 

@@ -7,6 +7,7 @@ from gatehouse.client import AsyncGatehouse, Gatehouse
 from gatehouse.errors import GatewayUnreachable
 from gatehouse.explanation import Candidate, Explanation, Finding, Reason, Refusal, SignalValue, Unknown
 from gatehouse.feedback import Feedback, FeedbackReason, Verdict
+from gatehouse.receipt import Receipt, receipt_of
 from gatehouse.replies import AsyncChatStream, ChatReply, ChatStream
 from gatehouse.route import Privacy, RouteInfo, route_of
 
@@ -24,10 +25,12 @@ __all__ = [
     "GatewayUnreachable",
     "Privacy",
     "Reason",
+    "Receipt",
     "Refusal",
     "RouteInfo",
     "SignalValue",
     "Unknown",
     "Verdict",
+    "receipt_of",
     "route_of",
 ]
