@@ -62,7 +62,7 @@ def test_the_wheel_works_where_the_server_is_not(wheel: Path, gateway: Gateway, 
     ]
     subprocess.run(pip, check=True, capture_output=True)
     done = subprocess.run(
-        [python, "-c", SCRIPT, gateway.url], cwd=tmp_path, capture_output=True, text=True, check=False
+        [python, "-I", "-c", SCRIPT, gateway.url], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["local", "restricted"]

@@ -12,8 +12,8 @@ from gatehouse.route import RouteInfo, route_of
 class Receipt:
     """One decision. `request_id` names its record at the gateway (`gatehouse records show ID`), which is chained there.
 
-    `rule` is the policy's rule, or `default`, `pinned`, `sensitivity`, …; `policy_digest` begins the digest of the policy
-    that decided. The receipt is what the gateway said of itself and is not signed: the record is the proof.
+    `rule` is the policy's rule, or `default`, `pinned`, `sensitivity`, …; `policy_digest` begins the policy's digest.
+    The receipt is what the gateway said of itself and is not signed: the record is the proof.
     """
 
     request_id: str
