@@ -95,7 +95,6 @@ class Pipeline:
         self._memory = ScanMemory(memory_bytes)
         self._specs = signals
         self._measures: dict[str, Any] = {}
-        self._at_work = 0  # requests that are classified now
         self._broken: dict[str, str] = {"normalize": normalizer.error} if isinstance(normalizer, Failure) else {}
         for name, spec in signals.items():
             if spec.built and spec.where is not None:
@@ -145,14 +144,9 @@ class Pipeline:
         Of those that are measured on demand only the `demanded` ones (None: all); the others say `not_asked`.
         """
         began = self._clock()
-        self._at_work += 1
-        try:
-            await asyncio.sleep(0)  # whoever has come in the same turn of the loop is counted now
-            job = await self._scan(body, rules, tenant)
-            job.timer.resume()
-            values = await self._values(body, job, demanded)
-        finally:
-            self._at_work -= 1
+        job = await self._scan(body, rules, tenant)
+        job.timer.resume()
+        values = await self._values(body, job, demanded)
         return Signals(values, job.result, (self._clock() - began) * 1000)
 
     async def _values(self, body: Mapping[str, Any], job: _Job, demanded: Collection[str] | None) -> dict[str, Signal]:
@@ -167,14 +161,6 @@ class Pipeline:
             else:
                 values[name] = Signal(name, error="not_available")
         return values
-
-    async def _take_turns(self, job: _Job) -> None:
-        """Let the others come to this stage too, when there are others.
-
-        What many requests do one after the other finds its code and its tables in the processor's caches: with 64
-        connections a request takes a sixth to a quarter less processor time (docs/benchmarks.md).
-        """
-        await job.timer.give_way(always=self._at_work > 1)
 
     async def scan_texts(self, texts: Iterable[str], rules: ScanRules, tenant: str) -> Scan:
         """The scan of strings that no body held yet; pointers are `/0`, `/1`, … in the order given."""
@@ -197,7 +183,6 @@ class Pipeline:
         job.timer.limit = self._budget + self._per_byte * job.size
         await _run(job.size > _LOOKED_UP_INLINE, self._look_up, job)
         singles, joins = await _run(job.has_much_to_scan, self._lay_out, job)
-        await self._take_turns(job)
         if self._normalizer is None:
             job.unknowns.append(Unknown("detector_error", "", f"normalize: {self._broken['normalize']}"))
         much = job.has_much_to_scan or len(joins.data) > INLINE_BYTES
@@ -249,7 +234,7 @@ class Pipeline:
             if not haystack.data and reports[:-1]:
                 continue
             for _ in self._scanner.scan(haystack.data, job.rules, report, job.timer.is_over):
-                await self._take_turns(job)
+                await job.timer.give_way()
         return reports
 
     async def _in_process(self, job: _Job, haystacks: list[Haystack]) -> list[Report]:
@@ -323,7 +308,7 @@ class Pipeline:
             return Signal(name, error=measured.error)
         if job.timer.is_over():
             return Signal(name, error="timeout")
-        await self._take_turns(job)
+        await job.timer.give_way()
         return measured if isinstance(measured, Signal) else Signal(name, error="TypeError")
 
 

@@ -15,7 +15,6 @@ from router.exchange import Exchange
 from router.recorder import ChunkClock
 from router.spans import NoSpan, Span
 from router.telemetry import Telemetry
-from router.turns import take_turns
 from router.types import JsonObject, Outgoing, Usage
 from router.waiting.waits import Waits, ask_of
 
@@ -36,7 +35,6 @@ class Calls:
         """The whole answer; what the backend raises. `on_end` is told once what the call has used."""
         call = _Call(self._telemetry, self._waits, exchange, name, stream=False, on_end=on_end)
         try:
-            await take_turns()  # before the backend asks for its permit and for locks
             backend = exchange.running.backends[name]
             completion = await _in_time(exchange, lambda: backend.complete(outgoing))
         except BaseException as error:
@@ -52,7 +50,6 @@ class Calls:
         """The chunks, the first of which is there; what the backend raises before it. `on_end` as above."""
         call = _Call(self._telemetry, self._waits, exchange, name, stream=True, on_end=on_end)
         try:
-            await take_turns()
             backend = exchange.running.backends[name]
             chunks = await _in_time(exchange, lambda: backend.open_stream(outgoing))
         except BaseException as error:

@@ -21,7 +21,6 @@ from router.errors import Denied
 from router.exits import Exits
 from router.fields import exit_body
 from router.hiding import BodyScanner, Hidden, hide
-from router.turns import take_turns
 from router.types import ChatRequest, JsonObject, Outgoing
 
 # What the gateway itself adds to a body: never the caller's, so never scanned.
@@ -52,7 +51,6 @@ class Egress:
         Raises `Denied` when the policy withholds the permit, `Locked` while an admin has locked all exits,
         `InvalidRequest` for a field that the target cannot take.
         """
-        await take_turns()
         model = policy.models[grant.model]
         if model.locality == "local":
             raise Denied(f"Model `{model.name}` is local: there is no exit to it.")

@@ -23,7 +23,6 @@ from router.hiding import places_of
 from router.history import earlier_turns, without_turns
 from router.offered import offered_tools
 from router.taint.ledger import CLEAN, Taint, TaintLedger
-from router.turns import take_turns
 from router.types import ChatRequest, Moment
 from router.waiting.waits import Waits, ask_of
 
@@ -113,7 +112,6 @@ class Planner:
         request = _bounded(request, policy)
         tenant = request.principal.tenant
         signals = await self._measure(request, policy, demanded)
-        await take_turns()
         taint = await self._ledger.look(tenant, request.body) if self._ledger is not None else CLEAN
         context_length = signals.values["context_length"].value
         embeds = request.task == "embeddings"  # each input has the window for itself, and only its model knows it

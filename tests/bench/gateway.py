@@ -79,8 +79,8 @@ http {{
 POLICY = """\
 version: 1
 models:
-  home: {{locality: local, backend: openai, base_url: "http://127.0.0.1:{port}/v1", model: static, context: 128000}}
-  cloud: {{locality: cloud, context: 128000, backend: openai, base_url: "http://127.0.0.1:{port}/v1", model: static,
+  home: {{locality: local, backend: openai, base_url: "http://127.0.0.1:{port}/v1", model: static, context: 4000000}}
+  cloud: {{locality: cloud, context: 4000000, backend: openai, base_url: "http://127.0.0.1:{port}/v1", model: static,
     region: us}}
 defaults: {{local: home, cloud: cloud}}
 sensitivity:
@@ -290,7 +290,7 @@ def gateway(
         **more,
     }
     command = [sys.executable, "-P", "-m", "router.cli.main", "serve", "--policy", str(file), "--port", str(port)]
-    command += ["--workers", str(workers)]
+    command += ["--workers", str(workers), "--admin-port", "off"]
     started = time.monotonic()
     with running(core, command, environment, folder) as process:
         assert process.stdout is not None

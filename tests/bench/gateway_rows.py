@@ -71,7 +71,7 @@ class Bench:
 # The same body again and again.
 _SAME = bench.WRK.replace('texts[math.random(#texts)] .. " q" .. count', "texts[1]")
 _CACHED = bench.POLICY.replace("cache: {{mode: off}}", "cache: {{mode: exact, ttl_seconds: 3600}}")
-_AT = 'cloud: {{locality: cloud, context: 128000, backend: openai, base_url: "http://127.0.0.1:{port}'
+_AT = 'cloud: {{locality: cloud, context: 4000000, backend: openai, base_url: "http://127.0.0.1:{port}'
 _STREAMING = bench.POLICY.replace(_AT, _AT + "/stream")
 
 
@@ -126,6 +126,8 @@ def beside_large(at: Bench) -> Figures:
         alone = await open_loop(port, 20, _OPEN_SECONDS, small)
         sending = asyncio.create_task(_again(port, large))
         beside = await open_loop(port, 20, _OPEN_SECONDS, small)
+        if sending.done():
+            sending.result()  # it ends only by an error
         sending.cancel()
         return alone, beside, _sent[0]
 

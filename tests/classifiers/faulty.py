@@ -88,21 +88,3 @@ class RaisingSignal:
 
     def measure(self, body: Mapping[str, Any]) -> Signal:
         raise ZeroDivisionError
-
-
-class _Noting:
-    """Notes in the body whose turn it is: what a test asks of the order."""
-
-    name = ""
-
-    def measure(self, body: Mapping[str, Any]) -> Signal:
-        body["turns"].append(f"{self.name} {body['who']}")
-        return Signal(self.name, 0.5)
-
-
-class First(_Noting):
-    name = "complexity"
-
-
-class Second(_Noting):
-    name = "injection"

@@ -346,15 +346,3 @@ async def test_what_nobody_reads_is_not_measured_and_says_so() -> None:
     assert asked["complexity"].error is None, "it stands in a header of every answer"
     every = (await pipeline.run(body, RULES, "default")).values
     assert {name for name, signal in every.items() if signal.error is not None} == {"local_wait_ms"}
-
-
-async def test_requests_that_come_together_take_turns_at_each_stage() -> None:
-    """All do one thing, then all do the next: a stage finds its tables in the processor's caches."""
-    table = {
-        name: SignalSpec("number", True, HERE + where)
-        for name, where in (("complexity", "First"), ("injection", "Second"))
-    }
-    pipeline, turns = Pipeline(signals=table, memory_bytes=0), list[str]()
-    bodies = [{"who": who, "turns": turns} for who in ("a", "b", "c")]
-    await asyncio.gather(*(pipeline.run(body, RULES, "t") for body in bodies))
-    assert [turn.split()[0] for turn in turns] == ["complexity"] * 3 + ["injection"] * 3
