@@ -25,6 +25,7 @@ import httpx
 import psutil
 
 from router.loop import loop_factory
+from router.settings import one_thread_for_arrays
 from tests.bench.offered_load import Load, Outcome, Run
 from tests.support.gateway import ENGINE, POLICY, Gateway, local_server
 
@@ -154,6 +155,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", type=int, choices=range(len(CASES)), help="the number of one case")
     arguments = parser.parse_args()
+    one_thread_for_arrays()  # what a started gateway is forked from has no threads
     with tempfile.NamedTemporaryFile() as note:
         os.environ.setdefault("GATEHOUSE_TEST_GUARD_FILE", note.name)
         for index, case in enumerate(CASES):
