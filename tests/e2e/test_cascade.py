@@ -43,6 +43,11 @@ class House:
     cloud: Recorder
 
     def set(self, home: Script, cloud: Script = ANSWERS) -> None:
+        """What each answers now. Each has answered once before: no breaker opens over the failures of all tests."""
+        self.home.script, self.cloud.script = SURE, ANSWERS
+        for model in ("home", "cloud"):
+            body = {"model": model, "messages": [{"role": "user", "content": PUBLIC}]}
+            httpx.post(f"{self.gateway.url}/chat/completions", json=body, trust_env=False, timeout=60)
         for recorder in (self.home, self.cloud):
             recorder.forget()
         self.home.script, self.cloud.script = home, cloud
