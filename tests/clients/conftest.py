@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from deploy.clients import OFFLINE, Clients, here, is_offline
@@ -17,7 +18,7 @@ from deploy.console import SetupError
 from router.backends.scripted import ScriptSource
 from router.backends.scripted_replies import Script
 from tests.clients.talk import embedding_or
-from tests.support.gateway import GUARD, POLICY, ROOT, Gateway, local_server
+from tests.support.gateway import GUARD, POLICY, ROOT, Gateway, local_server, until
 from tests.support.recorder import Recorder, RecorderThread
 
 HOME = "The model at home answers in words."
@@ -65,11 +66,19 @@ def _house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 @pytest.fixture
 def house(_house: House) -> House:
-    """As new for each test."""
+    """As new for each test: both models answer, so that no circuit breaker is open after what a test had them do."""
+    _house.script()
+    for model in ("local", "cloud"):
+        until(lambda model=model: _answers(_house, model), seconds=60)  # type: ignore[misc]
     _house.home.forget()
     _house.cloud.forget()
-    _house.script()
     return _house
+
+
+def _answers(house: House, model: str) -> bool:
+    body = {"model": model, "messages": [{"role": "user", "content": "Say hello."}]}
+    url = f"{house.gateway.url}/chat/completions"
+    return httpx.post(url, json=body, trust_env=False, timeout=60).status_code == 200
 
 
 @pytest.fixture(scope="session")
