@@ -27,9 +27,10 @@ class _Host:
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="gh-")
         self.door = str(Path(self._folder.name) / "s")
+        one_thread = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")  # else no fork
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "tests.support.command_host", self.door],
-            env={**os.environ, "PYTHONPATH": f"{GUARD}{os.pathsep}{ROOT}"},
+            env={**os.environ, **one_thread, "PYTHONPATH": f"{GUARD}{os.pathsep}{ROOT}"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
