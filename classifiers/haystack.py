@@ -19,6 +19,7 @@ from classifiers.joins import Stretch, glues, is_id_of_a_call, runs
 from classifiers.normalize import Normalizer, Reading
 from classifiers.types import UnknownKind
 from classifiers.views.characters import with_plain_blanks
+from classifiers.views.opaque import LONGER_THAN, is_digest
 from classifiers.views.room import Room
 from classifiers.views.view import View
 from classifiers.walk import Cell
@@ -250,6 +251,12 @@ def lay_out_joins(
     return builder.finish()
 
 
+def _is_blob(text: str, start: int, end: int, parts: Sequence[Entry]) -> bool:
+    """Whether neighbours make a blob together without those that are digests by themselves."""
+    shares = [text[max(start, part.start) : min(end, part.end)] for part in parts]
+    return sum(len(share) for share in shares if not is_digest(share)) > LONGER_THAN
+
+
 def _read(
     builder: _Builder,
     normalizer: Normalizer,
@@ -269,7 +276,10 @@ def _read(
     for kind, start, end in reading.gaps:
         if are_ids and kind == "undecodable":
             continue
-        within = [piece.cell for piece in pieces if piece.start < end and start < piece.end]
+        parts = [piece for piece in pieces if piece.start < end and start < piece.end]
+        within = [piece.cell for piece in parts]
+        if kind == "undecodable" and pieces and not _is_blob(text, start, end, parts):
+            continue
         if not pieces or len(within) > 1:
             builder.haystack.unread += [Unviewed(kind, index, "normalize", tuple(within)) for index in within or [cell]]
     return reading

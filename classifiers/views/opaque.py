@@ -68,10 +68,11 @@ def kind_of_blob(text: str, start: int, token: str) -> UnknownKind | None:
 def _is_path(core: str) -> bool:
     """Many short parts: a path, a slug, a list of ids."""
     parts = _MARKS.split(core)
-    return len(parts) >= 4 and all(len(part) <= _PART or _is_digest(part) for part in parts)
+    return len(parts) >= 4 and all(len(part) <= _PART or is_digest(part) for part in parts)
 
 
-def _is_digest(part: str) -> bool:
+def is_digest(part: str) -> bool:
+    """Whether these are the hexadecimal digits of a digest, and nothing else."""
     return len(part) in _DIGESTS and _HEX.fullmatch(part) is not None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -123,3 +124,18 @@ async def test_what_is_said_of_ids_is_not_remembered_for_the_same_texts_elsewher
 async def test_a_value_in_pieces_among_ids_of_calls_is_found(scan: Scan) -> None:
     body = {"messages": [{"role": "assistant", "content": None, "tool_calls": calling(["4111-1111-", "1111-1111"])}]}
     assert "CREDIT_CARD" in {finding.entity_type for finding in (await scan(body)).findings}
+
+
+DIGESTS = [hashlib.sha256(bytes([number])).hexdigest() for number in range(3)]
+
+
+@pytest.mark.parametrize("texts", [["image@d", DIGESTS[0]], DIGESTS, [DIGESTS[0], "abc", DIGESTS[1]]])
+async def test_digests_beside_what_could_continue_them_are_no_blob(scan: Scan, texts: list[str]) -> None:
+    assert not (await scan(chat(metadata={"x": texts}))).unknowns
+
+
+async def test_a_blob_in_two_that_are_no_digests_is_one(scan: Scan) -> None:
+    blob = "".join(DIGESTS)[:150]
+    assert {unknown.kind for unknown in (await scan(chat(metadata={"x": [blob[:60], blob[60:]]}))).unknowns} == {
+        "undecodable"
+    }
