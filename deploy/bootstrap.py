@@ -116,6 +116,7 @@ _DECIDING = (
     "decide",
     "decision_table",
     "loading",
+    "parsed",
     "problems",
     "extends",
     "store",

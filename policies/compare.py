@@ -31,6 +31,7 @@ _SETTINGS = (
     "retention_days",
     "headers_after_seconds",
     "notice",
+    "notice_by_key",
 )
 
 

@@ -170,6 +170,7 @@ def _assemble(
         price_per_kwh=file.energy.price_per_kwh if file.energy is not None else None,
         retention_days=file.retention.records_days,
         notice=file.notice,
+        notice_by_key=file.notice_by_key,
         history=file.history,
         kept_in=file.policy.source,
         approvals_loosening=file.approvals.loosening,

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from policies.part import Part
-from policies.shape_allowances import BudgetsPart, RatesPart
+from policies.shape_allowances import BudgetsPart, KeyId, RatesPart
 from policies.shape_escalation import EscalationPart
 from policies.shape_life import ApprovalsPart, KeptPart
 from policies.shape_limits import LimitsPart
@@ -95,6 +95,9 @@ class PolicyFile(Part):
     notice: Literal["none", "field", "text"] = Field(
         default="none",
         description="What an answer says that was kept at home: nothing, a 'gatehouse' object, or a line after it.",
+    )
+    notice_by_key: dict[KeyId, Literal["none", "field", "text"]] = Field(
+        default={}, max_length=10_000, description="The same for some keys, by their public ids."
     )
     headers_after: float = Field(
         default=10.0, gt=0, le=300, allow_inf_nan=False, description="Seconds that a held stream's headers may wait."

@@ -229,6 +229,7 @@ class Policy:
     price_per_kwh: float | None = None  # USD; None: energy is not priced
     retention_days: int | None = None  # decision records older than this are deleted; None: none are
     notice: Notice = "none"  # what an answer that was kept at home says of it
+    notice_by_key: Mapping[str, Notice] = field(default_factory=dict)  # public id of a key -> the same for it
     history: History = "keep_local"  # when only earlier turns are sensitive
     kept_in: Literal["file", "store"] = "file"  # where the policy in force comes from
     approvals_loosening: int = 0  # how many must approve a change that may let more out

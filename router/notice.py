@@ -22,7 +22,8 @@ _SHOWN = 5
 
 def with_notice(exchange: Exchange, reply: Reply) -> Reply:
     """The reply, with what the policy's `notice` asks for, where something kept it from going out."""
-    kind, outcome = exchange.policy.notice, exchange.outcome
+    policy, outcome = exchange.policy, exchange.outcome
+    kind = policy.notice_by_key.get(exchange.request.principal.key_id or "", policy.notice)
     is_kept = outcome.held is not None or outcome.reason in _KEPT_REASONS
     if kind == "none" or not is_kept or outcome.route not in ("local", "cache") or exchange.request.task != "chat":
         return reply
@@ -36,8 +37,8 @@ def with_notice(exchange: Exchange, reply: Reply) -> Reply:
         "sensitivity": outcome.sensitivity,
         "because": because,
     }
-    if outcome.offer is not None and exchange.policy.release is not None:
-        said["release"] = _offer(outcome, exchange.policy.release.by)
+    if outcome.offer is not None and policy.release is not None:
+        said["release"] = _offer(outcome, policy.release.by)
     line = _line(outcome.reason, because) if kind == "text" else None
     if reply.chunks is not None:
         reply.chunks = NoticedChunks(reply.chunks, said, line)

@@ -76,12 +76,14 @@ class MessageEvents:
         self._open: int | None = None  # -1: text, else the index of a call; None: no block is open
         self._last: JsonObject = {}  # the choice that had a finish reason
         self._usage: JsonObject | None = None
+        self._notice: JsonObject = {}
 
     def chunk(self, chunk: JsonObject) -> bytes:
         """Events of one chunk."""
         out = [] if self._started else [self._start(chunk)]
         if isinstance(chunk.get("usage"), dict):
             self._usage = chunk["usage"]
+        self._notice = chunk.get("gatehouse") or self._notice
         for choice in chunk.get("choices") or ():
             if choice.get("index", 0) != 0:
                 continue
@@ -103,8 +105,8 @@ class MessageEvents:
         if self._usage is None:
             usage["input_tokens"] = self._input_tokens
         last: JsonObject = {"type": "message_delta", "delta": stopped(self._last, self._asked), "usage": usage}
-        if gatehouse is not None:
-            last["gatehouse"] = gatehouse
+        if self._notice or gatehouse is not None:
+            last["gatehouse"] = {**self._notice, **(gatehouse or {})}
         return b"".join([*out, self._stop(), _event(last), _event({"type": "message_stop"})])
 
     def error(self, error: GatehouseError) -> bytes:

@@ -175,6 +175,8 @@ class Endpoint:
         answer = self._dialect.whole(asked, _told(exchange), reply.body)
         if not exchange.request.no_store:
             await self._dialect.keep(asked, exchange.request.principal, answer)
+        if "gatehouse" in reply.body:  # a notice, which no dialect's own form has
+            answer = {**answer, "gatehouse": reply.body["gatehouse"]}
         started.yes = True
         await respond(started.send, 200, self._headers(exchange, asked), orjson.dumps(answer))
 

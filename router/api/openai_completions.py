@@ -82,6 +82,8 @@ class CompletionEvents(ChatEvents):
         if not choices and not usage:
             return b""
         mapped = {**_head(self._request_id, chunk), "choices": choices}
+        if "gatehouse" in chunk:
+            mapped["gatehouse"] = chunk["gatehouse"]
         return super().chunk({**mapped, "usage": usage} if usage else mapped)
 
 

@@ -34,6 +34,7 @@ class ResponseEvents:
         self._logprobs: list[JsonObject] = []
         self._finish: Any = None
         self._usage: Any = None
+        self._notice: JsonObject = {}
         self._answer: JsonObject | None = None
 
     def chunk(self, chunk: JsonObject) -> bytes:
@@ -41,6 +42,7 @@ class ResponseEvents:
         out = [self._begin(chunk)] if self._response is None else []
         if isinstance(chunk.get("usage"), dict):
             self._usage = chunk["usage"]
+        self._notice = chunk.get("gatehouse") or self._notice
         for choice in chunk.get("choices") or ():
             if choice.get("index", 0) != 0:
                 continue
@@ -60,7 +62,8 @@ class ResponseEvents:
         out.append(self._close())
         assert self._response is not None
         self._answer = ended(self._response, self._output, self._finish, self._usage)
-        shown = self._answer if gatehouse is None else {**self._answer, "gatehouse": gatehouse}
+        said = {**self._notice, **(gatehouse or {})}
+        shown = {**self._answer, "gatehouse": said} if said else self._answer
         out.append(self._event(f"response.{self._answer['status']}", response=shown))
         return b"".join(out)
 
