@@ -10,7 +10,6 @@ import pytest
 from policies.types import Model
 from router.backends import local_server
 from router.backends.local_server import LocalServer
-from router.backends.table import make_backend
 from router.errors import GatehouseError, Unavailable, UpstreamError
 from router.settings import Settings
 from tests.backends.conftest import eventually, outgoing
@@ -21,13 +20,12 @@ Serve = Callable[..., LocalServer]
 
 @pytest.fixture
 async def serve(settings: Settings) -> AsyncIterator[Serve]:
-    """The backend of a model on an imitation, as the gateway makes it."""
+    """The backend of a model on an imitation."""
     made: list[LocalServer] = []
 
     def make(server: Imitation, model: str = "llama3.2", patience_s: float = 30.0) -> LocalServer:
         limits = settings.model_copy(update={"connect_timeout_s": patience_s})
-        backend = make_backend(Model("home", "local", "openai", model, server.url, timeout_seconds=60.0), limits)
-        assert isinstance(backend, LocalServer)
+        backend = LocalServer(Model("home", "local", "openai", model, server.url, timeout_seconds=60.0), limits)
         made.append(backend)
         return backend
 

@@ -11,6 +11,7 @@ import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from policies.addresses import is_cloud_name
+from router.backends.circuited import CircuitedBackend
 from router.backends.cloud import CloudBackend
 from router.backends.gated import GatedBackend
 from router.backends.local import LocalBackend
@@ -218,7 +219,8 @@ async def test_a_lan_model_is_an_exit(cloud_model: MakeModel, settings: Settings
 
 
 def test_each_locality_has_its_backend(local_model: MakeModel, cloud_model: MakeModel, settings: Settings) -> None:
-    assert isinstance(make_backend(local_model(), settings), LocalBackend)
+    assert isinstance(make_backend(local_model(), settings), CircuitedBackend)
+    assert isinstance(make_backend(local_model(backend="engine"), settings), LocalBackend)
     assert isinstance(make_backend(cloud_model(), settings), GatedBackend)
     assert isinstance(make_backend(cloud_model(locality="lan"), settings), GatedBackend)
     with pytest.raises(ValueError, match="not local"):
