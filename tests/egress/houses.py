@@ -12,8 +12,9 @@ import httpx
 
 from router.backends.scripted import ScriptSource
 from router.backends.scripted_replies import Script
+from tests.egress.positions import PUBLIC
 from tests.egress.values import PATTERN
-from tests.support.gateway import GUARD, ROOT, Gateway, local_server
+from tests.support.gateway import GUARD, ROOT, Gateway, local_server, until
 from tests.support.otlp_collector import OtlpCollector
 from tests.support.recorder import Recorder, RecorderThread
 from tests.support.redis_server import RedisServer
@@ -146,9 +147,11 @@ class House:
         self._redis = redis
         self._home_is_down = False
         self._redis_is = "up"
+        self._asked = 0
 
     def become(self, fault: Fault) -> None:
-        """Bring the neighbours into the state that the fault says, whatever it was before."""
+        """Bring the neighbours into the state that the fault says, whatever it was before; no breaker is left open."""
+        has_recovered = {"home": self._home_is_down, "cloud": self.cloud.script is _FAILING}
         self.cloud.script = _FAILING if fault.cloud_fails else self._answering
         if fault.home_is_down != self._home_is_down:
             (self._home_thread.down if fault.home_is_down else self._home_thread.up)()
@@ -160,6 +163,16 @@ class House:
             elif fault.redis == "down":
                 self._redis.kill()
             self._redis_is = fault.redis
+        if has_recovered["home"] and not fault.home_is_down:
+            until(lambda: self._answers("home"), 60)
+        if has_recovered["cloud"] and not fault.cloud_fails:
+            until(lambda: self._answers("cloud"), 60)
+
+    def _answers(self, model: str) -> bool:
+        self._asked += 1
+        asked = {"model": model, "messages": [{"role": "user", "content": f"{PUBLIC} {self._asked}"}]}
+        url = f"{self.gateway.url}/chat/completions"
+        return httpx.post(url, json=asked, trust_env=False, timeout=60).status_code == 200
 
     def reload(self, number: int) -> None:
         """Replace the policy by one that differs in nothing that matters here."""

@@ -90,6 +90,9 @@ async def test_what_is_public_leaves_from_every_position(house: House, trouble: 
     before = len(house.cloud.exchanges)
     await ask(house.gateway.url, public_bodies(trouble), _PATHS)
     arrived = len(house.cloud.exchanges) - before
+    if trouble.cloud_fails:  # after five failures its breaker is open
+        assert arrived >= 5
+        return
     assert arrived == (0 if trouble.is_warm or not trouble.public_leaves else len(PLACES))
 
 
