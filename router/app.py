@@ -48,7 +48,7 @@ from router.judging import Judging
 from router.keys import load_keys
 from router.limiting import Limiting
 from router.logs import configure_logging
-from router.loop import loop_factory
+from router.loop import end_tasks, loop_factory
 from router.memories import make_affinity, make_cache, make_ledger, make_purse, make_rates
 from router.outside import Outside
 from router.partitions import Partitions
@@ -314,9 +314,7 @@ async def serve(control: Path, listener: socket.socket) -> None:
     try:
         await server.serve(sockets=[listener])
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(tasks)
         await worker.close()
         await client.close()
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 import asyncio
 import importlib
 import importlib.util
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+_TIMES = 10  # that a task is cancelled, a second after each other
+
+log = logging.getLogger("gatehouse.loop")
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -14,3 +20,19 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
         return None
     new_loop: Callable[[], asyncio.AbstractEventLoop] = importlib.import_module("uvloop").new_event_loop
     return new_loop
+
+
+async def end_tasks(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks until they have ended: what they await may swallow a cancellation, and once is then too few.
+
+    What has not ended after ten seconds is left behind, and named.
+    """
+    left = set(tasks)
+    for _ in range(_TIMES):
+        for task in left:
+            task.cancel()
+        if left:
+            done, left = await asyncio.wait(left, timeout=1.0)
+            await asyncio.gather(*done, return_exceptions=True)  # what they died of was told while they ran
+    for task in left:
+        log.error("a task does not end, and is left: %s", getattr(task.get_coro(), "__qualname__", "unknown"))

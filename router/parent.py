@@ -36,6 +36,7 @@ from router.key_watch import KeyWatch
 from router.keys import ensure_private_folder, load_keys
 from router.listening import listen, url_of
 from router.lockdown_sharing import LockSharing, shared_locks
+from router.loop import end_tasks
 from router.metrics import forget_process, is_running, prepare_metrics_folder, remove_metrics_folder
 from router.policy_source import VersionLog, open_policy
 from router.policy_trail import PolicyTrail
@@ -151,9 +152,7 @@ class Parent:
             await self._start_children(metrics)
             await stop.wait()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end_tasks(tasks)
             await self._stop_children()
             await self._control.close()
             await writer.close()
