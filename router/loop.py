@@ -9,7 +9,8 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
-_TIMES = 10  # that a task is cancelled, a second after each other
+_TIMES = 5  # that a task is cancelled
+_PATIENCE_SECONDS = 3.0  # between one time and the next: longer than any of them takes to end in order
 
 log = logging.getLogger("gatehouse.loop")
 
@@ -25,14 +26,14 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 async def end_tasks(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancel tasks until they have ended: what they await may swallow a cancellation, and once is then too few.
 
-    What has not ended after ten seconds is left behind, and named.
+    What has not ended after fifteen seconds is left behind, and named.
     """
     left = set(tasks)
     for _ in range(_TIMES):
         for task in left:
             task.cancel()
         if left:
-            done, left = await asyncio.wait(left, timeout=1.0)
+            done, left = await asyncio.wait(left, timeout=_PATIENCE_SECONDS)
             await asyncio.gather(*done, return_exceptions=True)  # what they died of was told while they ran
     for task in left:
         log.error("a task does not end, and is left: %s", getattr(task.get_coro(), "__qualname__", "unknown"))

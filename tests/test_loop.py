@@ -23,6 +23,11 @@ async def dies() -> None:
     raise RuntimeError("out of order")
 
 
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "_PATIENCE_SECONDS", 0.1)
+
+
 async def test_a_cancellation_that_was_swallowed_is_said_again() -> None:
     tasks = [asyncio.create_task(work) for work in (swallows(0), swallows(2), dies())]
     await asyncio.sleep(0)
