@@ -67,6 +67,7 @@ class Settings(BaseModel):
     max_json_depth: int = Field(64, ge=4)
     head_timeout_s: float = Field(10.0, gt=0)
     body_timeout_s: float = Field(30.0, gt=0)
+    heartbeat_s: float = Field(10.0, gt=0)  # of silence, after which a stream says that it is alive
     write_timeout_s: float = Field(30.0, gt=0)  # for which a caller may leave its answer unread
     max_concurrent: int = Field(512, ge=1)  # requests in one worker; more are refused with 503
     max_connections: int = Field(4096, ge=1)  # to one worker; fewer where it may not have so many files open

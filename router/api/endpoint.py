@@ -15,6 +15,7 @@ from router.api.admission import Admission, Visit, stopping
 from router.api.dialect import Asked, Dialect, Events, Told
 from router.api.explain import explanation
 from router.api.headers import Headers, outcome_headers, outcome_object, pending_headers
+from router.api.heartbeats import Heartbeats
 from router.api.http import (
     CallerGone,
     DisconnectWatch,
@@ -44,7 +45,6 @@ from router.types import ChatRequest, KeyScope, Outcome, Reply
 log = logging.getLogger("gatehouse.api")
 
 RateHeaders = Callable[[Mapping[Kind, Level]], Headers]
-_HEARTBEAT_SECONDS = 10.0
 _STREAM_HEADERS: Headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache")]
 
 
@@ -181,25 +181,28 @@ class Endpoint:
         await respond(started.send, 200, self._headers(exchange, asked), orjson.dumps(answer))
 
     async def _stream(self, exchange: Exchange, asked: Asked, started: Started) -> None:
-        """Headers wait for the route, at most `headers_after`; then heartbeats, and the route in the last chunk."""
+        """Headers wait for the route, at most `headers_after`; then its last chunk tells it. Silence is bridged."""
         answering = asyncio.ensure_future(self._gateway.answer(exchange))
         try:
             await asyncio.wait({answering}, timeout=exchange.policy.headers_after_seconds)
             pending = not answering.done()
             if pending:
                 headers = [*pending_headers(exchange.request.id), *self._limits(exchange.levels)]
-                await started.start(headers, self._dialect.events(asked, _told(exchange, pending=True)))
-            while not answering.done():
-                await started.write(started.events.heartbeat)
-                await asyncio.wait({answering}, timeout=_HEARTBEAT_SECONDS)
-            reply = answering.result()
-            if not pending:
-                await started.start(self._headers(exchange, asked), self._dialect.events(asked, _told(exchange)))
-            await self._relay(exchange, asked, reply, started, pending)
+            else:
+                answering.result()  # an error has its own status
+                headers = self._headers(exchange, asked)
+            await started.start(headers, self._dialect.events(asked, _told(exchange, pending=pending)))
+            async with Heartbeats(started, self._settings.heartbeat_s):
+                if pending:
+                    await started.beat()
+                    await asyncio.wait({answering})
+                ending = await self._relay(exchange, asked, answering.result(), started, pending)
+            await started.write(ending, more=False)
         finally:
             await _let_go(answering)
 
-    async def _relay(self, exchange: Exchange, asked: Asked, reply: Reply, started: Started, pending: bool) -> None:
+    async def _relay(self, exchange: Exchange, asked: Asked, reply: Reply, started: Started, pending: bool) -> bytes:
+        """Hand the chunks on; what ends the stream."""
         events = started.events
         async with aclosing(cast(Any, aiter(cast(Any, reply.chunks)))) as chunks:
             async for chunk in chunks:
@@ -210,7 +213,7 @@ class Endpoint:
         answer = events.answer()
         if answer is not None and not exchange.request.no_store:
             await self._dialect.keep(asked, exchange.request.principal, answer)
-        await started.write(ending, more=False)
+        return ending
 
     def _headers(self, exchange: Exchange, asked: Asked) -> Headers:
         return [*outcome_headers(exchange.request.id, _outcome(exchange, asked)), *self._limits(exchange.levels)]
@@ -225,6 +228,9 @@ class Started:
         self._dialect = dialect
         self._limits = limits
         self._events: Events | None = None
+        self._writes = 0  # that have begun and not ended
+        self._now = asyncio.get_running_loop().time
+        self.last_write = 0.0
         self.yes = False
 
     @property
@@ -237,9 +243,24 @@ class Started:
         self.yes = True
         self._events = events
         await self.send({"type": "http.response.start", "status": 200, "headers": [*_STREAM_HEADERS, *headers]})
+        self.last_write = self._now()
 
     async def write(self, data: bytes, *, more: bool = True) -> None:
-        await self.send({"type": "http.response.body", "body": data, "more_body": more})
+        self._writes += 1
+        try:
+            await self.send({"type": "http.response.body", "body": data, "more_body": more})
+        finally:
+            self._writes -= 1
+        self.last_write = self._now()
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether a write waits for the caller to read."""
+        return self._writes > 0
+
+    async def beat(self) -> None:
+        """Say that there is nothing to say yet."""
+        await self.write(self.events.heartbeat)
 
     async def fail(self, error: GatehouseError, request_id: str, exchange: Exchange | None) -> None:
         """End with `error`, in the form that the caller can still be told it."""

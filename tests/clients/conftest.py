@@ -59,8 +59,9 @@ def _house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     with RecorderThread(Script(answer=HOME)) as home, RecorderThread(Script(answer=CLOUD)) as cloud:
         policy = POLICY.replace("defaults:", _EMBEDDER, 1).format(home=local_server(home.url), cloud=cloud.url)
         policy = policy.replace('aliases: {"gpt-*": auto}', 'aliases: {"gpt-*": auto, "claude-*": auto}')
-        allowed = {"GATEHOUSE_ALLOWED_ORIGINS": PAGE}
-        with Gateway(tmp_path_factory.mktemp("clients"), policy, environment=allowed) as gateway:
+        # Whatever is silent for a tenth of a second is told so: every client meets heartbeats amid its streams.
+        variables = {"GATEHOUSE_ALLOWED_ORIGINS": PAGE, "GATEHOUSE_HEARTBEAT_S": "0.1"}
+        with Gateway(tmp_path_factory.mktemp("clients"), policy, environment=variables) as gateway:
             yield House(gateway, home, cloud)
 
 

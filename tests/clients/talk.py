@@ -37,6 +37,8 @@ def talk(answer: str) -> ScriptSource:
             return Script(status=503)
         if "break off" in text:
             return Script(answer=answer, fault="close_after", after=3)
+        if "slowly" in text:
+            return Script(answer=answer, chunk_delay=0.4)
         if "go on and on" in text:
             return Script(answer=answer * 50, chunk_delay=0.05)
         names = [tool["function"]["name"] for tool in asked.get("tools") or ()]

@@ -46,6 +46,13 @@ def test_a_text_whole_and_streamed(house: House, litellm: Any, dialect: str) -> 
 
 
 @DIALECT
+def test_heartbeats_amid_a_stream_change_nothing(house: House, litellm: Any, dialect: str) -> None:
+    house.script(Script(answer=HOME, chunk_delay=0.4))
+    chunks = litellm.completion(**arguments(house, dialect), stream=True)
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == HOME
+
+
+@DIALECT
 def test_a_call_of_a_tool(house: House, litellm: Any, dialect: str) -> None:
     house.script(Script(answer="", tool_calls=(CALL,), finish_reason="tool_calls"))
     # Else litellm imports `mcp`, which it does not itself depend on, to look for tools of that kind.

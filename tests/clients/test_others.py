@@ -65,6 +65,13 @@ def test_a_text_comes_whole_and_in_pieces_with_its_usage(session: Session) -> No
         assert told["async"] == {"whole": HOME, "stream": HOME}
 
 
+def test_heartbeats_amid_a_stream_change_nothing(session: Session) -> None:
+    """Each piece of these answers comes after four silences, in every dialect that the client speaks."""
+    _, told, _ = session
+    assert told["slowly"]
+    assert set(told["slowly"]) == {HOME}
+
+
 def test_parallel_calls_of_tools_and_their_results(session: Session) -> None:
     client, told, house = session
     tools = told["tools"]

@@ -1,6 +1,7 @@
 """A stream whose model takes its time: bytes come meanwhile, and the official clients of each dialect survive them.
 
-They may stand before, between and after events: so a stream with one at every place is read like the one without.
+They may stand before, between and after events: so a stream with one at every place is read like the one without. The
+clients that stand in no environment of ours read such streams in `tests/clients`.
 """
 
 from __future__ import annotations
@@ -16,64 +17,72 @@ import pytest
 
 from router.api.anthropic_events import PING
 from router.api.sse import HEARTBEAT
+from router.backends.scripted import Exchange
 from router.backends.scripted_replies import Script
 from tests.overload.conftest import PATIENCE, body
 from tests.support.gateway import POLICY, Gateway, local_server
 from tests.support.recorder import Recorder, RecorderThread
 
 ANSWER = "slow and sure"
+AT_ONCE, IN_PIECES = "Say it.", "Say it word by word."
 PATHS = ("/v1/chat/completions", "/v1/completions", "/v1/messages", "/v1/responses")
 
 
 @pytest.fixture(scope="module")
 def house(home: Recorder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    with RecorderThread(Script(answer=ANSWER, first_delay=1.0)) as slow:
+    def choose(exchange: Exchange) -> Script:
+        if IN_PIECES in exchange.body.decode():
+            return Script(answer=ANSWER, chunk_delay=0.6)
+        return Script(answer=ANSWER, first_delay=1.0)
+
+    with RecorderThread(choose) as slow:
         policy = POLICY.format(home=local_server(home.url), cloud=slow.url) + "headers_after: 0.1\n"
-        with Gateway(tmp_path_factory.mktemp("slow"), policy) as gateway:
+        beats = {"GATEHOUSE_HEARTBEAT_S": "0.1"}
+        with Gateway(tmp_path_factory.mktemp("slow"), policy, environment=beats) as gateway:
             yield gateway
 
 
-def asked(path: str) -> dict[str, Any]:
+def asked(path: str, text: str) -> dict[str, Any]:
     if path == "/v1/responses":
-        return {"model": "cloud", "input": "Say it.", "stream": True}
+        return {"model": "cloud", "input": text, "stream": True}
     if path == "/v1/completions":
-        return {"model": "cloud", "prompt": "Say it.", "stream": True}
-    return body("Say it.", "cloud", stream=True)
+        return {"model": "cloud", "prompt": text, "stream": True}
+    return body(text, "cloud", stream=True)
 
 
-def stream(house: Gateway, path: str) -> bytes:
-    answer = httpx.post(house.root + path, json=asked(path), trust_env=False, timeout=PATIENCE)
-    assert answer.headers["x-gatehouse-route"] == "pending"
+def stream(house: Gateway, path: str, text: str = AT_ONCE) -> bytes:
+    answer = httpx.post(house.root + path, json=asked(path, text), trust_env=False, timeout=PATIENCE)
+    assert answer.status_code == 200
     return answer.content
 
 
-def chat(url: str) -> str:
+def chat(url: str, text: str = AT_ONCE) -> str:
     with openai.OpenAI(base_url=f"{url}/v1", api_key="x", max_retries=0) as client:
-        messages: Any = [{"role": "user", "content": "Say it."}]
+        messages: Any = [{"role": "user", "content": text}]
         chunks = client.chat.completions.create(model="cloud", messages=messages, stream=True)
         return "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
 
 
-def completions(url: str) -> str:
+def completions(url: str, text: str = AT_ONCE) -> str:
     with openai.OpenAI(base_url=f"{url}/v1", api_key="x", max_retries=0) as client:
-        chunks = client.completions.create(model="cloud", prompt="Say it.", stream=True)
+        chunks = client.completions.create(model="cloud", prompt=text, stream=True)
         return "".join(chunk.choices[0].text for chunk in chunks)
 
 
-def messages(url: str) -> str:
+def messages(url: str, text: str = AT_ONCE) -> str:
     with anthropic.Anthropic(base_url=url, api_key="x", max_retries=0) as client:
-        said: Any = [{"role": "user", "content": "Say it."}]
+        said: Any = [{"role": "user", "content": text}]
         with client.messages.stream(model="cloud", max_tokens=64, messages=said) as events:
             return "".join(events.text_stream)
 
 
-def responses(url: str) -> str:
+def responses(url: str, text: str = AT_ONCE) -> str:
     with openai.OpenAI(base_url=f"{url}/v1", api_key="x", max_retries=0) as client:
-        events = client.responses.create(model="cloud", input="Say it.", stream=True)
+        events = client.responses.create(model="cloud", input=text, stream=True)
         return next(event.response.output_text for event in events if event.type == "response.completed")
 
 
-CLIENTS: dict[str, tuple[Callable[[str], str], bytes]] = {
+CLIENTS: dict[str, tuple[Callable[..., str], bytes]] = {
     "/v1/chat/completions": (chat, HEARTBEAT),
     "/v1/completions": (completions, HEARTBEAT),
     "/v1/messages": (messages, PING),
@@ -93,9 +102,23 @@ def test_the_first_bytes_come_before_the_model_has_spoken_and_the_real_client_re
 
 
 @pytest.mark.parametrize("path", PATHS)
+def test_a_model_that_falls_silent_in_the_middle_is_bridged_and_the_real_client_reads_on(
+    house: Gateway, path: str
+) -> None:
+    """Between two pieces of the answer, where nothing but the gateway's own word keeps the stream alive."""
+    client, heartbeat = CLIENTS[path]
+    received = stream(house, path, IN_PIECES)
+    between = received[received.index(b"slow") : received.index(b"sure")]
+    assert between.count(heartbeat) >= 2
+    assert received.count(heartbeat) < 60, "one in each tenth of a second, not more"
+    assert not received.endswith(heartbeat)
+    assert client(house.root, IN_PIECES) == ANSWER
+
+
+@pytest.mark.parametrize("path", PATHS)
 def test_a_heartbeat_at_every_place_changes_nothing_for_the_real_client(house: Gateway, path: str) -> None:
     client, heartbeat = CLIENTS[path]
-    events = [event + b"\n\n" for event in stream(house, path).removeprefix(heartbeat).split(b"\n\n") if event]
+    events = [event + b"\n\n" for event in stream(house, path).replace(heartbeat, b"").split(b"\n\n") if event]
     beaten = (heartbeat, *(part for event in events for part in (event, heartbeat)))
     with RecorderThread(Script(raw_events=beaten)) as replayed:
         assert client(replayed.url.removesuffix("/v1")) == ANSWER

@@ -54,6 +54,15 @@ async function responses() {
   return { text: whole.output_text, first: kinds[0], last: kinds.at(-1) };
 }
 
+async function slowly() {
+  let chat = "", response = "";
+  const chunks = await client.chat.completions.create({ model: "auto", messages: said("Say it slowly."), stream: true });
+  for await (const chunk of chunks) chat += chunk.choices[0].delta.content ?? "";
+  const events = await client.responses.create({ model: "auto", input: "Say it slowly.", stream: true });
+  for await (const event of events) response += event.type === "response.output_text.delta" ? event.delta : "";
+  return [chat, response];
+}
+
 async function failing(ask) {
   try {
     await ask();
@@ -98,6 +107,7 @@ console.log(JSON.stringify({
   tools: await toolLoop(),
   schema: parsed.choices[0].message.parsed,
   responses: await responses(),
+  slowly: await slowly(),
   vectors: vectors.data.map((row) => row.embedding),
   models,
   aborted: await aborted(),

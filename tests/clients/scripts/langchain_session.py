@@ -78,6 +78,10 @@ told = {
     "tools": tool_loop(),
     "schema": model().with_structured_output(City, method="json_schema").invoke("A city.").model_dump(),
     "function": model().with_structured_output(City, method="function_calling").invoke("A city.").model_dump(),
+    "slowly": [
+        "".join(chunk.text for chunk in able.stream("Say it slowly."))
+        for able in (model(), model(use_responses_api=True))
+    ],
     "responses": model(use_responses_api=True).invoke("Hello.").text,
     "vectors": embeddings.embed_documents(["One.", "Two."]),
     "errors": {

@@ -83,6 +83,7 @@ told = {
     "text": whole.text,
     "usage": whole.raw.usage.total_tokens,
     "stream": streamed(),
+    "slowly": ["".join(piece.delta or "" for piece in model().stream_chat([ChatMessage("Say it slowly.")]))],
     "async": asyncio.run(asynchronous()),
     "tools": tool_loop(),
     "schema": model().as_structured_llm(City).complete("A city.").raw.model_dump(),
