@@ -1,6 +1,6 @@
 """Says which stretches of a text are in a language or script for which no detector was measured. Finds no items.
 
-Too short to tell (under four words or twenty letters) counts as measured, unless the script is not.
+Too short to tell (under four different words or twenty letters) counts as measured, unless the script is not.
 """
 
 from __future__ import annotations
@@ -87,8 +87,9 @@ class LanguageDetector:
 
     def _in_run(self, piece: Piece, words: Sequence[bytes], start: int, stop: int) -> Iterator[tuple[int, int]]:
         """Byte spans of what in a run of words is in a language that was not measured."""
-        scores = self._model.by_word(words[start:stop])
-        strong = self._strong([len(word) for word in words[start:stop]], scores)
+        run = words[start:stop]
+        scores = self._model.by_word(run)
+        strong = [(low, high) for low, high in self._strong(run, scores) if len(set(run[low:high])) >= _LEAST_WORDS]
         if not strong:
             return
         spans = [hit.span() for hit in piece.find(self._word)]
@@ -100,10 +101,10 @@ class LanguageDetector:
             first, says = self._core(scores[low:high])
             yield from _by_string(piece.data, spans[low + first : low + first + len(says)], says)
 
-    def _strong(self, letters: Sequence[int], scores: Scores) -> list[tuple[int, int]]:
+    def _strong(self, words: Sequence[bytes], scores: Scores) -> list[tuple[int, int]]:
         """The windows, from word to word, that are in an unmeasured language."""
         count = len(scores)
-        sizes = np.concatenate(([0], np.cumsum(letters)))
+        sizes = np.concatenate(([0], np.cumsum([len(word) for word in words])))
         sums = np.concatenate((np.zeros((1, scores.shape[1])), np.cumsum(scores, axis=0)))
         found = []
         for size, least in (*((s, each) for s, each in _WINDOWS if s < count), (min(count, _MOST), _WHOLE)):

@@ -206,6 +206,18 @@ async def test_the_pipeline_makes_it_an_unknown_of_the_member_that_holds_it(scan
     assert (await scan(body)).unknowns == ()
 
 
+def test_the_same_words_in_many_calls_of_a_tool_are_no_sentence_in_another_language(unread: Read) -> None:
+    """Members of one name in many calls, as they are put together: once without and once with a blank between them."""
+    runs = [glue.join([word] * 11) for word in ("*.py", "lines") for glue in ("", " ")]
+    assert unread("\n\0\n".join(runs)) == []
+
+
+def test_a_sentence_in_another_language_is_unread_however_often_it_is_said(unread: Read) -> None:
+    text = "Komşum dün bana işini kaybettiğini söyledi."
+    assert unread(text)
+    assert unread(f"{text} " * 12)
+
+
 def test_the_words_of_a_text_are_the_same_whether_or_not_its_letters_are_composed() -> None:
     assert words_of("Žluťoučký kůň, 3x".encode()) == words_of("Z\u030cluťoučký ku\u030an\u030c, 3X".encode())
     assert words_of(b"Don't STOP_me 42") == [b"don", b"t", b"stop", b"me"]
