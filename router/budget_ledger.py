@@ -11,6 +11,7 @@ import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from router.keys import ensure_private_folder
 
 LEDGER_FILE = "budgets.sqlite"
 LEASE_SECONDS = 120.0  # that a reservation lasts unless it is renewed
+KEPT_DAYS = 62  # that an account is kept after its period: longer than any lease, and the month before is still seen
 
 _BUSY_MS = 5000
 _KEPT_SECONDS = 86_400.0  # that a lease which has run out may still be settled
@@ -121,6 +123,15 @@ class BudgetLedger:
             Balance(name, spent, held, turn) for name, spent, held in rows if not period or name.endswith(f"/{period}")
         ]
 
+    def forget(self, before: date) -> int:
+        """Delete the accounts of periods that ended before that day, in which nothing is held; how many it were."""
+        day = f"{before:%Y-%m-%d}"
+        with self._transaction():
+            rows = self._database.execute("SELECT name FROM accounts WHERE held = 0").fetchall()
+            gone = [(name,) for (name,) in rows if (period := name.rpartition("/")[2]) < day[: len(period)]]
+            self._database.executemany("DELETE FROM accounts WHERE name = ?", gone)
+        return len(gone)
+
     def close(self) -> None:
         self._database.close()
 
@@ -160,6 +171,17 @@ class BudgetLedger:
                 self._add(name, amount, -amount)
             self._database.execute("UPDATE leases SET over = 1 WHERE id = ?", (lease,))
         self._database.execute("DELETE FROM leases WHERE over = 1 AND until < ?", (now - _KEPT_SECONDS,))
+
+
+def forget_accounts(state_dir: Path, now: datetime) -> int:
+    """Delete the accounts of this host that nobody asks for any more; makes no ledger. Raises `LedgerError`."""
+    if not (state_dir / LEDGER_FILE).exists():
+        return 0
+    ledger = BudgetLedger(state_dir)
+    try:
+        return ledger.forget((now - timedelta(days=KEPT_DAYS)).date())
+    finally:
+        ledger.close()
 
 
 @contextmanager

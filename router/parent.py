@@ -23,19 +23,16 @@ from router.approvals import strange
 from router.backup import serving
 from router.budget_watch import BudgetGauges
 from router.burning import Meter
-from router.calibration.budget import BudgetWatch
-from router.calibration.watching import CardWatch, PromiseWatch
+from router.calibration.watching import PromiseWatch
 from router.candidate import CandidateWatch
 from router.control import ControlServer
 from router.engine_child import EngineChild
 from router.engine_models import EngineModels, find, with_engine_models
-from router.erasing import expire_records
 from router.feedback import FeedbackDesk, Verdict
 from router.identity import ensure_start_key
 from router.key_watch import KeyWatch
 from router.keys import ensure_private_folder, load_keys
 from router.listening import listen, url_of
-from router.lockdown_sharing import LockSharing, shared_locks
 from router.loop import end_tasks
 from router.metrics import forget_process, is_running, prepare_metrics_folder, remove_metrics_folder
 from router.policy_source import VersionLog, open_policy
@@ -44,17 +41,17 @@ from router.reasks import Reasks
 from router.record_writer import RecordWriter
 from router.running import with_local_server
 from router.settings import Settings, one_thread_for_arrays
-from router.store import RECORDS_FILE, SqliteStore, StoreError
+from router.store import RECORDS_FILE, SqliteStore
 from router.supervisor import State, Supervisor
 from router.telemetry import Telemetry
 from router.tokens import verifier_of
 from router.types import JsonObject
+from router.upkeep import Upkeep
 from router.waiting.waits import load_of
 
 log = logging.getLogger("gatehouse.parent")
 
 _HOUSEKEEPING_SECONDS = 1.0
-_RETENTION_SECONDS = 3600.0
 _LAST_SECONDS = 15.0  # that a worker may take after its grace, to say so and to write everything down
 _REMEMBERED = 3  # versions whose engine models are known, beside the newest
 
@@ -83,7 +80,6 @@ class Parent:
         self._tasks: set[asyncio.Task[None]] = set()
         self._counted_drops = self._counted_written = 0
         self._records_failing: str | None = None
-        self._locks: LockSharing | None = None
         self._locks_shared = "ok"
         self.admin: AdminListener | None = None
 
@@ -135,14 +131,15 @@ class Parent:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._told_to_stop, stop)
         loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self._reload()))
+        upkeep = Upkeep(settings, lambda: self.policy)
         tasks = [
             loop.create_task(self.store.watch(self._changed)),
             loop.create_task(self._candidate.watch(self._control.publish, self._publish_status)),
-            loop.create_task(self._housekeep(writer)),
-            loop.create_task(self._watch_calibration()),
+            loop.create_task(self._housekeep(writer, upkeep)),
+            loop.create_task(upkeep.watch_calibration(promises, self._control.publish)),
             loop.create_task(keys.watch(self._control.publish)),
-            loop.create_task(self._share_locks(writer)),
-            loop.create_task(self._retain()),
+            loop.create_task(upkeep.share_locks(writer.submit)),
+            loop.create_task(upkeep.retain()),
             loop.create_task(self._gauges().watch()),
             loop.create_task(self._announce()),
         ]
@@ -334,43 +331,10 @@ class Parent:
         await self._ready.wait()
         self._say(self)
 
-    async def _watch_calibration(self) -> None:
-        """Tell the workers of new cards, and look whether traffic keeps what they promise."""
-        cards, budget = CardWatch(self.settings.state_dir), BudgetWatch(self.settings.state_dir / RECORDS_FILE)
-        while True:
-            if await asyncio.to_thread(cards.has_changed):
-                log.info("calibration cards in force: %s", cards.digest[:12])
-                await self._control.publish({"t": "calibration", "digest": cards.digest})
-            if await asyncio.to_thread(budget.has_changed, self.policy):
-                log.info("the month's budget of escalations is %s", "used up" if budget.is_used_up else "open")
-                await self._control.publish({"t": "budget", "used_up": budget.is_used_up})
-            self._promises.show()
-            await asyncio.sleep(_HOUSEKEEPING_SECONDS)
-
-    async def _share_locks(self, writer: RecordWriter) -> None:
-        """Keep the kill switch's state together with that of other hosts, where they have a common Redis."""
-        shared = shared_locks(self.settings)
-        if shared is not None:
-            self._locks = LockSharing(self.settings.state_dir, shared, writer.submit)
-            await self._locks.run()
-
-    async def _retain(self) -> None:
-        """Delete the records that are older than the policy's `retention` says, at the start and each hour."""
-        while True:
-            days = self.policy.retention_days
-            if days is not None:
-                try:
-                    gone = await asyncio.to_thread(expire_records, self.settings.state_dir / RECORDS_FILE, days)
-                    if gone.rows:
-                        log.info("records: %d were older than %d days, and are deleted", gone.rows, days)
-                except StoreError as error:
-                    log.error("records: what is older than %d days cannot be deleted: %s", days, error)
-            await asyncio.sleep(_RETENTION_SECONDS)
-
     def _gauges(self) -> BudgetGauges:
         return BudgetGauges(self.settings.state_dir, lambda: self.policy, self._telemetry.budget_left)
 
-    async def _housekeep(self, writer: RecordWriter) -> None:
+    async def _housekeep(self, writer: RecordWriter, upkeep: Upkeep) -> None:
         while True:
             await asyncio.sleep(_HOUSEKEEPING_SECONDS)
             self._telemetry.records_written(writer.written - self._counted_written)
@@ -379,8 +343,8 @@ class Parent:
             if writer.failing != self._records_failing:
                 self._records_failing = writer.failing
                 await self._publish_status()
-            if self._locks is not None and self._locks.state != self._locks_shared:
-                self._locks_shared = self._locks.state
+            if upkeep.locks_shared != self._locks_shared:
+                self._locks_shared = upkeep.locks_shared
                 await self._publish_status()
 
 

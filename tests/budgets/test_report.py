@@ -9,7 +9,7 @@ import pytest
 
 from policies.allowances import PICO, Account, Budget, Budgets, Scopes
 from policies.types import Policy
-from router.budget_ledger import Balance, BudgetLedger
+from router.budget_ledger import Balance, BudgetLedger, forget_accounts
 from router.budget_report import budget_rows, read_balances, row_json
 from router.budget_watch import BudgetGauges
 from tests.budgets.test_shared import PRICED
@@ -88,6 +88,23 @@ def test_the_metrics_tell_the_least_that_is_left(tmp_path: Path) -> None:
     ledger.close()
     gauges.look()
     assert told == {("key", "month"): 3.0}
+
+
+def test_accounts_of_periods_that_are_long_over_are_forgotten_and_no_other(tmp_path: Path) -> None:
+    assert forget_accounts(tmp_path, NOW) == 0
+    assert list(tmp_path.iterdir()) == [], "forgetting makes no ledger"
+    ledger = BudgetLedger(tmp_path)
+    kept = ["all/2026-10", "all/2026-10-30", "all/2026-12", "all/2026-12-31"]
+    over = ["all/2026-09", "all/2026-10-29", "tenant:lab/2025-12", "key:abc/2026-01-31"]
+    for number, name in enumerate([*kept, *over]):
+        ledger.reserve(f"lease-{number}", 5, [Account(name, PICO)], 0.0)
+        ledger.settle(f"lease-{number}", 5)
+    ledger.reserve("under way", 7, [Account("all/2026-02", PICO)], NOW.timestamp())
+    assert forget_accounts(tmp_path, NOW) == len(over)
+    assert [each.name for each in ledger.balances()] == sorted([*kept, "all/2026-02"])
+    ledger.settle("under way", 7)
+    assert forget_accounts(tmp_path, NOW) == 1
+    ledger.close()
 
 
 def test_the_command_says_what_it_needs(tmp_path: Path) -> None:
