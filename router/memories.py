@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from router.affinity import TABLE_BYTES, TABLE_FILE, Affinity
 from router.cache.base import Cache
 from router.cache.memory import MemoryBytes
 from router.cache.sealed import SealedCache, Sealer
 from router.keys import Keys
-from router.purse import Purse, SharedBalances
+from router.purse import Purse
 from router.rate_table import RATES_FILE
 from router.rates import RateLimits, SharedRates
 from router.settings import Settings
 from router.taint.ledger import SharedMarks, TaintLedger
 from router.taint.marks import MARKS_FILE, MarkTable
 from router.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from router.cache.redis_budgets import RedisBudgets
 
 
 def make_cache(settings: Settings, keys: Keys) -> tuple[Cache, Callable[[], str]]:
@@ -51,14 +55,18 @@ def make_affinity(settings: Settings, keys: Keys) -> Affinity:
 
 def make_purse(settings: Settings, telemetry: Telemetry) -> Purse:
     """The money for calls outside. Opens nothing before a policy with budgets asks for some."""
-    shared: SharedBalances | None = None
-    if settings.redis_url is not None:
-        from router.cache.redis_budgets import RedisBudgets
-
-        shared = RedisBudgets(settings.redis_url, settings.redis_timeout_ms)
-    purse = Purse(settings.state_dir, shared)
+    purse = Purse(settings.state_dir, shared_budgets(settings))
     purse.on_refusal = telemetry.budget_refused
     return purse
+
+
+def shared_budgets(settings: Settings) -> RedisBudgets | None:
+    """What the hosts tell each other of what they have spent; None where they share nothing."""
+    if settings.redis_url is None:
+        return None
+    from router.cache.redis_budgets import RedisBudgets
+
+    return RedisBudgets(settings.redis_url, settings.redis_timeout_ms)
 
 
 def make_rates(settings: Settings, telemetry: Telemetry) -> RateLimits:

@@ -34,6 +34,7 @@ from router.key_watch import KeyWatch
 from router.keys import ensure_private_folder, load_keys
 from router.listening import listen, url_of
 from router.loop import end_tasks
+from router.memories import shared_budgets
 from router.metrics import forget_process, is_running, prepare_metrics_folder, remove_metrics_folder
 from router.policy_source import VersionLog, open_policy
 from router.policy_trail import PolicyTrail
@@ -332,7 +333,8 @@ class Parent:
         self._say(self)
 
     def _gauges(self) -> BudgetGauges:
-        return BudgetGauges(self.settings.state_dir, lambda: self.policy, self._telemetry.budget_left)
+        shared = shared_budgets(self.settings)
+        return BudgetGauges(self.settings.state_dir, lambda: self.policy, self._telemetry.budget_left, shared)
 
     async def _housekeep(self, writer: RecordWriter, upkeep: Upkeep) -> None:
         while True:

@@ -10,9 +10,10 @@ from typing import cast
 from router.admin.reading import days_ago, reader_of, whole_number
 from router.admin.types import AdminRoute, Call
 from router.budget_ledger import LedgerError
-from router.budget_report import budget_rows, read_balances, row_json
+from router.budget_report import budget_rows, read_elsewhere, read_ledger, report_json
 from router.errors import InvalidRequest, Unavailable
 from router.held import is_of, rank, ranking_json
+from router.memories import shared_budgets
 from router.models.catalogue import ModelFileError, catalogue
 from router.models.registry import Registry
 from router.saving import By, groups_json, parse_since, tally
@@ -51,20 +52,22 @@ async def savings(call: Call) -> JsonObject:
 
 
 async def budgets(call: Call) -> JsonObject:
-    """How the budgets of the policy in force stand on this host."""
-
-    def work() -> JsonObject:
-        policy = call.house.gateway.policy
-        try:
-            balances = read_balances(call.house.settings.state_dir)
-        except LedgerError:
-            raise Unavailable("The ledger cannot be read at the moment.", code="ledger_unavailable") from None
-        rows = budget_rows(policy.budgets, balances, datetime.now(UTC))
-        if call.tenant is not None:
-            rows = [row for row in rows if row.scope == f"tenant:{call.tenant}"]
-        return {"policy": policy.label, "budgets": [row_json(row) for row in rows]}
-
-    return await asyncio.to_thread(work)
+    """How the budgets of the policy in force stand, with what other hosts have where they share a Redis."""
+    policy, settings, now = call.house.gateway.policy, call.house.settings, datetime.now(UTC)
+    try:
+        ledger = await asyncio.to_thread(read_ledger, settings.state_dir)
+    except LedgerError:
+        raise Unavailable("The ledger cannot be read at the moment.", code="ledger_unavailable") from None
+    shared = shared_budgets(settings)
+    try:
+        elsewhere = await read_elsewhere(shared, ledger.host, now)
+    finally:
+        if shared is not None:
+            await shared.close()
+    rows = budget_rows(policy.budgets, ledger.balances, now, elsewhere=elsewhere)
+    if call.tenant is not None:
+        rows = [row for row in rows if row.scope == f"tenant:{call.tenant}"]
+    return report_json(policy.label, rows, is_shared=shared is not None, elsewhere=elsewhere)
 
 
 async def models(call: Call) -> JsonObject:

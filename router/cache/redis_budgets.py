@@ -18,12 +18,14 @@ log = logging.getLogger("gatehouse.budgets")
 
 _PREFIX = "gatehouse:budget:"
 _EPOCH = "gatehouse:budget-epoch"
+_NAMES = "gatehouse:budget-names:"  # of a period: the accounts that any host has told of
 _KEPT_SECONDS = 40 * 86_400  # longer than a month
 _AT_ONCE = 200
 # KEYS: the epoch, then the accounts. ARGV: the host, how long hosts may need to tell again (ms), how long a hash lives
-# (s), and of each account the turn, the amount and the limit ("": only told). Amounts are whole numbers of 10^-12 USD,
-# which a double holds exactly up to 9,007 USD, and to 10^-9 USD above. Answers: the epoch; -1 while others may not have
-# told, 0 when it is held, else the number of the account that has not enough; what the others have of each account.
+# (s), of each account the turn, the amount and the limit ("": only told), and how the sets of names begin. Amounts are
+# whole numbers of 10^-12 USD, which a double holds exactly up to 9,007 USD, and to 10^-9 USD above. Answers: the epoch;
+# -1 while others may not have told, 0 when it is held, else the number of the account that has not enough; what the
+# others have of each account.
 _RAISE = """
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
@@ -53,7 +55,7 @@ for i = 2, #KEYS do
   end
   if turn > own_turn then
     own = amount
-    writes[#writes + 1] = {KEYS[i], string.format('%d:%.0f', turn, amount)}
+    writes[#writes + 1] = {KEYS[i], string.format('%d:%.0f', turn, amount), own_turn < 0}
   end
   if limit ~= nil then
     checks = true
@@ -66,9 +68,29 @@ if refused <= 0 then
   for _, write in ipairs(writes) do
     redis.call('HSET', write[1], ARGV[1], write[2])
     redis.call('EXPIRE', write[1], tonumber(ARGV[3]))
+    if write[3] then
+      local names = ARGV[#ARGV] .. string.match(write[1], '([^/]+)$')
+      redis.call('SADD', names, write[1])
+      redis.call('EXPIRE', names, tonumber(ARGV[3]))
+    end
   end
 end
 return {epoch, refused, unpack(answer)}
+"""
+# KEYS: sets of names. ARGV: the host, and how accounts begin. Answers each account with what other hosts have of it.
+_REPORT = """
+local answer = {}
+for _, names in ipairs(KEYS) do
+  for _, key in ipairs(redis.call('SMEMBERS', names)) do
+    local others, all = 0, redis.call('HGETALL', key)
+    for j = 1, #all, 2 do
+      if all[j] ~= ARGV[1] then others = others + tonumber(string.match(all[j + 1], '^%d+:(%d+)$') or '0') end
+    end
+    answer[#answer + 1] = string.sub(key, #ARGV[2] + 1)
+    answer[#answer + 1] = string.format('%.0f', others)
+  end
+end
+return answer
 """
 _HEAD = 2
 
@@ -118,11 +140,21 @@ class RedisBudgets(RedisLink):
         news = [each for each in balances if self._told.get(each.name) != (each.spent, each.held)]
         await self.tell(host, news)
 
+    async def elsewhere(self, host: str, periods: Sequence[str]) -> dict[str, int] | None:
+        """What hosts other than this one have of each account of these periods (`2026-05`); None when nobody says."""
+        names = [_NAMES + period for period in periods]
+        answer = await self._ask(lambda: self._client.eval(_REPORT, len(names), *names, host, _PREFIX))
+        if not isinstance(answer, list) or not all(isinstance(each, bytes) for each in answer):
+            return None
+        self._turn("ok", "")
+        return {name.decode(): int(amount) for name, amount in zip(answer[::2], answer[1::2], strict=True)}
+
     async def _run(self, host: str, balances: Sequence[Balance], limits: dict[str, int]) -> int | None:
         keys = [_EPOCH, *(_PREFIX + each.name for each in balances)]
         arguments = [host, str(self._settle_ms), str(_KEPT_SECONDS)]
         for each in balances:
             arguments += [str(each.turn), str(each.spent + each.held), str(limits.get(each.name, ""))]
+        arguments.append(_NAMES)
         answer = await self._ask(lambda: self._client.eval(_RAISE, len(keys), *keys, *arguments))
         if not isinstance(answer, list) or len(answer) != _HEAD + len(balances) or type(answer[1]) is not int:
             return None

@@ -1,7 +1,8 @@
-"""`gatehouse budgets`: how much of each budget is spent, held and left on this host. No content."""
+"""`gatehouse budgets`: how much of each budget is spent, held and left, on all hosts that share it. No content."""
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -15,9 +16,10 @@ from policies.allowances import PICO
 from policies.schema import PolicyError, load_policy
 from policies.types import Policy
 from router.budget_ledger import LedgerError
-from router.budget_report import BudgetRow, budget_rows, read_balances, row_json
+from router.budget_report import BudgetRow, budget_rows, read_elsewhere, read_ledger, report_json
 from router.cli.show_problems import show_problems
-from router.settings import from_environment
+from router.memories import shared_budgets
+from router.settings import Settings, from_environment
 from router.store import StoreError
 from router.versions import read_active
 
@@ -36,25 +38,38 @@ def budgets(
 ) -> None:
     """What each budget allows in a day or month, what is spent, held for calls under way, and left; when it resets.
 
-    Of this host: with a common Redis the others' part counts too when a call is made, and is not shown here.
+    Spent and held are this host's. With a common Redis (GATEHOUSE_REDIS_URL) what the other hosts have is shown too.
     """
-    folder = from_environment(state_dir=state_dir).state_dir
+    settings, now = from_environment(state_dir=state_dir), datetime.now(UTC)
+    folder, is_shared = settings.state_dir, settings.redis_url is not None
     try:
-        held_to, balances = _policy(policy, folder), read_balances(folder)
+        held_to, ledger = _policy(policy, folder), read_ledger(folder)
     except PolicyError as error:
         show_problems(error)
         raise typer.Exit(1) from None
     except (StoreError, LedgerError) as error:
         typer.echo(f"{error}", err=True)
         raise typer.Exit(1) from None
-    rows = budget_rows(held_to.budgets, balances, datetime.now(UTC))
+    elsewhere = asyncio.run(_elsewhere(settings, ledger.host, now))
+    rows = budget_rows(held_to.budgets, ledger.balances, now, elsewhere=elsewhere)
+    if elsewhere is None:
+        typer.echo("Redis does not answer: what other hosts have spent is not counted here.", err=True)
     if as_json:
-        shown = {"policy": held_to.label, "budgets": [row_json(row) for row in rows]}
+        shown = report_json(held_to.label, rows, is_shared=is_shared, elsewhere=elsewhere)
         typer.echo(orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode())
     elif not rows:
         typer.echo("The policy has no budgets: models outside may cost what they cost (policies/README.md#budgets).")
     else:
-        Console(width=max(Console().width, _LEAST_WIDTH)).print(_table(rows))
+        Console(width=max(Console().width, _LEAST_WIDTH)).print(_table(rows, is_shared=is_shared))
+
+
+async def _elsewhere(settings: Settings, host: str, now: datetime) -> dict[str, int] | None:
+    shared = shared_budgets(settings)
+    try:
+        return await read_elsewhere(shared, host, now)
+    finally:
+        if shared is not None:
+            await shared.close()
 
 
 def _policy(named: str | None, state_dir: Path) -> Policy:
@@ -67,12 +82,14 @@ def _policy(named: str | None, state_dir: Path) -> Policy:
     return version.compiled()
 
 
-def _table(rows: list[BudgetRow]) -> Table:
-    table = Table("scope", "period", "limit", "spent", "held", "left", "resets (UTC)", box=None)
-    for column in table.columns[2:6]:
+def _table(rows: list[BudgetRow], *, is_shared: bool) -> Table:
+    others = ("other hosts",) if is_shared else ()
+    table = Table("scope", "period", "limit", "spent", "held", *others, "left", "resets (UTC)", box=None)
+    for column in table.columns[2:-1]:
         column.justify = "right"
     for row in rows:
-        amounts = (_usd(value) for value in (row.limit, row.spent, row.held, row.left))
+        elsewhere = (row.elsewhere,) if is_shared else ()
+        amounts = (_usd(value) for value in (row.limit, row.spent, row.held, *elsewhere, row.left))
         style = "red" if not row.left else ""
         table.add_row(row.scope, row.period, *amounts, row.resets.strftime("%Y-%m-%d"), style=style)
     return table

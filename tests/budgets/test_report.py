@@ -10,7 +10,7 @@ import pytest
 from policies.allowances import PICO, Account, Budget, Budgets, Scopes
 from policies.types import Policy
 from router.budget_ledger import Balance, BudgetLedger, forget_accounts
-from router.budget_report import budget_rows, read_balances, row_json
+from router.budget_report import budget_rows, read_ledger, row_json
 from router.budget_watch import BudgetGauges
 from tests.budgets.test_shared import PRICED
 from tests.cli.test_commands import gatehouse
@@ -53,6 +53,18 @@ def test_what_is_named_or_was_used_is_shown_with_what_is_left() -> None:
     assert budget_rows(None, balances, NOW) == []
 
 
+def test_what_other_hosts_have_is_shown_and_is_not_left() -> None:
+    balances = [balance("all/2026-12", 40 * PICO, PICO)]
+    elsewhere = {"all/2026-12": 50 * PICO, "key:far/2026-12-31": PICO, "tenant:old/2026-12": PICO}
+    rows = budget_rows(Budgets(SCOPES), balances, NOW, elsewhere=elsewhere)
+    shown = {(row.scope, row.period): (row.elsewhere // PICO, row.left // PICO) for row in rows}
+    assert shown["all", "month"] == (50, 9)
+    assert shown["key:far", "day"] == (1, 1), "a key that was used elsewhere alone"
+    assert shown["all", "day"] == (0, 5)
+    assert not any(scope == "tenant:old" for scope, _ in shown)
+    assert row_json(rows[1])["elsewhere_usd"] == 50.0
+
+
 @pytest.mark.parametrize(
     ("now", "day", "month"),
     [
@@ -68,25 +80,25 @@ def world() -> Policy:
     return load(f"{PRICED}budgets: {{each_key: {{usd_per_month: 3}}}}\n")
 
 
-def test_the_metrics_tell_the_least_that_is_left(tmp_path: Path) -> None:
+async def test_the_metrics_tell_the_least_that_is_left(tmp_path: Path) -> None:
     told: dict[tuple[str, str], float] = {}
     gauges = BudgetGauges(tmp_path, world, lambda scope, period, usd: told.update({(scope, period): usd}))
-    gauges.look()
+    await gauges.look()
     assert told == {}
-    assert read_balances(tmp_path) == [], "looking makes no ledger"
+    assert read_ledger(tmp_path) == ("", ()), "looking makes no ledger"
     ledger = BudgetLedger(tmp_path)
     account = Account(f"key:abc/{datetime.now(UTC):%Y-%m}", 3 * PICO)
     ledger.reserve("one", PICO, [account], 0.0)
-    gauges.look()
+    await gauges.look()
     assert told == {("key", "month"): 2.0}
     other = Account(f"key:other/{datetime.now(UTC):%Y-%m}", 3 * PICO)
     ledger.reserve("two", 2 * PICO, [other], 0.0)
-    gauges.look()
+    await gauges.look()
     assert told == {("key", "month"): 1.0}, "no key is named: the one with the least left is told"
     ledger.settle("one", 0)
     ledger.settle("two", 0)
     ledger.close()
-    gauges.look()
+    await gauges.look()
     assert told == {("key", "month"): 3.0}
 
 

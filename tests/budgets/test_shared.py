@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,10 +18,11 @@ from router.backends.scripted_replies import Script
 from router.budget_ledger import Balance
 from router.cache.redis_budgets import RedisBudgets
 from router.errors import BudgetExhausted
-from router.purse import Lease, Purse, most_of
+from router.purse import Lease, Purse, most_of, usd_of
 from router.types import Principal, Usage
 from tests.budgets.conftest import ask_all, body, held, pico, policy, spent, usd
 from tests.budgets.test_budgets import recorded
+from tests.cli.test_commands import gatehouse
 from tests.policies.worlds import BASE, load
 from tests.support.gateway import Gateway, until
 from tests.support.recorder import RecorderThread
@@ -61,6 +63,21 @@ async def test_what_another_host_has_is_not_to_be_had(redis: RedisServer) -> Non
     await shared.tell("a", balance(99, 2))  # an older word, which came late
     assert await told(shared, "b", 90, 3) == ""
     await shared.close()
+
+
+async def test_what_the_others_have_can_be_asked_for_without_telling_anything(redis: RedisServer) -> None:
+    a, b = (RedisBudgets(redis.url, 30_000, settle_seconds=0) for _ in range(2))
+    assert await told(a, "a", 60, 1) == ""
+    assert await told(b, "b", 7, 1) == ""
+    await b.tell("b", (Balance("key:far/2026-05-17", 3, 2, 2), Balance("all/2026-04", 9, 0, 2)))
+    periods = ["2026-05-17", "2026-05"]
+    assert await a.elsewhere("a", periods) == {ACCOUNT.name: 7, "key:far/2026-05-17": 5}
+    assert await b.elsewhere("b", periods) == {ACCOUNT.name: 60, "key:far/2026-05-17": 0}
+    assert await b.elsewhere("", periods) == {ACCOUNT.name: 67, "key:far/2026-05-17": 5}
+    redis.kill()
+    assert await a.elsewhere("a", periods) is None
+    for each in (a, b):
+        await each.close()
 
 
 async def test_nothing_is_taken_before_every_host_has_told_again(redis: RedisServer) -> None:
@@ -158,6 +175,13 @@ def left(gateway: Gateway) -> int:
     return int(answer.headers["x-ratelimit-remaining-requests"])
 
 
+def reported(host: Gateway, redis_url: str) -> Any:
+    """What `gatehouse budgets` says on one of the hosts."""
+    told = gatehouse("budgets", "--json", folder=host.state_dir.parent, GATEHOUSE_REDIS_URL=redis_url)
+    assert told.returncode == 0, told.stderr
+    return json.loads(told.stdout)
+
+
 def test_two_gateways_over_one_redis_and_without_it(tmp_path: Path, redis: RedisServer) -> None:
     """Never more than the budget; what was spent is in the two ledgers; with Redis gone nothing more leaves."""
     one = pico(30, 20)
@@ -192,9 +216,16 @@ def test_two_gateways_over_one_redis_and_without_it(tmp_path: Path, redis: Redis
             assert set(done) <= {200, 429}
             assert money() == done.count(200) * one <= budget
             assert done.count(200) >= 2
+            (seen,) = reported(a, redis.url)["budgets"]
+            assert (seen["spent_usd"], seen["elsewhere_usd"]) == (
+                usd_of(spent(a.state_dir)),
+                usd_of(spent(b.state_dir)),
+            )
+            assert seen["left_usd"] == usd_of(budget - done.count(200) * one)
             kill_at.set()
             done += asyncio.run(ask_all([a.url, b.url], [body(n) for n in range(80)]))
             assert money() == done.count(200) * one == len(cloud.exchanges) * one <= budget
             done = asyncio.run(ask_all([a.url, b.url], [body(n) for n in range(6)]))
             assert done == [429] * 6
+            assert reported(a, redis.url)["shared"] == "unknown"
             until(lambda: recorded(a.state_dir)[0] + recorded(b.state_dir)[0] == money(), 60)
