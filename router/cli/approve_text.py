@@ -27,6 +27,8 @@ from policies.schema import PolicyError
 from policies.sources import recipes
 from router.api.parse import parse_json_object
 from router.approvals import approver_of
+from router.audit import text_diff
+from router.cli.audited import audited
 from router.errors import GatehouseError
 from router.keys import StateFolderError, load_keys, replace_whole
 from router.settings import Settings, from_environment
@@ -68,7 +70,8 @@ def approve_text(
     try:
         approver = approver_of(load_keys(settings.state_dir))
         texts = read_approvable(file, kind, approver, settings.max_json_depth)
-        _write(settings.policy, texts, reason)
+        with audited(None, "policy.approve_text", settings.policy) as detail:
+            detail["diff"] = _write(settings.policy, texts, reason)
     except (PolicyError, UnfitTextError, StateFolderError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
@@ -82,8 +85,8 @@ def approve_text(
     )
 
 
-def _write(source: str, texts: list[Approvable], reason: str) -> None:
-    """Put the entries into the file, whole or not at all."""
+def _write(source: str, texts: list[Approvable], reason: str) -> str:
+    """Put the entries into the file, whole or not at all; what differs then."""
     if source in recipes():
         raise UnfitTextError(
             f"the policy is the recipe {source!r}, which belongs to the package and is not edited: "
@@ -95,6 +98,7 @@ def _write(source: str, texts: list[Approvable], reason: str) -> None:
         edited = add_approved_text(edited, source, entry_of(text, reason), parents=parents)
     path = Path(os.path.realpath(source))
     replace_whole(path, edited.encode("utf-8"), stat.S_IMODE(path.stat().st_mode))
+    return text_diff(own.text, edited)
 
 
 def _seen(text: Approvable, settings: Settings) -> str:

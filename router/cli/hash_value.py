@@ -19,7 +19,7 @@ def hash_value(
         typer.Option(help="The salt of a dictionary's other hashes.", metavar="SALT", show_default="a new one"),
     ] = None,
 ) -> None:
-    """Make `sha256:SALT:DIGEST` of a value: asked for without showing it, or one a line from a pipe.
+    """Make the salted `sha256:…` of a value: asked for without showing it, or one a line from a pipe.
 
     Case, width, and blanks and dashes beside digits do not count.
     """

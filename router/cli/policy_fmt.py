@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import stat
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -14,8 +15,14 @@ from policies.document import decode
 from policies.errors import PolicyError
 from policies.layout import formatted
 from policies.sources import read_source, recipes
+from router.audit import text_diff
+from router.cli.audited import audited
 from router.cli.show_problems import show_problems
 from router.keys import replace_whole
+from router.settings import from_environment
+from router.store import StoreError
+from router.types import JsonObject
+from router.versions import read_active
 
 
 def fmt(
@@ -59,6 +66,18 @@ def _format(file: str, check: bool) -> bool:
         typer.echo("".join(lines), nl=False)
         return True
     path = Path(os.path.realpath(file))
-    replace_whole(path, wanted.encode(), stat.S_IMODE(path.stat().st_mode))
+    with _audited(path, file) as detail:
+        detail["diff"] = text_diff(text, wanted)
+        replace_whole(path, wanted.encode(), stat.S_IMODE(path.stat().st_mode))
     typer.echo(f"{file}: formatted")
     return True
+
+
+def _audited(path: Path, file: str) -> AbstractContextManager[JsonObject]:
+    """The audit trail of the gateway on this machine, if it is its policy; other files are the user's alone."""
+    try:
+        version = read_active(from_environment().state_dir)
+    except StoreError:
+        version = None
+    served = {os.path.realpath(each.source) for each in version.texts} if version is not None else set()
+    return audited(None, "policy.fmt", file) if str(path) in served else nullcontext({})

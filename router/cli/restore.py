@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from router.backup import BackupError, restore_backup
+from router.cli.audited import audited
 from router.cli.backup import PassphraseFile, read_passphrase, shown
 from router.cli.lockdown import StateDir
 from router.keys import StateFolderError
@@ -25,8 +27,18 @@ def restore(
     """
     settings = from_environment(state_dir=state_dir)
     try:
-        kept = restore_backup(settings.state_dir, file, read_passphrase(passphrase_file))
+        passphrase = read_passphrase(passphrase_file)
+        # What is there may be what is broken: it is restored all the same, and its end stands in the restored records.
+        with audited(state_dir, "restore", file.name, closes=True) as detail:
+            kept = restore_backup(settings.state_dir, file, passphrase)
+            detail.update(files=kept.files, records=kept.records, secrets=kept.has_secrets, sha256=digest_of(file))
     except (BackupError, StateFolderError) as error:
         typer.echo(f"Not done: {error}", err=True)
         raise typer.Exit(1) from None
     typer.echo(f"restored: {shown(kept)}")
+
+
+def digest_of(file: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ import typer
 from policies.chain import read_chain
 from policies.schema import load_policy
 from policies.version import Serving
-from router.cli import erase, lockdown, models, policy_change, unlock
+from router.backup import make_backup
+from router.cli import approve_text, erase, lockdown, models, policy_change, policy_fmt, restore, unlock
 from router.lockdown import read_locks
-from router.store import RECORDS_FILE, RecordReader
+from router.store import RECORDS_FILE, RecordReader, verify
 from router.versions import VersionStore
 from tests.support.tiny_gguf import make_model
 
@@ -120,3 +122,52 @@ def test_a_policy_that_is_refused_or_proposed_stands_there_with_its_version(stat
         ("policy.approve", "99", "failed"),
     ]
     assert trail(state)[1]["detail"]["version"]["state"] == "draft"
+
+
+def test_a_restore_stands_in_the_records_that_it_has_brought_back(state: Path, tmp_path: Path) -> None:
+    lockdown.lockdown(reason="a drill", tenant="acme")
+    file = tmp_path / "b.tar.gz"
+    make_backup(state, file)
+    unlock.unlock(tenant="acme")
+    restore.restore(file)
+    assert [each[:1] + each[2:] for each in results(state)] == [
+        ("lockdown.lock", "begun"),
+        ("lockdown.lock", "done"),
+        ("restore", "done"),
+    ]
+    detail = trail(state)[-1]["detail"]
+    assert detail["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert detail["records"] == 3, "two of the trail, and one of the lock itself"
+    assert verify(state / RECORDS_FILE).intact
+    file.write_bytes(b"no backup")
+    with pytest.raises(typer.Exit):
+        restore.restore(file)
+    assert results(state)[-2:] == [("restore", "b.tar.gz", "begun"), ("restore", "b.tar.gz", "failed")]
+
+
+def test_a_text_that_is_approved_stands_there_with_the_lines_that_it_adds(state: Path, tmp_path: Path) -> None:
+    file, prompt = tmp_path / "policy.yaml", tmp_path / "prompt.txt"
+    file.write_text(POLICY)
+    prompt.write_text("You answer for the hotline, 030 901820.")
+    approve_text.approve_text(prompt, reason="our own number", policy=str(file))
+    assert results(state) == [
+        ("policy.approve_text", str(file), "begun"),
+        ("policy.approve_text", str(file), "done"),
+    ]
+    assert 'reason: "our own number"' in trail(state)[1]["detail"]["diff"]
+    assert "901820" not in str(trail(state))
+
+
+def test_formatting_the_policy_in_force_stands_there_and_formatting_any_other_file_does_not(
+    state: Path, tmp_path: Path
+) -> None:
+    file, other = tmp_path / "policy.yaml", tmp_path / "other.yaml"
+    for each in (file, other):
+        each.write_text(POLICY.replace("\n  home:", "\n      home:"))
+    policy_fmt.fmt([str(other)])
+    assert not state.exists(), "a machine without a gateway gets no state folder"
+    with VersionStore(state) as versions:
+        versions.note_in_force(load_policy(str(file)), read_chain(str(file)), "file:root")
+    policy_fmt.fmt([str(file), str(other)], check=False)
+    assert results(state) == [("policy.fmt", str(file), "begun"), ("policy.fmt", str(file), "done")]
+    assert trail(state)[1]["detail"]["diff"].startswith("--- before")

@@ -39,6 +39,12 @@ def gatehouse(*arguments: str, folder: Path, stdin: str = "", **environment: str
     )
 
 
+def test_no_help_of_a_policy_command_turns_words_into_pictures(tmp_path: Path) -> None:
+    shown = gatehouse("policy", "--help", folder=tmp_path).stdout
+    assert "salted" in shown
+    assert all(ord(letter) < 0x2600 for letter in shown), "the help's own markup knows names between colons"
+
+
 def test_help_names_every_command(tmp_path: Path) -> None:
     command = [sys.executable, "-P", "-m", "router.cli.main", "--help"]
     typed = {**os.environ, "PYTHONPATH": str(ROOT)}
