@@ -1,11 +1,10 @@
-"""One linear model a form of prompt, over n-grams, surface counts and the static embedding, served by numpy alone.
+"""One linear model a form of prompt, over n-grams, surface counts and the static embedding.
 
 An artifact that is missing, altered, misshapen or made for another embedding raises `ArtifactError`: it never scores.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
@@ -16,38 +15,27 @@ import numpy.typing as npt
 
 from classifiers.artifact import ArtifactError, read
 from classifiers.embedding import Embedding
-from classifiers.features import BUCKETS, SURFACE_COUNT, SURFACE_NAMES, extract
+from classifiers.features import BUCKETS, SURFACE_COUNT, SURFACE_NAMES
 from classifiers.forms import FORMS, form_of
+from classifiers.linear import FAR as FAR  # where training looks for it
+from classifiers.linear import LinearModel, with_kernel
 
 _KEYS: Final = ("grams", "surface", "vector", "mean", "deviation", "steps", "bias")
-FAR: Final = 4.0  # standard deviations beyond which a surface value counts as this far: no one length decides alone
 
 
 @dataclass(frozen=True, slots=True)
 class Experts:
-    """A row for each of `FORMS` in `grams`, `surface`, `vector`, `steps` and `bias`."""
+    """For each of `FORMS` a linear model, and what it adds for each number of the text's vector (a row of `vector`)."""
 
-    grams: npt.NDArray[np.int8]
-    surface: npt.NDArray[np.float64]
+    parts: tuple[LinearModel, ...]
     vector: npt.NDArray[np.float32]
-    mean: npt.NDArray[np.float64]
-    deviation: npt.NDArray[np.float64]
-    steps: tuple[float, ...]
-    bias: tuple[float, ...]
     embedding: Embedding
     digest: str = ""  # SHA-256 of the artifact's bytes, hex
 
     def logit(self, text: str) -> float:
         """The log-odds that a text is hard, by the expert of its form. The empty text has some too."""
         form = form_of(text)
-        features = extract(text)
-        count = len(features.buckets)
-        hashed = int(self.grams[form].take(features.buckets).sum(dtype=np.int64)) if count else 0
-        standard = (features.surface - self.mean) / self.deviation
-        np.minimum(np.maximum(standard, -FAR, out=standard), FAR, out=standard)
-        value = self.bias[form] + self.steps[form] * hashed / math.sqrt(max(count, 1))
-        value += float(standard @ self.surface[form])
-        return value + float(self.embedding.vector(text) @ self.vector[form])
+        return self.parts[form].logit_of(text) + float(self.embedding.vector(text) @ self.vector[form])
 
 
 def load(name: str, folder: Traversable | None = None, embedding: Embedding | None = None) -> Experts:
@@ -65,17 +53,20 @@ def load(name: str, folder: Traversable | None = None, embedding: Embedding | No
 
 def build(arrays: Mapping[str, npt.NDArray[Any]], embedding: Embedding, digest: str = "") -> Experts:
     """The model of these arrays."""
-    return Experts(
-        grams=arrays["grams"],
-        surface=arrays["surface"].astype(np.float64),
-        vector=arrays["vector"].astype(np.float32),
-        mean=arrays["mean"].astype(np.float64),
-        deviation=arrays["deviation"].astype(np.float64),
-        steps=tuple(float(step) for step in arrays["steps"]),
-        bias=tuple(float(bias) for bias in arrays["bias"]),
-        embedding=embedding,
-        digest=digest,
+    mean, deviation = (arrays[key].astype(np.float64) for key in ("mean", "deviation"))
+    parts = (
+        LinearModel(
+            grams=arrays["grams"][form],
+            surface=arrays["surface"][form].astype(np.float64),
+            mean=mean,
+            deviation=deviation,
+            step=float(arrays["steps"][form]),
+            bias=float(arrays["bias"][form]),
+        )
+        for form in range(len(FORMS))
     )
+    named = (with_kernel(f"{name} prompts", part) for name, part in zip(FORMS, parts, strict=True))
+    return Experts(tuple(named), arrays["vector"].astype(np.float32), embedding, digest)
 
 
 def _check(name: str, arrays: Mapping[str, npt.NDArray[Any]], width: int) -> None:

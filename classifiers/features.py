@@ -1,4 +1,6 @@
-"""Text to numbers: hashed n-grams and surface counts, by numpy alone, the same code for training and for serving.
+"""Text to numbers: hashed n-grams and surface counts, the same for training and for serving.
+
+`extract` says what they are; `native/features.c` gives the same numbers, which tests hold it to.
 
 Must never depend on the process (no salted hashes) nor read more than a fixed part of a long text.
 """
@@ -12,6 +14,8 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+
+from classifiers.kernels import KERNELS
 
 BITS: Final = 16
 BUCKETS: Final = 1 << BITS
@@ -102,10 +106,21 @@ def clip(text: str) -> str:
     return text[:HEAD_CHARACTERS] + "\n" + text[-TAIL_CHARACTERS:]
 
 
+def data_of(text: str) -> bytes:
+    """What is read of a text: small letters in UTF-8 between two blanks, at most 16,002 bytes."""
+    return b" " + clip(text).lower().encode("utf-8", "replace")[: _MAX_BYTES - 2] + b" "
+
+
+@lru_cache(maxsize=1)
+def read(text: str) -> Any:
+    """The features as a compiled model takes them; only where the kernels are in use."""
+    return KERNELS.module().features(data_of(text))
+
+
 @lru_cache(maxsize=1)  # the signals of one request mostly read the same text
 def extract(text: str) -> Features:
     """The features of one text, in time linear in the part that is read; equal texts give equal features anywhere."""
-    data = b" " + clip(text).lower().encode("utf-8", "replace")[: _MAX_BYTES - 2] + b" "
+    data = data_of(text)
     raw = np.frombuffer(data, dtype=np.uint8)
     in_word = _IS_WORD[raw]
     edges = (in_word[1:] != in_word[:-1]).nonzero()[0] + 1

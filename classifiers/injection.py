@@ -10,7 +10,6 @@ from importlib.resources.abc import Traversable
 from typing import Any, Final
 
 from classifiers.bodies import message_texts
-from classifiers.features import extract
 from classifiers.linear import DIGITS, LinearModel, load, sigmoid
 from classifiers.types import Signal
 
@@ -31,7 +30,7 @@ def pieces(text: str) -> Iterator[str]:
 
 def highest_logit(model: LinearModel, text: str) -> float:
     """The log-odds of the most suspicious piece."""
-    return max(model.logit(extract(piece)) for piece in pieces(text))
+    return max(model.logit_of(piece) for piece in pieces(text))
 
 
 class InjectionSignal:

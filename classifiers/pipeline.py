@@ -15,6 +15,7 @@ from classifiers.approving import Approver, still_unread, unapproved
 from classifiers.boundary import Failure, attempt
 from classifiers.exempting import IsExempt, exempting
 from classifiers.haystack import Haystack, Unviewed, lay_out, lay_out_joins
+from classifiers.kernels import KERNELS
 from classifiers.memory import ScanMemory
 from classifiers.normalize import Normalizer
 from classifiers.placing import Placed, findings_of, place, place_joins, without_approved
@@ -71,6 +72,7 @@ class Pipeline:
     Budgets are in milliseconds, `per_kb_ms` for each KB of the body's strings. `clock` and `work` count seconds.
     `detectors` and `signals` are tables as in `registry`; constructors run here, once. `memory_bytes=0` remembers
     nothing. `approval_key` is what the policy's approved texts were digested with: without it none is approved.
+    `compiled=False` keeps this process from using compiled kernels: say so before the first model is loaded.
     """
 
     def __init__(
@@ -84,7 +86,10 @@ class Pipeline:
         signals: Mapping[str, SignalSpec] = SIGNALS,
         memory_bytes: int = 16 << 20,
         approval_key: bytes = b"",
+        compiled: bool = True,
     ) -> None:
+        if not compiled:
+            KERNELS.switch_off()
         self._approver = Approver(approval_key) if approval_key else None
         self._budget, self._per_byte = budget_ms / 1000, per_kb_ms / 1000 / 1024
         self._clock, self._work = clock, work

@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from classifiers.kernels import KERNELS
 from classifiers.scanner import Hit, Report, Scanner, Unread
 from classifiers.types import Dictionary, Pattern, ScanRules
 
@@ -92,7 +93,7 @@ class ScanProcess:
             theirs.close()
         try:
             async with asyncio.timeout(_START_SECONDS):
-                await self._exchange([orjson.dumps(self._table)])
+                await self._exchange([orjson.dumps({"detectors": self._table, "compiled": not KERNELS.is_off})])
         except TimeoutError:
             raise ScanProcessDied("not ready") from None
 
@@ -123,8 +124,10 @@ def _spawn(theirs: socket.socket) -> subprocess.Popen[bytes]:
 def serve(descriptor: int) -> None:
     """The child: build the detectors once, answer scans one after the other, end when the parent goes."""
     with socket.socket(fileno=descriptor) as connection, connection.makefile("rwb") as stream:
-        table = orjson.loads(_read(stream))
-        scanner = Scanner(table)
+        told = orjson.loads(_read(stream))
+        if not told["compiled"]:
+            KERNELS.switch_off()
+        scanner = Scanner(told["detectors"])
         _write(stream, {"ready": True})
         while True:
             try:

@@ -1,7 +1,8 @@
 """The set-up behind `make serve`, `make test` and `make check`: does what is missing, and nothing when nothing is.
 
-Standard library only. It changes nothing outside the clone's `.venv` and `.cache` and the user's cache folder (and, for
-the tests, the Debian package redis-server), and it never compiles for a server that will not run the embedded engine.
+Standard library only. It changes nothing outside the clone's `.venv`, `.cache` and compiled kernels, and the user's
+cache folder (and, for the tests, the Debian package redis-server). The engine is compiled only for a server that will
+run it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from deploy import clients, local_servers, redis_server, toolchain
+from deploy import clients, kernels, local_servers, redis_server, toolchain
 from deploy.console import Console, SetupError
 from deploy.engine_wheel import PACKAGE, EngineWheel
 from deploy.environment import Environment, digest, lock_entries, project_digest
@@ -21,7 +22,7 @@ from deploy.environment import Environment, digest, lock_entries, project_digest
 SUPPORTED = ((3, 11), (3, 12), (3, 13))
 _USAGE = "usage: python3 -m deploy.bootstrap {serve [ARGUMENTS] | test [ARGUMENTS OF pytest] | check | image FOLDER}\n"
 _COMPILING = "Gatehouse sets itself up. The first time takes minutes, most of it compiling; later starts take seconds."
-_PACKAGES = "Gatehouse sets itself up: Python packages only, nothing is compiled."
+_PACKAGES = "Gatehouse sets itself up: Python packages, and a second of compiling."
 
 
 def needs_engine(arguments: Sequence[str], environment: Mapping[str, str]) -> bool:
@@ -89,7 +90,7 @@ class Setup:
             wanted |= {"dev": digest(self._lock("-dev")), "sdk": project_digest(self.root / "sdk", editable=True)}
         if engine:
             wanted |= {"model": digest(self._lock("-model"), "--no-deps"), "engine": self.wheel().digest}
-        return wanted.items() <= self.environment.read().items()
+        return wanted.items() <= self.environment.read().items() and kernels.stands(self.root, self.environment)
 
     def complete(self, *, dev: bool, engine: bool) -> None:
         """Lay the layers that are missing in this clone."""
@@ -99,6 +100,7 @@ class Setup:
             self.console.say(_COMPILING if engine else _PACKAGES)
             self.packages(dev=dev)
             self.projects(dev=dev)
+            kernels.make(self.root, self.environment, self.console)
             if engine:
                 self.engine()
 

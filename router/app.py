@@ -15,6 +15,7 @@ import socket
 from datetime import date
 from pathlib import Path
 
+from classifiers.kernels import KERNELS
 from classifiers.pipeline import Pipeline
 from classifiers.registry import detectors_with
 from policies.schema import PolicyError, compile_parsed
@@ -94,7 +95,9 @@ class Worker:
             per_kb_ms=settings.scan_budget_ms_per_kb,
             detectors=detectors_with(settings.extra_detectors),
             approval_key=keys.subkey("approvals"),
+            compiled=settings.compiled_kernels,
         )
+        self.status.classifiers = KERNELS.describe()
         self.promises, self.confidence = Promises.of(settings), Confidence(made=settings.state_dir / CARDS)
         self._tell_uncalibrated()
         self.cache, self._cache_state = make_cache(settings, keys)

@@ -78,6 +78,7 @@ class Settings(BaseModel):
     scan_budget_ms: float = Field(20.0, gt=0)  # plus scan_budget_ms_per_kb for each KB
     scan_budget_ms_per_kb: float = Field(2.0, ge=0)
     extra_detectors: tuple[str, ...] = ()  # `presidio`, where the operator has installed it
+    compiled_kernels: bool = True  # `off`: the classifiers' Python works, even where compiled code is there
     cache_max_bytes: int = Field(64 * 1024 * 1024, ge=0)
     responses_ttl_s: float = Field(86_400.0, gt=0, le=366 * 86_400)  # how long `previous_response_id` can be continued
     responses_max_bytes: int = Field(256 * 1024 * 1024, ge=64 * 1024)

@@ -14,6 +14,7 @@ class Status:
 
     policy: JsonObject = field(default_factory=dict)  # running digest, file digest, last error, as the parent says
     engine: JsonObject = field(default_factory=dict)  # state and restarts, as the parent says
+    classifiers: str = ""  # what does their arithmetic: `native`, or `reference` and why
     admin: str = "off"  # how the listener of the admin API stands, as the parent says
     records_failing: str | None = None  # why decision records cannot be written
     answered: set[str] = field(default_factory=set)  # models whose self-test has been answered
@@ -66,6 +67,7 @@ class Status:
         return {
             "status": state,
             "degraded": self.degraded(),
+            "classifiers": self.classifiers,
             "policy": self.policy,
             "engine": self.engine,
             "models": {"answered": sorted(self.answered), "failing": self.failing},

@@ -113,7 +113,13 @@ def _seen(text: Approvable, settings: Settings) -> str:
 
 async def _scan(text: Approvable, settings: Settings) -> Scan:
     detectors = detectors_with(settings.extra_detectors)
-    pipeline = Pipeline(budget_ms=60_000, per_kb_ms=settings.scan_budget_ms_per_kb, detectors=detectors, signals={})
+    pipeline = Pipeline(
+        budget_ms=60_000,
+        per_kb_ms=settings.scan_budget_ms_per_kb,
+        detectors=detectors,
+        signals={},
+        compiled=settings.compiled_kernels,
+    )
     try:
         return await pipeline.scan_texts(text.strings, ScanRules(), "")
     finally:

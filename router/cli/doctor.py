@@ -17,6 +17,7 @@ import aiohttp
 import typer
 from rich.console import Console
 
+from classifiers.kernels import KERNELS
 from classifiers.registry import producible_entities
 from policies.schema import PolicyError, load_policy
 from policies.types import Policy
@@ -65,6 +66,7 @@ def doctor(
 def _checks(settings: Settings) -> Iterator[Check]:
     yield Check("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     yield from _compiler(settings)
+    yield _kernels(settings)
     try:
         policy = with_local_server(load_policy(settings.policy), settings)
     except PolicyError as error:
@@ -87,6 +89,14 @@ def _compiler(settings: Settings) -> Iterator[Check]:
         missing = {"cc", "cmake"} - set(found)
         state: Literal["ok", "fail"] = "ok" if settings.local_url else "fail"
         yield Check("compiler", state, f"{' and '.join(sorted(missing))} missing: install it, or use --local-url")
+
+
+def _kernels(settings: Settings) -> Check:
+    if not settings.compiled_kernels:
+        return Check("kernels", "ok", "switched off: the classifiers run in Python")
+    standing = KERNELS.describe()
+    fix = "" if standing == "native" else ": python -m deploy.kernels compiles them in a clone"
+    return Check("kernels", "warn" if fix else "ok", f"the classifiers' arithmetic is {standing}{fix}")
 
 
 def _policy(policy: Policy, settings: Settings) -> Iterator[Check]:

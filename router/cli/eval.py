@@ -77,7 +77,8 @@ def _read(file: Path) -> list[Labelled]:
 
 async def _measure(rows: list[Labelled], policy: Policy, settings: Settings) -> Tally:
     detectors = detectors_with(settings.extra_detectors)
-    pipeline, tally = Pipeline(budget_ms=_BUDGET_MS, detectors=detectors, signals={}), Tally()
+    compiled, tally = settings.compiled_kernels, Tally()
+    pipeline = Pipeline(budget_ms=_BUDGET_MS, detectors=detectors, signals={}, compiled=compiled)
     try:
         await pipeline.start()
         for row in track(rows, "scanning", console=Console(stderr=True), transient=True):

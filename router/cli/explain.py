@@ -107,6 +107,7 @@ async def _explain(body: JsonObject, policy: Policy, settings: Settings, tenant:
         per_kb_ms=settings.scan_budget_ms_per_kb,
         detectors=detectors_with(settings.extra_detectors),
         approval_key=approval_key(policy, settings),
+        compiled=settings.compiled_kernels,
     )
     request = ChatRequest(
         id="explain",

@@ -121,6 +121,7 @@ async def _observe(file: Path, policy: Policy, settings: Settings, tenant: str) 
         budget_ms=_BUDGET_MS,
         detectors=detectors_with(settings.extra_detectors),
         approval_key=approval_key(policy, settings),
+        compiled=settings.compiled_kernels,
     )
     observed = Observed()
     try:

@@ -108,6 +108,7 @@ async def _probe_all(policy: Policy, probes: Sequence[Probe], settings: Settings
         budget_ms=BUDGET_MS,
         detectors=detectors_with(settings.extra_detectors),
         approval_key=approval_key(policy, settings),
+        compiled=settings.compiled_kernels,
     )
     shown = track(probes, "probing", console=Console(stderr=True), transient=True, disable=len(probes) < 50)
     try:

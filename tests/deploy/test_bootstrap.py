@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -14,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy import local_servers, redis_server
+from classifiers.native.compiling import LIBRARY, source_files
+from deploy import kernels, local_servers, redis_server
 from deploy.bootstrap import Setup, needs_engine
 from deploy.console import Console, SetupError
 from deploy.environment import Environment, digest, lock_entries, project_digest
@@ -57,6 +59,7 @@ def test_a_complete_stamp_makes_the_set_up_do_nothing(tmp_path: Path) -> None:
     setup.environment.remember(
         base=digest(lock[""]), build=digest(lock["-build"]), project=project_digest(ROOT, editable=True)
     )
+    setup.environment.remember(kernels=kernels.wanted(ROOT), kernels_failed="yes")
     assert setup.is_complete(dev=False, engine=False)
     assert not setup.is_complete(dev=False, engine=True)
     setup.complete(dev=False, engine=False)
@@ -209,3 +212,51 @@ def test_make_says_which_python_it_needs_when_it_finds_none() -> None:
 def test_make_help_lists_what_a_developer_types() -> None:
     done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert {line.split()[1] for line in done.stdout.splitlines()} >= {"serve", "test", "check", "lock"}
+
+
+@pytest.fixture
+def clone(tmp_path: Path, console: Console) -> tuple[Path, Environment]:
+    """A folder with the kernels' sources, nothing compiled, and the stamp of an environment."""
+    folder = kernels.sources(tmp_path)
+    folder.mkdir(parents=True)
+    for path in source_files(kernels.sources(ROOT)):
+        shutil.copy(path, folder)
+    (tmp_path / "venv" / "bin").mkdir(parents=True)
+    (tmp_path / "venv" / "bin" / "python").touch()
+    return tmp_path, Environment(tmp_path, tmp_path / "venv", console)
+
+
+def test_the_kernels_are_compiled_once(clone: tuple[Path, Environment], console: Console) -> None:
+    root, environment = clone
+    kernels.make(root, environment, console)
+    library = kernels.sources(root) / LIBRARY
+    made = library.stat().st_mtime_ns
+    kernels.make(root, environment, console)
+    assert library.stat().st_mtime_ns == made
+    assert kernels.stands(root, environment)
+    library.unlink()
+    assert not kernels.stands(root, environment)
+
+
+def test_without_a_compiler_the_set_up_says_so_and_goes_on(
+    clone: tuple[Path, Environment], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And tries again as soon as there is one."""
+    root, environment = clone
+    output = io.StringIO()
+    with monkeypatch.context() as without:
+        without.setenv("PATH", str(tmp_path))
+        without.delenv("CC", raising=False)
+        kernels.make(root, environment, Console(tmp_path / "log", output))
+        assert kernels.stands(root, environment)
+    assert "run in Python, slower" in output.getvalue()
+    assert not kernels.stands(root, environment)
+
+
+def test_kernels_that_do_not_compile_are_no_reason_to_stop(clone: tuple[Path, Environment], tmp_path: Path) -> None:
+    root, environment = clone
+    (kernels.sources(root) / "features.c").write_text("no C at all\n")
+    output = io.StringIO()
+    kernels.make(root, environment, Console(tmp_path / "log", output))
+    assert "run in Python, slower" in output.getvalue()
+    assert kernels.stands(root, environment)

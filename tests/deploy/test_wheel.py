@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import sysconfig
@@ -95,3 +96,21 @@ def test_the_command_of_the_wheel_runs_in_a_folder_that_holds_a_decoy(installed:
     done = subprocess.run(command, cwd=decoy, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "serve" in done.stdout
+
+
+def test_the_wheel_carries_the_compiled_kernels_and_says_for_which_machines(wheel: Path, installed: Path) -> None:
+    assert "-cp311-abi3-" in wheel.name
+    script = "from classifiers.kernels import KERNELS; print(KERNELS.describe())"
+    done = subprocess.run(
+        [installed / "bin" / "python", "-P", "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "native"
+
+
+def test_without_a_compiler_the_wheel_is_pure(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    variables = {**os.environ, "CC": str(tmp_path / "no-compiler")}
+    subprocess.run(command, cwd=ROOT, env=variables, check=True, capture_output=True)
+    made = next(tmp_path.glob("*.whl"))
+    assert made.name.endswith("-py3-none-any.whl")
+    assert not [name for name in zipfile.ZipFile(made).namelist() if name.endswith(".so")]

@@ -1,0 +1,93 @@
+"""A program: every kernel of a library (built with sanitizers, in the tests) over random and hostile inputs.
+
+`python -P hostile_kernels.py LIBRARY` ends with status 0 when nothing wrote or read where it may not. A kernel is added
+with a function in `DRIVERS` that calls it; a binding may refuse with an exception, and never harm anything.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from importlib.machinery import ExtensionFileLoader
+from importlib.util import module_from_spec, spec_from_file_location
+from typing import Any
+
+import numpy as np
+
+ROUNDS = 300
+_PIECES = (
+    b"word",
+    b" ",
+    b"  ",
+    b"\x00",
+    b"\n",
+    b"A1",
+    b"?",
+    b"{",
+    b"'",
+    b"\xc3\xa9",
+    b"\xe2\x80\x99",
+    b"\xff",
+    b"\xf0",
+)
+
+
+def load(path: str) -> Any:
+    loader = ExtensionFileLoader("_kernels", path)
+    spec = spec_from_file_location("_kernels", path, loader=loader)
+    assert spec is not None
+    module = module_from_spec(spec)
+    loader.exec_module(module)
+    return module
+
+
+def bytes_like(chance: random.Random) -> bytes:
+    """Bytes of any kind: none, few, many; text, noise, one byte again and again."""
+    size = chance.choice((0, 1, 2, 3, 4, 5, 6, 17, 300, 5000))
+    kind = chance.randrange(3)
+    if kind == 0:
+        return chance.randbytes(size)
+    if kind == 1:
+        return bytes([chance.randrange(256)]) * size
+    return b"".join(chance.choices(_PIECES, k=size))[: 2 * size]
+
+
+def anything(chance: random.Random) -> Any:
+    """What a binding is not meant to be given."""
+    return chance.choice((None, 3, "text", b"", [1], (b"x",), 1.5, np.zeros(7), np.zeros((4, 4))[:, 1], object()))
+
+
+def features(kernels: Any, chance: random.Random) -> None:
+    grams = np.array(chance.choices(range(-128, 128), k=1 << 16), dtype=np.int8) if chance.random() < 0.02 else _GRAMS
+    ones = np.ones(17)
+    model = kernels.linear(grams, ones, ones, ones, 1.0, 0.0)
+    for data in (bytes_like(chance), b" " + bytes_like(chance) + b" "):
+        with suppress(ValueError):
+            made = kernels.features(data)
+            buckets = np.frombuffer(kernels.contents(made)[0], dtype=np.int32)
+            assert buckets.min(initial=0) >= 0
+            assert buckets.max(initial=0) < 1 << 16
+            kernels.logit(model, made)
+
+
+_GRAMS = np.ones(1 << 16, dtype=np.int8)
+DRIVERS: tuple[Callable[[Any, random.Random], None], ...] = (features,)
+
+
+def main(library: str) -> None:
+    kernels, chance = load(library), random.Random(20261128)
+    functions = [each for name, each in vars(kernels).items() if callable(each) and not name.startswith("_")]
+    for _ in range(ROUNDS):
+        for driver in DRIVERS:
+            driver(kernels, chance)
+        for function in functions:
+            given = [anything(chance) for _ in range(chance.randrange(9))]
+            with suppress(TypeError, ValueError, BufferError, OverflowError, UnicodeEncodeError):
+                function(*given)
+    print(f"{len(functions)} functions, {ROUNDS} rounds")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

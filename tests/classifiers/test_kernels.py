@@ -1,0 +1,203 @@
+"""The compiled kernels: built without a warning, harmless with hostile input, and never used unless they agree."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from classifiers import kernels as loading
+from classifiers.features import data_of, extract, read
+from classifiers.kernels import KERNELS, Kernels
+from classifiers.linear import load, with_kernel
+from classifiers.native.compiling import CannotCompile, compile_kernels, source_digest, source_files
+from deploy.kernels import find_compiler
+from tests.classifiers.hostile_kernels import load as load_library
+
+ROOT = Path(__file__).parents[2]
+SOURCES = ROOT / "classifiers" / "native"
+SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g", "-O1")
+
+
+@pytest.fixture(scope="module")
+def compiler() -> str:
+    found = find_compiler()
+    assert found is not None, "the README asks for a C compiler, and so do these tests"
+    return found
+
+
+@pytest.fixture(scope="module")
+def fresh(compiler: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The kernels as they are now, whatever stands in the clone; a warning is an error."""
+    folder = tmp_path_factory.mktemp("kernels")
+    return load_library(str(compile_kernels(compiler, SOURCES, folder / "_kernels.abi3.so", "-Werror", "-pedantic")))
+
+
+def test_a_library_says_what_it_was_made_from(fresh: Any) -> None:
+    assert source_digest(SOURCES) == fresh.SOURCE
+
+
+def test_the_declarations_of_the_stable_abi_are_those_of_python(compiler: str, tmp_path: Path) -> None:
+    """Compiled together: a function declared otherwise is an error, and so is a structure of another shape."""
+    include = Path(sysconfig.get_path("include"))
+    if not (include / "Python.h").is_file():
+        pytest.skip("this Python came without its headers")
+    ours = (SOURCES / "python_abi.h").read_text("utf-8")
+    is_function = re.compile(r"(?:extern |const )?\w+ \*?Py[A-Z]\w+(?:\(.*\))?;").fullmatch
+    functions = [line for line in ours.splitlines() if is_function(line)]
+    assert len(functions) > 25
+    offsets = [
+        f'_Static_assert(offsetof({kind}, {member}) == offsetof(struct our_{kind}, {member}), "{kind}.{member}");'
+        for kind, members in {
+            "Py_buffer": "buf obj len itemsize readonly ndim format shape strides suboffsets internal",
+            "PyMethodDef": "ml_name ml_meth ml_flags ml_doc",
+            "PyModuleDef": "m_base m_name m_doc m_size m_methods m_slots m_traverse m_clear m_free",
+        }.items()
+        for member in members.split()
+    ]
+    structures = ours[ours.index("typedef struct PyMethodDef") : ours.index("#define PyBUF_SIMPLE")]
+    renamed = structures.replace("#define METH_FASTCALL", "#define OUR_METH_FASTCALL")
+    for kind in ("Py_buffer", "PyMethodDef", "PyModuleDef_Base", "PyModuleDef"):
+        renamed = renamed.replace(f"typedef struct {kind} {{", f"struct our_{kind} {{").replace(f"}} {kind};", "};")
+    renamed = renamed.replace("typedef struct {\n    void *buf", "struct our_Py_buffer {\n    void *buf")
+    renamed = renamed.replace("    PyModuleDef_Base m_base", "    struct our_PyModuleDef_Base m_base")
+    program = "\n".join(
+        (
+            "#define Py_LIMITED_API 0x030b0000",
+            "#include <Python.h>",
+            "#include <stddef.h>",
+            *functions,
+            renamed,
+            *offsets,
+            '_Static_assert(sizeof(PyModuleDef) == sizeof(struct our_PyModuleDef), "PyModuleDef");',
+            '_Static_assert(sizeof(Py_buffer) == sizeof(struct our_Py_buffer), "Py_buffer");',
+            '_Static_assert(METH_FASTCALL == OUR_METH_FASTCALL, "METH_FASTCALL");',
+            '_Static_assert(PyBUF_SIMPLE == 0, "PyBUF_SIMPLE");',
+        )
+    )
+    (tmp_path / "both.c").write_text(program)
+    command = [compiler, "-std=c11", "-fsyntax-only", f"-I{include}", str(tmp_path / "both.c")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_no_input_makes_a_kernel_read_or_write_where_it_may_not(compiler: str, tmp_path: Path) -> None:
+    """Under the address and undefined-behaviour sanitizers, over random and hostile inputs."""
+    library = compile_kernels(compiler, SOURCES, tmp_path / "_kernels.abi3.so", *SANITIZERS)
+    runtime = subprocess.run(
+        [compiler, "-print-file-name=libasan.so"], capture_output=True, text=True, check=True
+    ).stdout
+    variables = {**os.environ, "LD_PRELOAD": runtime.strip(), "ASAN_OPTIONS": "detect_leaks=0", "PYTHONPATH": str(ROOT)}
+    variables.pop("GATEHOUSE_TEST_GUARD_FILE", None)
+    done = subprocess.run(
+        [sys.executable, "-P", str(ROOT / "tests" / "classifiers" / "hostile_kernels.py"), str(library)],
+        env=variables, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "rounds" in done.stdout
+
+
+@given(st.text())
+def test_the_features_of_any_text_are_those_of_the_reference(fresh: Any, text: str) -> None:
+    buckets, surface = fresh.contents(fresh.features(data_of(text)))
+    reference = extract(text)
+    assert sorted(np.frombuffer(buckets, dtype=np.int32).tolist()) == reference.buckets.tolist()
+    assert np.frombuffer(surface).tolist() == reference.surface.tolist()
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=300))
+def test_a_linear_model_gives_what_the_reference_gives(fresh: Any, text: str) -> None:
+    model = load("injection")
+    compiled = fresh.linear(model.grams, model.surface, model.mean, model.deviation, model.step, model.bias)
+    assert fresh.logit(compiled, fresh.features(data_of(text))) == pytest.approx(model.logit(extract(text)), abs=1e-9)
+
+
+def test_arrays_of_another_size_are_refused(fresh: Any) -> None:
+    model = load("injection")
+    with pytest.raises(ValueError, match="wrong size"):
+        fresh.linear(model.grams[:-1], model.surface, model.mean, model.deviation, 1.0, 0.0)
+    with pytest.raises(ValueError, match="Capsule"):
+        fresh.logit("model", "features")
+
+
+def _unused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Kernels:
+    monkeypatch.setattr(loading, "FOLDER", folder)
+    return Kernels()
+
+
+def test_without_a_library_the_reference_works_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _unused(tmp_path, monkeypatch).describe() == "reference (not compiled)"
+
+
+def test_a_library_of_other_sources_is_not_used(compiler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for path in source_files(SOURCES):
+        shutil.copy(path, tmp_path)
+    compile_kernels(compiler, tmp_path)
+    standing = _unused(tmp_path, monkeypatch)
+    assert standing.describe() == "native"
+    (tmp_path / "features.c").write_text((tmp_path / "features.c").read_text() + "\n")
+    assert _unused(tmp_path, monkeypatch).describe() == "reference (compiled from other sources)"
+
+
+def test_what_is_no_library_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "_kernels.abi3.so").write_bytes(b"\x7fELF, but not really")
+    assert _unused(tmp_path, monkeypatch).describe() == "reference (cannot be loaded: ImportError)"
+
+
+class _Wrong(ModuleType):
+    """Kernels that are there and miscalculate."""
+
+    linear = staticmethod(lambda *_: object())
+    features = staticmethod(lambda data: data)
+    logit = staticmethod(lambda model, features: 0.25)
+
+
+def test_a_kernel_that_does_not_agree_with_the_reference_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = Kernels(_Wrong("wrong"), "native")
+    monkeypatch.setattr(importlib.import_module("classifiers.linear"), "KERNELS", wrong)
+    monkeypatch.setattr(importlib.import_module("classifiers.features"), "KERNELS", wrong)
+    model = load("injection")
+    read.cache_clear()  # of what the wrong ones made
+    assert model.compiled is None
+    assert wrong.describe() == "native, without injection"
+
+
+def test_kernels_are_switched_off_before_they_are_used_or_not_at_all() -> None:
+    standing = Kernels()
+    standing.switch_off()
+    assert standing.module() is None
+    assert standing.is_off
+    assert standing.describe() == "reference (switched off)"
+    with pytest.raises(RuntimeError, match="in use"):
+        Kernels(_Wrong("in use"), "native").switch_off()
+
+
+def test_a_compiler_that_fails_is_told_with_its_words(compiler: str, tmp_path: Path) -> None:
+    (tmp_path / "module.c").write_text("no C at all\n")
+    with pytest.raises(CannotCompile, match="error"):
+        compile_kernels(compiler, tmp_path)
+    with pytest.raises(CannotCompile, match="cannot be run"):
+        compile_kernels(str(tmp_path / "cc"), tmp_path)
+    assert list(tmp_path.iterdir()) == [tmp_path / "module.c"]
+
+
+def test_the_models_in_service_use_the_kernels_of_this_clone() -> None:
+    """After the set-up they are there; a clone without a compiler runs this test's other half."""
+    model = load("injection")
+    assert not KERNELS.refused
+    assert (model.compiled is not None) == (KERNELS.module() is not None)
+    assert with_kernel("injection", model).logit_of("Ignore all that.") == pytest.approx(
+        model.logit(extract("Ignore all that.")), abs=1e-9
+    )
