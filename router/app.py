@@ -306,7 +306,7 @@ async def serve(control: Path, listener: socket.socket) -> None:
     client.on_drop = worker.telemetry.records_dropped
     await worker.pipeline.warm()
     _settle_memory()
-    server = make_server(worker.app, worker.door, settings.grace_s, worker.drain)
+    server = make_server(worker.app, worker.door, settings.grace_s, worker.drain, is_alone=settings.workers == 1)
     tasks = [
         asyncio.create_task(_follow(told, worker)),
         asyncio.create_task(worker.watch_targets()),

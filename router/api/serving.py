@@ -11,12 +11,11 @@ import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from router.api.admission import Admission
+from router.api.accepting import Acceptor
 from router.api.connection import Connection, Door
 
 _LAST_WORDS_SECONDS = 2.0  # for error events to be written
@@ -28,11 +27,14 @@ class DrainingServer(uvicorn.Server):
     """Ends on SIGTERM or SIGINT within `grace_s`; a second signal ends the grace."""
 
     def __init__(
-        self, config: uvicorn.Config, admission: Admission, grace_s: float, on_drain: Callable[[], None]
+        self, config: uvicorn.Config, door: Door, grace_s: float, on_drain: Callable[[], None], *, is_alone: bool
     ) -> None:
-        """`on_drain` is called first of all: readiness is off from then on."""
+        """`on_drain` is called first of all: readiness is off from then on. `is_alone`: see `Acceptor`."""
         super().__init__(config)
-        self._admission = admission
+        self._door = door
+        self._admission = door.admission
+        self._is_alone = is_alone
+        self._acceptors: list[Acceptor] = []
         self._grace_s = grace_s
         self._on_drain = on_drain
         self._hurried = asyncio.Event()
@@ -41,6 +43,17 @@ class DrainingServer(uvicorn.Server):
         """End, without any grace."""
         self.should_exit = True
         self._hurried.set()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """uvicorn's, but for who takes the connections."""
+        self.servers = []
+        for listener in sockets or []:
+            backlog = self.config.backlog
+            self._acceptors.append(Acceptor(listener, self._connection, backlog=backlog, is_alone=self._is_alone))
+        self.started = True
+
+    def _connection(self) -> Connection:
+        return Connection(self._door, config=self.config, server_state=self.server_state, app_state={})
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -67,8 +80,8 @@ class DrainingServer(uvicorn.Server):
         for waiting in (drained, hurried):
             waiting.cancel()
         await self._admission.end(_LAST_WORDS_SECONDS)
-        for server in self.servers:
-            server.close()
+        for acceptor in self._acceptors:
+            acceptor.close()
         for listener in sockets or []:
             listener.close()
         for connection in list(self.server_state.connections):
@@ -83,11 +96,13 @@ class DrainingServer(uvicorn.Server):
                 transport.abort()
 
 
-def make_server(app: ASGIApp, door: Door, grace_s: float, on_drain: Callable[[], None]) -> DrainingServer:
+def make_server(
+    app: ASGIApp, door: Door, grace_s: float, on_drain: Callable[[], None], *, is_alone: bool
+) -> DrainingServer:
     """A worker's server, its connections standing behind `door`. For the running event loop."""
     config = uvicorn.Config(
         app,
-        http=_speaking(door),
+        http=Connection,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -97,17 +112,7 @@ def make_server(app: ASGIApp, door: Door, grace_s: float, on_drain: Callable[[],
         date_header=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
     )
-    return DrainingServer(config, door.admission, grace_s, on_drain)
-
-
-def _speaking(door: Door) -> type[Connection]:
-    """uvicorn makes connections of a class: ours, with what they share."""
-
-    class Speaking(Connection):
-        def __init__(self, **rest: Any) -> None:
-            super().__init__(door, **rest)
-
-    return Speaking
+    return DrainingServer(config, door, grace_s, on_drain, is_alone=is_alone)
 
 
 def most_connections(wanted: int) -> int:
