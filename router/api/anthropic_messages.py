@@ -32,6 +32,7 @@ _ERROR_TYPES = {
     503: "overloaded_error",
     504: "timeout_error",
 }
+_FAILED = "The tool call failed:"
 _DROPPED_BLOCKS = frozenset({"thinking", "redacted_thinking"})
 
 
@@ -152,7 +153,8 @@ def _tool(where: str, tool: Any) -> JsonObject:
     if not isinstance(tool, dict):
         raise refuse(where, "an object")
     if tool.get("type") not in (None, "custom"):
-        raise unsupported(f"{where}.type", "tools that the provider runs. Offer the tool as one of your own.")
+        why = "what the provider runs, or only its models know. Switch it off, or offer a tool of your own."
+        raise unsupported(f"{where}.type", why)
     if not isinstance(tool.get("name"), str) or not isinstance(tool.get("input_schema", {}), dict):
         raise refuse(where, "an object with a `name` and an `input_schema`")
     function: JsonObject = {"name": tool["name"]}
@@ -238,7 +240,10 @@ def _user(where: str, role: str, content: list[JsonObject]) -> list[JsonObject]:
 
 
 def _result(where: str, block: JsonObject, parts: list[JsonObject]) -> JsonObject:
-    """The tool's message; its images go to the user's own parts, for such a message holds only text."""
+    """The tool's message; its images go to the user's own parts, for such a message holds only text.
+
+    Chat completions have no word for a call that failed, so the model is told so in the text.
+    """
     if not isinstance(block.get("tool_use_id"), str):
         raise refuse(f"{where}.tool_use_id", "a string: the id of the call that this answers")
     content = block.get("content") or ""
@@ -251,6 +256,11 @@ def _result(where: str, block: JsonObject, parts: list[JsonObject]) -> JsonObjec
         content = texts or ""
     elif not isinstance(content, str):
         raise refuse(f"{where}.content", "a string or a list of blocks")
+    if not isinstance(block.get("is_error"), bool | None):
+        raise refuse(f"{where}.is_error", "true or false")
+    if block.get("is_error"):
+        is_text = isinstance(content, str)
+        content = f"{_FAILED}\n{content}".rstrip() if is_text else [{"type": "text", "text": _FAILED}, *content]
     return {"role": "tool", "tool_call_id": block["tool_use_id"], "content": content}
 
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from router.api.dialect import Asked, Told, read_model, read_stream, refuse, sort_fields, text_of, unsupported
 from router.api.errors import openai_envelope
+from router.api.foreign_tools import arguments_of, as_function, custom_item, names_of_custom, refusal
 from router.api.responses_events import ResponseEvents
 from router.api.responses_shape import begun, call_item, ended, message_item, response_id
 from router.errors import GatehouseError, NotFound
@@ -102,7 +103,11 @@ class Responses:
         calls = message.get("tool_calls") or []
         logprobs = (choice.get("logprobs") or {}).get("content")
         output = [message_item(told.request_id, 0, text, logprobs)] if text or not calls else []
-        output += [call_item(told.request_id, len(output) + index, call) for index, call in enumerate(calls)]
+        custom = names_of_custom(asked.raw)
+        output += [
+            custom_item(call_item(told.request_id, len(output) + index, call), custom)
+            for index, call in enumerate(calls)
+        ]
         answer = begun(asked.raw, response_id(told.request_id), completion.get("model"))
         return ended(answer, output, choice.get("finish_reason"), completion.get("usage"))
 
@@ -160,8 +165,10 @@ def _tool(where: str, tool: Any) -> JsonObject:
     kind = tool.get("type") if isinstance(tool, dict) else None
     if kind is None:
         raise refuse(where, "an object with a `type`")
+    if kind == "custom":
+        return as_function(where, tool)
     if kind != "function":
-        raise unsupported(f"{where}.type", "tools that the provider runs. Offer the tool as a function of your own.")
+        raise refusal(f"{where}.type", kind)
     if not isinstance(tool.get("name"), str):
         raise refuse(f"{where}.name", "a string")
     function = {
@@ -173,7 +180,11 @@ def _tool(where: str, tool: Any) -> JsonObject:
 def _tool_choice(choice: Any) -> Any:
     if choice in ("auto", "none", "required"):
         return choice
-    if isinstance(choice, dict) and choice.get("type") == "function" and isinstance(choice.get("name"), str):
+    if (
+        isinstance(choice, dict)
+        and choice.get("type") in ("function", "custom")
+        and isinstance(choice.get("name"), str)
+    ):
         return {"type": "function", "function": {"name": choice["name"]}}
     raise refuse("tool_choice", 'auto, none, required, or {"type": "function", "name": …}')
 
@@ -202,9 +213,9 @@ def _items(items: Any) -> list[JsonObject]:
         kind = item.get("type", "message")
         if kind == "message":
             messages.append(_message(where, item))
-        elif kind == "function_call":
+        elif kind in ("function_call", "custom_tool_call"):
             _add_call(where, item, messages)
-        elif kind == "function_call_output":
+        elif kind in ("function_call_output", "custom_tool_call_output"):
             messages.append(_output(where, item))
         elif kind != "reasoning":
             raise unsupported(where, "items of this type. Messages, function calls and their outputs are.")
@@ -249,9 +260,11 @@ def _part(where: str, part: Any) -> JsonObject:
 
 
 def _add_call(where: str, item: JsonObject, messages: list[JsonObject]) -> None:
-    if not all(isinstance(item.get(name), str) for name in ("call_id", "name", "arguments")):
-        raise refuse(where, "a function_call with `call_id`, `name` and `arguments`")
-    function = {"name": item["name"], "arguments": item["arguments"]}
+    is_custom = item["type"] == "custom_tool_call"
+    given = "input" if is_custom else "arguments"
+    if not all(isinstance(item.get(name), str) for name in ("call_id", "name", given)):
+        raise refuse(where, f"a {item['type']} with `call_id`, `name` and `{given}`")
+    function = {"name": item["name"], "arguments": arguments_of(item["input"]) if is_custom else item["arguments"]}
     call = {"id": item["call_id"], "type": "function", "function": function}
     if not messages or messages[-1]["role"] != "assistant":
         messages.append({"role": "assistant", "content": None})

@@ -12,6 +12,7 @@ import orjson
 
 from router.api import sse
 from router.api.dialect import text_of
+from router.api.foreign_tools import custom_item, input_of, names_of_custom
 from router.api.responses_shape import begun, call_item, ended, message_item, response_id, text_part
 from router.errors import GatehouseError
 from router.types import JsonObject
@@ -24,6 +25,7 @@ class ResponseEvents:
 
     def __init__(self, asked: JsonObject, request_id: str) -> None:
         self._asked = asked
+        self._custom = names_of_custom(asked)
         self._request_id = request_id
         self._response: JsonObject | None = None
         self._number = -1
@@ -110,13 +112,15 @@ class ResponseEvents:
         if self._open is None or self._call != index:
             opened = self._close()
             told = {**call, "function": {**(call.get("function") or {}), "arguments": ""}}
-            self._open = call_item(self._request_id, len(self._output), told, "in_progress")
-            self._call, self._text = index, []
+            item = call_item(self._request_id, len(self._output), told, "in_progress")
+            self._open, self._call, self._text = custom_item(item, self._custom), index, []
             opened += self._event("response.output_item.added", output_index=len(self._output), item=self._open)
         piece = (call.get("function") or {}).get("arguments")
         if not piece:
             return opened
         self._text.append(piece)
+        if self._open["type"] == "custom_tool_call":  # its text stands in JSON, and is told when that is whole
+            return opened
         return opened + self._told("response.function_call_arguments.delta", delta=piece)
 
     def _told(self, kind: str, **fields: Any) -> bytes:
@@ -133,6 +137,11 @@ class ResponseEvents:
             done = {**item, "status": "completed", "content": [part]}
             out = self._told("response.output_text.done", content_index=0, text=whole, logprobs=self._logprobs)
             out += self._told("response.content_part.done", content_index=0, part=part)
+        elif item["type"] == "custom_tool_call":
+            text = input_of(whole)
+            done = {**item, "status": "completed", "input": text}
+            out = self._told("response.custom_tool_call_input.delta", delta=text)
+            out += self._told("response.custom_tool_call_input.done", input=text)
         else:
             done = {**item, "status": "completed", "arguments": whole}
             out = self._told("response.function_call_arguments.done", name=item["name"], arguments=whole)

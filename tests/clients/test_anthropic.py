@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import anthropic
 import httpx
@@ -160,6 +161,29 @@ def test_a_loop_of_tools_is_handed_on_as_such(house: House, client: Anthropic) -
         {"role": "tool", "content": "Sunny.", "tool_call_id": "call_1"},
         {"role": "user", "content": "And now?"},
     ]
+
+
+@pytest.mark.parametrize(("content", "told"), [
+    ("No such city.", "The tool call failed:\nNo such city."),
+    ([{"type": "text", "text": "No such city."}], "The tool call failed:\nNo such city."),
+    (None, "The tool call failed:"),
+])  # fmt: skip
+def test_the_model_is_told_that_a_tool_call_failed(house: House, client: Anthropic, content: Any, told: str) -> None:
+    """Chat completions have no member for it, so the text says it; without it the model would take it for an answer."""
+    block = {"type": "tool_result", "tool_use_id": "call_1", "is_error": True}
+    use = {"type": "tool_use", "id": "call_1", "name": "get_weather", "input": {}}
+    messages: list[Any] = [
+        *said("Weather?"),
+        {"role": "assistant", "content": [use]},
+        {"role": "user", "content": [block if content is None else {**block, "content": content}]},
+    ]
+    client.messages.create(model=MODEL, max_tokens=50, messages=messages, tools=[WEATHER])
+    result = house.asked()["messages"][-1]
+    assert (result["role"], result["tool_call_id"]) == ("tool", "call_1")
+    assert result["content"] == told
+    messages[-1]["content"][0]["is_error"] = False
+    client.messages.create(model=MODEL, max_tokens=50, messages=messages, tools=[WEATHER])
+    assert "failed" not in str(house.asked()["messages"][-1])
 
 
 def test_what_is_sensitive_stays_whatever_block_it_stands_in(house: House, client: Anthropic) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import openai
+import orjson
 import pytest
 from openai import AsyncOpenAI, OpenAI
 from pydantic import BaseModel
@@ -205,6 +206,83 @@ def test_what_cannot_be_mapped_is_refused(house: House, body: dict[str, object])
     answer = httpx.post(f"{house.gateway.url}/responses", json={"model": "auto", **body}, trust_env=False, timeout=60)
     assert (answer.status_code, answer.json()["error"]["type"]) == (400, "invalid_request_error")
     assert not house.home.exchanges
+
+
+@pytest.mark.parametrize(
+    "kind", ["web_search", "web_search_preview_2025_03_11", "file_search", "code_interpreter", "mcp"]
+)
+def test_a_tool_that_the_provider_runs_is_refused_by_name_and_with_what_to_do(house: House, kind: str) -> None:
+    body = {"model": "auto", "input": "x", "tools": [{"type": kind}]}
+    answer = httpx.post(f"{house.gateway.url}/responses", json=body, trust_env=False, timeout=60)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["param"], error["code"]) == (400, "tools[0].type", "unsupported_field")
+    assert kind.removesuffix("_2025_03_11") in error["message"]
+    assert "Switch it off in the client" in error["message"]
+    assert not house.home.exchanges
+
+
+def test_a_tool_of_an_unknown_type_is_refused_without_the_callers_words(house: House) -> None:
+    body = {"model": "auto", "input": "x", "tools": [{"type": "bluebird"}]}
+    answer = httpx.post(f"{house.gateway.url}/responses", json=body, trust_env=False, timeout=60)
+    assert answer.status_code == 400
+    assert "bluebird" not in answer.text
+
+
+PATCH = "*** Begin Patch\n*** Add File: a.txt\n+one\n*** End Patch"
+CUSTOM: Any = {
+    "type": "custom",
+    "name": "apply_patch",
+    "description": "Edits files.",
+    "format": {"type": "grammar", "syntax": "lark", "definition": 'start: "*** Begin Patch" LF'},
+}
+
+
+def test_a_tool_with_free_text_is_called_and_answered(house: House, client: OpenAI) -> None:
+    """As coding agents offer their patches: models are asked for a function of one string, the client sees its own."""
+    function = {"name": "apply_patch", "arguments": orjson.dumps({"input": PATCH}).decode()}
+    call = {"id": "call_1", "type": "function", "function": function}
+    house.script(Script(answer="", tool_calls=(call,), finish_reason="tool_calls", chunk_size=5))
+    asked: Any = [{"role": "user", "content": "Add a file."}]
+    whole = client.responses.create(model="auto", input=asked, tools=[CUSTOM]).output[0]
+    offered = house.asked()["tools"][0]["function"]
+    assert (offered["name"], offered["parameters"]["required"]) == ("apply_patch", ["input"])
+    assert "*** Begin Patch" in offered["description"]
+    with client.responses.stream(model="auto", input=asked, tools=[CUSTOM]) as stream:
+        kinds = [event.type for event in stream]
+        streamed = stream.get_final_response().output[0]
+    assert kinds.count("response.custom_tool_call_input.done") == 1
+    assert "response.function_call_arguments.delta" not in kinds
+    for item in (whole, streamed):
+        assert item.type == "custom_tool_call"
+        assert (item.call_id, item.name, item.input) == ("call_1", "apply_patch", PATCH)
+    house.script(Script(answer="Done."))
+    result = {"type": "custom_tool_call_output", "call_id": "call_1", "output": "ok"}
+    sent: Any = [*asked, whole.model_dump(exclude_none=True), result]
+    assert client.responses.create(model="auto", input=sent, tools=[CUSTOM]).output_text == "Done."
+    assert house.asked()["messages"][1]["tool_calls"] == [call]
+    assert house.asked()["messages"][2] == {"role": "tool", "tool_call_id": "call_1", "content": "ok"}
+
+
+def test_a_call_with_free_text_is_continued_from_what_is_kept_here(house: House, client: OpenAI) -> None:
+    function = {"name": "apply_patch", "arguments": orjson.dumps({"input": PATCH}).decode()}
+    call = {"id": "call_1", "type": "function", "function": function}
+    house.script(Script(answer="", tool_calls=(call,), finish_reason="tool_calls"))
+    first = client.responses.create(model="auto", input="Add a file.", tools=[CUSTOM])
+    house.script(Script(answer="Done."))
+    result: Any = [{"type": "custom_tool_call_output", "call_id": "call_1", "output": "ok"}]
+    client.responses.create(model="auto", previous_response_id=first.id, input=result, tools=[CUSTOM])
+    assert house.asked()["messages"][1]["tool_calls"] == [call]
+
+
+@pytest.mark.parametrize("tool", [
+    {"type": "custom"},
+    {"type": "custom", "name": "x", "format": {"type": "grammar"}},
+    {"type": "custom", "name": "x", "format": "text"},
+])  # fmt: skip
+def test_a_tool_with_free_text_that_is_none_is_refused(house: House, tool: dict[str, Any]) -> None:
+    body = {"model": "auto", "input": "x", "tools": [tool]}
+    answer = httpx.post(f"{house.gateway.url}/responses", json=body, trust_env=False, timeout=60)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_value")
 
 
 def test_a_model_that_fails_before_and_amid_its_answer(house: House, client: OpenAI) -> None:
