@@ -20,7 +20,7 @@ from typing import Any
 
 from router.models.catalogue import EMBEDDED, embedded_model
 from tests.bench.engine_load import Target
-from tests.bench.gateway import free_port
+from tests.bench.processes import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 _READY_S = 120.0

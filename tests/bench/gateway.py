@@ -1,10 +1,11 @@
 """The gateway's latency and throughput against a static upstream, beside a plain pass-through and the upstream alone.
 
-    python -m tests.bench.gateway [--rounds 5] [--seconds 4] [--characters 150] [--model cloud] [--json FILE]
+    python -m tests.bench.gateway [--peers] [--rounds 5] [--seconds 4] [--characters 150] [--model cloud] [--json FILE]
 
 The server under test (for the gateway: all of its processes) is pinned to the first core, wrk and nginx to the second.
 No two bodies are alike and the cache is off. Every figure is the median of the rounds, which go through the servers in
-turn. Needs `wrk`, `nginx` and `taskset` in the PATH, and two cores.
+turn. `--peers` has LiteLLM's proxy and Portkey's gateway stand in the same line, on the same core (`python -m
+deploy.peer_gateways` installs them once). Needs `wrk`, `nginx` and `taskset` in the PATH, and two cores.
 """
 
 from __future__ import annotations
@@ -13,8 +14,6 @@ import argparse
 import json
 import os
 import shutil
-import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -30,6 +29,8 @@ from typing import Any
 
 from policies.schema import compile_policy
 from tests.bench.gateway_bodies import public_texts
+from tests.bench.peer_gateways import peers
+from tests.bench.processes import cpu_seconds, free_port, memory_mb, running, wait_for
 
 TEXTS = 3000  # different ones; each is sent with a number behind it
 ROOT = Path(__file__).resolve().parents[2]
@@ -176,43 +177,6 @@ def require_programs() -> None:
         raise SystemExit("This needs two cores: one for the server under test, one for wrk and nginx.")
 
 
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def running(
-    core: int, command: list[str], environment: dict[str, str], folder: Path
-) -> Iterator[subprocess.Popen[str]]:
-    """`command`, pinned to `core`, ended in the end."""
-    process = subprocess.Popen(
-        ["taskset", "-c", str(core), *command], env=environment, cwd=folder, stdout=subprocess.PIPE, text=True
-    )
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def wait_for(port: int) -> None:
-    """Until something listens there."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.02)
-    raise SystemExit(f"nothing listens on port {port}")
-
-
 def ask(port: int, model: str) -> dict[str, str]:
     """One request, as wrk sends it; the headers of the answer."""
     body = json.dumps({"model": model, "messages": [{"role": "user", "content": "Please compare river and market"}]})
@@ -224,6 +188,13 @@ def ask(port: int, model: str) -> dict[str, str]:
         answer = json.loads(response.read())
         assert answer["choices"][0]["message"] == ANSWER["choices"][0]["message"]  # type: ignore[index]
         return {name.lower(): value for name, value in response.headers.items()}
+
+
+def with_lines(script: Path, name: str, lines: str) -> Path:
+    """The same script with these lines behind it, for the server of that name."""
+    path = script.with_name(f"{name}.lua")
+    path.write_text(script.read_text("utf-8") + lines, "utf-8")
+    return path
 
 
 def load(core: int, script: Path, port: int, pid: int, connections: int, seconds: int) -> Run:
@@ -243,35 +214,6 @@ def load(core: int, script: Path, port: int, pid: int, connections: int, seconds
     spent = (cpu_seconds(pid) - before) / max(1, result["requests"])
     rate = result["requests"] / result["seconds"]
     return Run(result["p50"], result["p99"], rate, spent * 1e6, result["failed"])
-
-
-def family(pid: int) -> list[int]:
-    """A process and all below it."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(below for child in children for below in family(int(child)))]
-
-
-def cpu_seconds(pid: int) -> float:
-    """What a process and all below it have used of the processor; hardly moved by what else the machine does."""
-    ticks = 0
-    for member in family(pid):
-        fields = Path(f"/proc/{member}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
-def memory_mb(pid: int) -> dict[str, float]:
-    """USS and PSS of a process and all below it, and how many they are."""
-    pids = family(pid)
-    totals = {"uss": 0.0, "pss": 0.0, "processes": float(len(pids))}
-    for member in pids:
-        for line in Path(f"/proc/{member}/smaps_rollup").read_text().splitlines()[1:]:
-            name, size = line.split()[:2]
-            if name == "Pss:":
-                totals["pss"] += int(size) / 1024
-            elif name in ("Private_Clean:", "Private_Dirty:"):
-                totals["uss"] += int(size) / 1024
-    return totals
 
 
 @contextmanager
@@ -320,22 +262,27 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         if arguments.model == "cloud":
             assert headers["x-gatehouse-route"] == "cloud", headers
         fresh = memory_mb(pid)
+        beside = stack.enter_context(peers(under_test, folder, upstream)) if arguments.peers else {}
         servers = {
             "nginx alone": (upstream, static),
             "pass-through": (plain, limit),
             "gatehouse": (port, pid),
+            **{name: (peer.port, peer.pid) for name, peer in beside.items()},
         }
+        scripts = {name: with_lines(script, name, peer.lines) for name, peer in beside.items()}
         rounds: dict[tuple[str, int], list[Run]] = {}
         for number in range(arguments.rounds + 1):
             for name, (target, process) in servers.items():
                 for connections in (1, 64):
-                    run = load(others, script, target, process, connections, arguments.seconds if number else 1)
+                    own = scripts.get(name, script)
+                    run = load(others, own, target, process, connections, arguments.seconds if number else 1)
                     if number:  # the first warms up
                         rounds.setdefault((name, connections), []).append(run)
         return {
             "route": headers["x-gatehouse-route"],
             "start_up_seconds": start_up,
             "memory_mb": {"fresh": fresh, "after": memory_mb(pid)},
+            "memory_of_others_mb": {name: memory_mb(process)["pss"] for name, (_, process) in servers.items()},
             "figures": {
                 name: {
                     "p50_ms": _median(rounds[name, 1], "p50"),
@@ -363,6 +310,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=4, help="of each run of wrk")
     parser.add_argument("--characters", type=int, default=150, help="of the question")
     parser.add_argument("--model", default="cloud", help="cloud: pinned, through egress; home; auto")
+    parser.add_argument("--peers", action="store_true", help="LiteLLM's proxy and Portkey's gateway too")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     arguments = parser.parse_args()
     require_programs()

@@ -24,6 +24,7 @@ from policies.schema import compile_policy
 from tests.bench import gateway as bench
 from tests.bench.gateway_bodies import public_texts, texts
 from tests.bench.gateway_client import Connection, chat, open_loop
+from tests.bench.processes import family, memory_mb
 
 Figures = dict[str, float]
 _CHUNKS = 500
@@ -187,12 +188,12 @@ def memory(at: Bench) -> Figures:
     """Resident memory of all processes after so many requests, and how it grows in the second half of them."""
     script, sizes, done = at.script("short"), [], 0.0
     with at.gateway() as ours:
-        fresh = bench.memory_mb(ours[1])
+        fresh = memory_mb(ours[1])
         while done < at.requests:
             run = bench.load(at.others, script, *ours, 64, at.seconds)
             done += run.rate * at.seconds
-            sizes.append((done, bench.memory_mb(ours[1])["pss"]))
-        after = bench.memory_mb(ours[1])
+            sizes.append((done, memory_mb(ours[1])["pss"]))
+        after = memory_mb(ours[1])
     half = [pair for pair in sizes if pair[0] >= done / 2]
     slope = (half[-1][1] - half[0][1]) / max(1.0, half[-1][0] - half[0][0]) * 10_000
     return {
@@ -210,7 +211,7 @@ def workers(at: Bench) -> Figures:
     rates = []
     for count in (1, 2):
         with at.gateway(workers=count) as ours:
-            for pid in bench.family(ours[1]):
+            for pid in family(ours[1]):
                 os.system(f"taskset -apc {cores} {pid} >/dev/null")
             rates.append(at.load(script, ours, 64).rate)
     return {"one": rates[0], "two": rates[1], "ratio": rates[1] / rates[0]}

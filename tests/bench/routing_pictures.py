@@ -30,7 +30,7 @@ def quality(curves: Mapping[str, tuple[Floats, Mapping[str, Floats]]], path: Pat
         panel.set_xlabel("share sent to the strong model", fontsize=8)
     panels[0].set_ylabel("share of the gap recovered", fontsize=8)
     panels[-1].legend(fontsize=6, loc="lower right")
-    _save(figure, path)
+    save(figure, path)
 
 
 def reliability(chance: Floats, target: Floats, path: Path) -> None:
@@ -50,13 +50,14 @@ def reliability(chance: Floats, target: Floats, path: Path) -> None:
         )
     panel.set_xlabel("complexity (promised)", fontsize=8)
     panel.set_ylabel("share of failures (observed)", fontsize=8)
-    _save(figure, path)
+    save(figure, path)
 
 
-def _save(figure: object, path: Path) -> None:
+def save(figure: object, path: Path) -> None:
+    """Write it so that equal curves give equal files."""
     import matplotlib.pyplot as plt
 
-    plt.rcParams["svg.hashsalt"] = "routing"  # equal curves give equal files
+    plt.rcParams["svg.hashsalt"] = "routing"
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.tight_layout()  # type: ignore[attr-defined]
     figure.savefig(path, format="svg", metadata={"Date": None})  # type: ignore[attr-defined]

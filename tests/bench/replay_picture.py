@@ -1,0 +1,61 @@
+"""The hour of `tests.bench.replay` as a small SVG file. Needs matplotlib (the dependency group `pictures`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tests.bench.routing_pictures import save
+
+if TYPE_CHECKING:
+    from tests.bench.replay import Seen
+
+_MINUTES = 60
+_COLOURS = {"local": "tab:blue", "cloud": "tab:orange", "refused": "tab:red"}
+
+
+def draw(seen: Sequence[Seen], path: Path) -> None:
+    """Requests a minute by what came of them; seconds to the first word, and to the end, median and 95 %."""
+    import matplotlib.pyplot as plt
+
+    figure, panels = plt.subplots(3, 1, figsize=(8, 6.6), sharex=True)
+    minutes = np.arange(_MINUTES)
+    kinds = {name: [each for each in seen if _kind(each) == name] for name in _COLOURS}
+    bottom = np.zeros(_MINUTES)
+    for name, own in kinds.items():
+        count = np.array([len(each) for each in _by_minute(own, lambda one: one.total)], dtype=float)
+        panels[0].bar(minutes, count, bottom=bottom, color=_COLOURS[name], label=f"{name} ({len(own)})", width=0.9)
+        bottom += count
+    panels[0].set_ylabel("requests a minute", fontsize=8)
+    panels[0].legend(fontsize=7, loc="upper right", ncols=3)
+    for panel, title, of in (
+        (panels[1], "seconds to the first word", lambda one: one.first),
+        (panels[2], "seconds to the end", lambda one: one.total),
+    ):
+        for name in ("local", "cloud"):
+            for share, line in ((0.5, "-"), (0.95, ":")):
+                values = [np.quantile(each, share) if each else np.nan for each in _by_minute(kinds[name], of)]
+                panel.plot(
+                    minutes, values, line, color=_COLOURS[name], label=f"{name}, p{share * 100:.0f}", linewidth=1.2
+                )
+        panel.set_ylabel(title, fontsize=8)
+        panel.set_ylim(bottom=0)
+        panel.legend(fontsize=6, loc="upper right", ncols=2)
+    panels[2].set_xlabel("minute of the recorded hour", fontsize=8)
+    save(figure, path)
+
+
+def _kind(seen: Seen) -> str:
+    return seen.route if seen.status == 200 and seen.route in _COLOURS else "refused"
+
+
+def _by_minute(seen: Sequence[Seen], of: Callable[[Seen], float | None]) -> list[list[float]]:
+    minutes: list[list[float]] = [[] for _ in range(_MINUTES)]
+    for each in seen:
+        value = of(each)
+        if value is not None:
+            minutes[min(_MINUTES - 1, int(each.at // 60))].append(value)
+    return minutes
