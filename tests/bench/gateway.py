@@ -331,6 +331,8 @@ def main() -> None:
         if row["failed"]:
             print(f"  {row['failed']} REQUESTS FAILED: these figures do not count")
     print(f"start-up {result['start_up_seconds']:.2f} s (pinned to one core)")
+    others: dict[str, float] = result["memory_of_others_mb"]
+    print("PSS after the load, MB: " + ", ".join(f"{name} {size:.0f}" for name, size in others.items()))
     memory: dict[str, dict[str, float]] = result["memory_mb"]
     for when, sizes in memory.items():
         print(
