@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from router.audit import KIND
+from router.receipts import differences
 from router.settings import from_environment
 from router.store import RECORDS_FILE, RecordReader, StoreError
 from router.types import JsonObject
@@ -103,6 +104,31 @@ def show_record(
         typer.echo(f"There is no record {request_id}. `gatehouse records list` shows the newest.", err=True)
         raise typer.Exit(1)
     typer.echo(orjson.dumps(record, option=orjson.OPT_INDENT_2).decode())
+
+
+@records.command("receipt")
+def check_receipt(
+    file: Annotated[Path, typer.Argument(help="A receipt of the SDK as JSON (`receipt_of(reply).to_dict()`).")],
+    state_dir: _StateDir = None,
+) -> None:
+    """Whether a receipt says what the chained record of its request says."""
+    try:
+        receipt = orjson.loads(file.read_bytes())
+        with _open(state_dir) as reader:
+            record = reader.get_record(str(receipt["request_id"])) if isinstance(receipt, dict) else None
+            whole = reader.verify().intact
+        if record is None:
+            raise ValueError("there is no record of that request here")
+        found = differences(receipt, record)
+    except (OSError, ValueError, KeyError) as error:
+        why = "it has no request_id" if isinstance(error, KeyError) else str(error)
+        typer.echo(f"The receipt cannot be checked: {why}.", err=True)
+        raise typer.Exit(1) from None
+    if found or not whole:
+        lines = [*found, *([] if whole else ["the chain of records is broken: `gatehouse records verify`"])]
+        typer.echo("The receipt does not hold.\n" + "\n".join(f"  {line}" for line in lines), err=True)
+        raise typer.Exit(1)
+    typer.echo("The receipt says what the record says, and the chain is whole.")
 
 
 @records.command("verify")

@@ -34,6 +34,7 @@ from router.backends.scripted import Exchange
 from router.backends.scripted_replies import Script
 from router.settings import one_thread_for_arrays
 from tests.bench.gateway_bodies import texts
+from tests.bench.replay_picture import Seen, draw
 from tests.support.gateway import ENGINE, Gateway
 from tests.support.recorder import RecorderThread
 
@@ -65,17 +66,6 @@ class Call:
     at: float
     prompt: int
     answer: int
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What came of one: seconds of the hour, status (0: no answer), route, seconds to the first word and to the end."""
-
-    at: float
-    status: int
-    route: str
-    first: float | None
-    total: float
 
 
 def read_hour(path: Path) -> list[Call]:
@@ -236,8 +226,6 @@ def main() -> None:
     if given.json:
         given.json.write_text(json.dumps({**result, "seen": [asdict(each) for each in seen]}), "utf-8")
     if given.picture:
-        from tests.bench.replay_picture import draw  # matplotlib is in no lock
-
         draw(seen, given.picture)
 
 

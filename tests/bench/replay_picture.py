@@ -1,19 +1,34 @@
-"""The hour of `tests.bench.replay` as a small SVG file. Needs matplotlib (the dependency group `pictures`)."""
+"""The hour of `tests.bench.replay` as a small SVG file. Needs matplotlib (the dependency group `pictures`).
+
+python -m tests.bench.replay_picture FILE.json FILE.svg     (of what `--json` wrote)
+"""
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tests.bench.routing_pictures import save
 
-if TYPE_CHECKING:
-    from tests.bench.replay import Seen
-
 _MINUTES = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What came of one request: when, its status (0: none), its route, seconds to its first word and to its end."""
+
+    at: float
+    status: int
+    route: str
+    first: float | None
+    total: float
+
+
 _COLOURS = {"local": "tab:blue", "cloud": "tab:orange", "refused": "tab:red"}
 
 
@@ -59,3 +74,7 @@ def _by_minute(seen: Sequence[Seen], of: Callable[[Seen], float | None]) -> list
         if value is not None:
             minutes[min(_MINUTES - 1, int(each.at // 60))].append(value)
     return minutes
+
+
+if __name__ == "__main__":
+    draw([Seen(**each) for each in json.loads(Path(sys.argv[1]).read_text("utf-8"))["seen"]], Path(sys.argv[2]))

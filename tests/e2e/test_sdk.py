@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import openai
 import pytest
-from gatehouse import Gatehouse, GatewayUnreachable
+from gatehouse import Gatehouse, GatewayUnreachable, receipt_of
+from typer.testing import CliRunner
 
+from router.cli.records import records
 from tests.e2e.conftest import HARD
-from tests.support.gateway import Gateway
+from tests.support.gateway import Gateway, until
 from tests.support.recorder import Recorder
 
 
@@ -76,3 +80,25 @@ def test_no_gateway_is_an_error_that_names_the_address() -> None:
         pytest.raises(GatewayUnreachable, match=r"127\.0\.0\.1:9"),
     ):
         client.chat.completions.create(model="auto", messages=[{"role": "user", "content": "hi"}])
+
+
+def test_a_receipt_is_checked_against_the_chained_record(sdk: Gatehouse, house: Gateway, tmp_path: Path) -> None:
+    """It is not signed: what it says counts where the record says the same."""
+    reply = sdk.chat.completions.create(model="auto", messages=[{"role": "user", "content": "Hello?"}], max_tokens=4)
+    file = tmp_path / "receipt.json"
+
+    def check(receipt: object) -> tuple[int, str]:
+        file.write_text(json.dumps(receipt), "utf-8")
+        done = CliRunner().invoke(records, ["receipt", str(file), "--state-dir", str(house.state_dir)])
+        return done.exit_code, done.output
+
+    receipt = receipt_of(reply).to_dict()
+    until(lambda: "no record" not in check(receipt)[1])
+    assert check(receipt) == (0, "The receipt says what the record says, and the chain is whole.\n")
+    code, told = check({**receipt, "route": "cloud", "sensitivity": "restricted"})
+    assert code == 1
+    assert "route: the receipt says 'cloud', the record 'local'" in told
+    assert "sensitivity: the receipt says 'restricted', the record 'public'" in told
+    for wrong in ({}, [], {"request_id": "gh-nobody"}, {"request_id": receipt["request_id"]}):
+        code, told = check(wrong)
+        assert (code, "cannot be checked" in told) == (1, True)

@@ -13,7 +13,8 @@ class Receipt:
     """One decision. `request_id` names its record at the gateway (`gatehouse records show ID`), which is chained there.
 
     `rule` is the policy's rule, or `default`, `pinned`, `sensitivity`, …; `policy_digest` begins the policy's digest.
-    The receipt is what the gateway said of itself and is not signed: the record is the proof.
+    The receipt is what the gateway said of itself and is not signed: anybody can write one. It counts where the record
+    says the same, which the gateway's operator checks (`gatehouse records receipt FILE`).
     """
 
     request_id: str
