@@ -32,6 +32,7 @@ REASONS = {
     "gatehouse policy differences": "read from the records, which GET /records gives",
     "gatehouse policy fmt": _OWN_FILES,
     "gatehouse policy import": _OWN_FILES,
+    "gatehouse records receipt": _OWN_FILES,
     "gatehouse import litellm": _OWN_FILES,
     "gatehouse models pull": _MODELS,
     "gatehouse models add": _MODELS,

@@ -22,6 +22,7 @@ import random
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -120,7 +121,7 @@ class Player:
                 count = 0
                 while time.monotonic() < until:
                     seen = await self._ask(session, dice.choice(short), {"model": "local"}, dice)
-                    count += seen.status == 200
+                    count += seen.error is None
                 return count
 
             began = time.monotonic()
@@ -143,18 +144,21 @@ class Player:
 
     async def _ask(self, session: aiohttp.ClientSession, call: Call, more: dict[str, Any], dice: random.Random) -> Seen:
         asked = {**body_of(call, dice), **more}
-        began, first, status, route = time.monotonic(), None, 0, "none"
+        began, first, status, route, error = time.monotonic(), None, 0, "none", None
         try:
             async with session.post(self._url, json=asked) as response:
                 status, route = response.status, response.headers["x-gatehouse-route"]
+                if status != 200:
+                    error = str((await response.json())["error"]["code"])
                 async for line in response.content:
-                    if line.startswith(b'data: {"error"'):
-                        status = 0
-                    if first is None and line.startswith(b"data: ") and b'"content":"' in line:
+                    said = json.loads(line[6:]) if line.startswith(b"data: {") else {}
+                    error = said["error"]["code"] if "error" in said else error
+                    route = said.get("gatehouse", {}).get("route", route)  # of a stream whose headers could not wait
+                    if first is None and any(choice["delta"].get("content") for choice in said.get("choices", ())):
                         first = time.monotonic() - began
-        except (aiohttp.ClientError, TimeoutError):
-            status = 0
-        return Seen(call.at, status, route, first, time.monotonic() - began)
+        except (aiohttp.ClientError, TimeoutError) as fault:
+            error = type(fault).__name__
+        return Seen(call.at, status, route, error, first, time.monotonic() - began)
 
 
 def quantile(values: Sequence[float], share: float) -> float | None:
@@ -164,10 +168,10 @@ def quantile(values: Sequence[float], share: float) -> float | None:
 
 
 def told(seen: Sequence[Seen]) -> dict[str, Any]:
-    """By route: how many, and seconds to the first word and to the end; refusals by status."""
+    """By route: how many, and seconds to the first word and to the end; what was refused or broken off, by code."""
     rows: dict[str, Any] = {}
-    for route in sorted({each.route for each in seen if each.status == 200}):
-        own = [each for each in seen if each.route == route and each.status == 200]
+    for route in sorted({each.route for each in seen if each.error is None}):
+        own = [each for each in seen if each.route == route and each.error is None]
         rows[route] = {
             "requests": len(own),
             **{
@@ -178,9 +182,14 @@ def told(seen: Sequence[Seen]) -> dict[str, Any]:
                 for share in (0.5, 0.95, 0.99)
             },
         }
-    refused = [each for each in seen if each.status != 200]
-    statuses = {str(each): sum(one.status == each for one in refused) for each in sorted({e.status for e in refused})}
-    return {**rows, "refused": {"by_status": statuses, "p95_s": quantile([each.total for each in refused], 0.95)}}
+    for name, is_one in (
+        ("refused", lambda one: one.status not in (0, 200)),
+        ("broken_off", lambda one: one.status in (0, 200)),
+    ):
+        own = [each for each in seen if each.error is not None and is_one(each)]
+        codes = Counter(f"{each.status} {each.error}" for each in own)
+        rows[name] = {"by_code": dict(codes), "p95_s": quantile([each.total for each in own], 0.95)}
+    return rows
 
 
 def run(given: argparse.Namespace, folder: Path) -> tuple[dict[str, Any], list[Seen]]:

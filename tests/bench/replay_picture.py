@@ -20,16 +20,17 @@ _MINUTES = 60
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What came of one request: when, its status (0: none), its route, seconds to its first word and to its end."""
+    """What came of one request: when, its status (0: none), its final route; seconds to its first word and its end."""
 
     at: float
     status: int
     route: str
+    error: str | None  # the code of a refusal, or of the event that ended a stream
     first: float | None
     total: float
 
 
-_COLOURS = {"local": "tab:blue", "cloud": "tab:orange", "refused": "tab:red"}
+_COLOURS = {"local": "tab:blue", "cloud": "tab:orange", "refused": "tab:red", "broken off": "black"}
 
 
 def draw(seen: Sequence[Seen], path: Path) -> None:
@@ -38,7 +39,7 @@ def draw(seen: Sequence[Seen], path: Path) -> None:
 
     figure, panels = plt.subplots(3, 1, figsize=(8, 6.6), sharex=True)
     minutes = np.arange(_MINUTES)
-    kinds = {name: [each for each in seen if _kind(each) == name] for name in _COLOURS}
+    kinds = {name: [each for each in seen if kind_of(each) == name] for name in _COLOURS}
     bottom = np.zeros(_MINUTES)
     for name, own in kinds.items():
         count = np.array([len(each) for each in _by_minute(own, lambda one: one.total)], dtype=float)
@@ -63,8 +64,11 @@ def draw(seen: Sequence[Seen], path: Path) -> None:
     save(figure, path)
 
 
-def _kind(seen: Seen) -> str:
-    return seen.route if seen.status == 200 and seen.route in _COLOURS else "refused"
+def kind_of(seen: Seen) -> str:
+    """Its route, `refused` before an answer, or `broken off`."""
+    if seen.error is None:
+        return seen.route
+    return "broken off" if seen.status in (0, 200) else "refused"
 
 
 def _by_minute(seen: Sequence[Seen], of: Callable[[Seen], float | None]) -> list[list[float]]:
