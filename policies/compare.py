@@ -6,7 +6,7 @@ Whether a difference loosens is judged by what it may do at worst: a doubtful on
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from policies.compare_allowances import allowed
@@ -206,12 +206,17 @@ def _rule_direction(was: Rule | None, now: Rule | None, old: Policy, new: Policy
         return "changes" if is_same else "tightens"
     if now is not None and now.forbid:
         return "tightens"
-    if was is not None and now is not None and replace(was, cache=now.cache, serving=now.serving) == now:
+    if was is not None and now is not None and _with_care_of(was, now) == now:
         return "changes"
     if was is None or now is None:
         leads_out = _leads_out(was, old) if was is not None else now is not None and _leads_out(now, new)
         return "sends out" if leads_out is (was is None) else "tightens"
     return "sends out" if _leads_out(now, new) or not _leads_out(was, old) else "tightens"
+
+
+def _with_care_of(was: Rule, now: Rule) -> Rule:
+    """A rule with what changes nothing about where requests go."""
+    return replace(was, cache=now.cache, serving=now.serving, limits=now.limits, retention_days=now.retention_days)
 
 
 def _leads_out(rule: Rule, policy: Policy) -> bool:
@@ -229,6 +234,11 @@ def _said(rule: Rule | None) -> str:
         does += " without cache" if rule.cache.mode == "off" else f" cached for {rule.cache.ttl_seconds:,} s"
     if rule.serving is not None:
         does += f" {served(rule.serving)}"
+    if rule.limits is not None:
+        numbers = ((each.name, getattr(rule.limits, each.name)) for each in fields(rule.limits))
+        does += f" with {', '.join(f'{name} {value:,}' for name, value in numbers if value is not None)}"
+    if rule.retention_days is not None:
+        does += f" recorded for {rule.retention_days:,} days"
     when = f" when {needs(rule)}" if needs(rule) else ""
     return f"{does}{when} (priority {rule.priority})"
 

@@ -53,7 +53,7 @@ def decide(policy: Policy, facts: Facts, signals: Signals) -> Decision:
         return _decision(case, Choice(reason="pinned", refusal=refusals.model_not_found(policy)))
     if asked != AUTO:
         return _decision(case, pinned(case, asked))
-    choice = straight_out(case, _routed(ready.routes, case))
+    choice = _limited(case, straight_out(case, _routed(ready.routes, case)))
     return _decision(case, _shadowed(case, choice) if policy.mode == "shadow" else choice)
 
 
@@ -144,6 +144,15 @@ def _routed(routes: Gate, case: Case) -> Choice:
     return keep(choice, held) if choice.target is not None and choice.target.is_home else choice
 
 
+def _limited(case: Case, choice: Choice) -> Choice:
+    """The choice, unless the request is too big for the limits of the rule that made it."""
+    rule, facts = choice.by, case.facts
+    if rule is None or rule.limits is None:
+        return choice
+    refusal = limits.beyond(rule.limits, facts, 0 if facts.bounded else facts.output_tokens, f"the rule '{rule.name}'")
+    return choice if refusal is None else Choice(reason=limits.LIMITS, rule=rule.name, refusal=refusal)
+
+
 _SHADOW = "mode shadow answers 'auto' at home"
 
 
@@ -169,6 +178,9 @@ def _shadowed(case: Case, choice: Choice) -> Choice:
     would = choice.target.model.locality if choice.target is not None else "refused"
     if choice.target is not None and not choice.target.is_home:
         case.note("shadow", True, f"would have gone to {choice.target.model.name}: {choice.reason}")
+        choice = go_home(case, closed=_SHADOW)
+    elif choice.refusal is not None and choice.reason == limits.LIMITS:
+        case.note("shadow", True, f"would have been refused by the limits of {choice.rule}")
         choice = go_home(case, closed=_SHADOW)
     choice.shadow_route = would
     return choice
@@ -206,6 +218,7 @@ def _decision(case: Case, choice: Choice) -> Decision:
         held=choice.held,
         cacheable=cache.mode == "exact" and is_harmless and target is not None and release is None,
         cache_seconds=cache.ttl_seconds,
+        max_output_tokens=choice.by.limits.max_output_tokens if choice.by and choice.by.limits else None,
         refusal=choice.refusal,
         candidates=case.targets.candidates(),
         reasons=tuple(case.reasons),

@@ -12,15 +12,16 @@ from policies.cel import problem_of
 from policies.conditions import ready
 from policies.document import Path
 from policies.errors import nearest, suggest
+from policies.limits import read_limits, read_tighter
 from policies.notes import Notes
 from policies.read_fallback import check_place, read_fallback
-from policies.read_retention import read_rule_cache
+from policies.read_retention import read_rule_cache, read_rule_retention
 from policies.read_serving import read_rule_serving
 from policies.read_when import read_when
 from policies.serving import Serving
 from policies.shape import PolicyFile
 from policies.shape_rules import DecisionPart, EgressPart, EgressRulePart
-from policies.types import EgressRule, Level, Model, Payload, Rule
+from policies.types import EgressRule, Level, Limits, Model, Payload, Rule
 
 _PAYLOADS: tuple[Payload, ...] = ("none", "pseudonymized", "full")
 _LOCALITIES = ("local", "lan", "cloud")
@@ -133,10 +134,22 @@ def read_rules(file: PolicyFile, models: Mapping[str, Model], usual: Serving, no
         cache = read_rule_cache(path, part, file, notes)
         cel = _read_cel((*path, "cel"), part.cel, notes)
         serving = read_rule_serving(path, part, usual, models, notes)
-        rule = Rule(part.name, part.priority or 0, when, part.route, forbid, fallback, cache, cel, serving)
+        limits, days = _read_limits(path, part, file, notes), read_rule_retention(path, part, file, notes)
+        rule = Rule(
+            part.name, part.priority or 0, when, part.route, forbid, fallback, cache, cel, serving, limits, days
+        )
         rules.append(ready(rule))
     # The name settles ties among forbids, so that the order in the file never matters.
     return tuple(sorted(rules, key=lambda rule: (-rule.priority, rule.name)))
+
+
+def _read_limits(path: Path, part: DecisionPart, file: PolicyFile, notes: Notes) -> Limits | None:
+    if part.limits is None:
+        return None
+    here = (*path, "limits")
+    if part.route is None:
+        notes.problem(here, "only a route has limits: a forbid answers nothing", at_key=True)
+    return read_tighter(here, part.limits, read_limits(file.limits), notes)
 
 
 def _read_cel(path: Path, expression: str | None, notes: Notes) -> str | None:

@@ -11,14 +11,16 @@ from dataclasses import dataclass, replace
 from policies.conditions import ready
 from policies.document import Path
 from policies.errors import suggest
+from policies.limits import read_tighter
 from policies.notes import Notes
 from policies.proof import beyond
 from policies.read_release import read_tenant_release
+from policies.read_retention import read_tenant_cache, read_tenant_days, tighter_rule_cache
 from policies.read_rules import check_forbid, check_order
 from policies.read_sensitivity import Sensitivity, level_of, own_names, with_more_rules
 from policies.read_words import check_entity
 from policies.shape_tenants import TenantEgressPart, TenantPart, TenantSensitivityPart
-from policies.types import EgressRule, Level, Measured, Model, Payload, Policy, Rule, Test
+from policies.types import EgressRule, Level, Limits, Measured, Model, Payload, Policy, Rule, Test
 
 RULE = "tenant"  # the name of the rule that a tenant's own `forbid` is
 
@@ -61,7 +63,15 @@ class _Reading:
             on_unknown=sensitivity.on_unknown,
             scan_rules=sensitivity.rules,
             release=read_tenant_release(self.path, part.release, base.release, self.notes),
+            cache=read_tenant_cache(self.path, part.cache, part.retention, base.cache, self.notes),
+            audit=part.audit or base.audit,
+            limits=self.limits(part),
+            retention_days=read_tenant_days(self.path, part.retention, base.retention_days, self.notes),
         )
+
+    def limits(self, part: TenantPart) -> Limits:
+        at = (*self.path, "limits")
+        return self.base.limits if part.limits is None else read_tighter(at, part.limits, self.base.limits, self.notes)
 
     # -- models ----------------------------------------------------------------------------------------------------
 
@@ -169,6 +179,7 @@ class _Reading:
     def rules(self, part: TenantPart, models: Mapping[str, Model]) -> tuple[Rule, ...]:
         raises = part.sensitivity != TenantSensitivityPart()
         rules = [_kept(rule, self.base, models, raises=raises) for rule in self.base.rules]
+        rules = [tighter_rule_cache(rule, part.cache, part.retention) for rule in rules]
         if part.forbid:
             check_forbid((*self.path, "forbid"), part.forbid, self.base.models, self.notes)
             rules.insert(0, ready(Rule(RULE, 0, None, None, frozenset(part.forbid))))

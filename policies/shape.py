@@ -117,7 +117,6 @@ class PolicyFile(Part):
 
 # Keys and values that the language will have and that nothing implements yet: refused, never ignored.
 LATER_KEYS: dict[type[Part], frozenset[str]] = {
-    DecisionPart: frozenset({"retention"}),
     CachePart: frozenset({"similarity", "threshold"}),
 }
 LATER_VALUES = frozenset({("cache", "mode", "semantic")})

@@ -10,7 +10,7 @@ _MOST = 100_000_000
 
 
 class LimitsPart(Part):
-    """How big a request may be, whoever would answer it."""
+    """How big a request may be: any, those that one route decides, or a tenant's."""
 
     max_input_tokens: int | None = Field(default=None, ge=1, le=_MOST, description="Of the prompt, estimated high.")
     max_output_tokens: int | None = Field(

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from policies.part import Part
+from policies.shape_limits import LimitsPart
 from policies.shape_serving import DeadlinePart
 from policies.shape_words import RULE_NAME, Entity, ModelName, Reason, Word
 
@@ -50,7 +51,15 @@ class RuleCachePart(Part):
     )
 
 
-def _mode(value: Any) -> Any:
+class RuleRetentionPart(Part):
+    """How long is kept what the requests of one route leave behind."""
+
+    records_days: int = Field(
+        ge=1, le=36_500, description="Their records are emptied then; no longer than `retention` says."
+    )
+
+
+def mode_alone(value: Any) -> Any:
     """A bare word is short for the mode alone."""
     return {"mode": value} if isinstance(value, str) else value
 
@@ -79,6 +88,12 @@ class DecisionPart(Part):
     )
     cache: Annotated[
         RuleCachePart | None,
-        BeforeValidator(_mode),
+        BeforeValidator(mode_alone),
         WithJsonSchema({"anyOf": [{"enum": ["off", "exact"]}, RuleCachePart.model_json_schema()]}),
     ] = Field(default=None, description="Of a route: whether its answers are kept; absent: as `cache` says.")
+    limits: LimitsPart | None = Field(
+        default=None, description="Of a route: how big its requests and answers may be, less than `limits` says."
+    )
+    retention: RuleRetentionPart | None = Field(
+        default=None, description="Of a route: how long its requests' records are kept; absent: as `retention` says."
+    )

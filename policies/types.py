@@ -125,6 +125,8 @@ class Rule:
     cache: CachePolicy | None = None  # of a route; None: the policy's
     cel: str | None = None  # a condition in CEL that must hold beside `when`
     serving: Serving | None = None  # of a route; None: the policy's
+    limits: Limits | None = None  # of a route; each number that is None is the policy's
+    retention_days: int | None = None  # of a route: its requests' records are kept no longer; None: as the policy's are
     test: Test | None = field(default=None, compare=False, repr=False)
     reads: tuple[str, ...] = field(default=(), compare=False, repr=False)  # the signals that `when` names
     demands: tuple[Leaf, ...] = field(default=(), compare=False, repr=False)  # each must hold for `test` to hold
@@ -290,6 +292,7 @@ class Facts:
     tools: tuple[str, ...] = ()  # the names of those that it offers, as the caller wrote them: never written down
     input_tokens: int = 0  # an estimate that errs high
     output_tokens: int = 0  # what the caller asked for at most; 0: not said
+    bounded: bool = False  # the caller named no bound: `output_tokens` is the policy's own
     unavailable: Mapping[str, str] | None = None  # model's name -> `missing_key`, `local_down`, …
     no_store: bool = False
     replaceable: frozenset[int] = frozenset()  # the scan's findings, by index, that a placeholder can stand for
@@ -363,6 +366,7 @@ class Decision:
     held: str | None = None  # the route rule that would have sent an `auto` request out, had that been lawful
     cacheable: bool = False
     cache_seconds: int = 0  # how long an answer is kept if it is
+    max_output_tokens: int | None = None  # the rule's bound on an answer for which the caller names none
     refusal: Refusal | None = None
     candidates: tuple[Candidate, ...] = ()
     reasons: tuple[Reason, ...] = ()

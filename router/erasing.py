@@ -15,6 +15,8 @@ from pathlib import Path
 
 import orjson
 
+from policies.keeping import kept_shorter
+from policies.types import Policy
 from router.chain import ERASURE, delinked, tombstone
 from router.store import FILTERS, SqliteStore, StoreError, chain_on, translated
 from router.types import JsonObject
@@ -23,6 +25,7 @@ _AT_ONCE = 1000  # rows of one transaction: the gateway's own writer waits for i
 _CUT_AT_ONCE = 10_000
 _BUSY_SECONDS = 10.0
 _KEPT_KINDS = (ERASURE, "lockdown")  # what an admin did is no row of a person's
+_OF_REQUESTS = ("decision", "intent", "feedback")
 _EMPTY = ", ".join(f"{name} = NULL" for name in FILTERS if name != "kind")
 _UPDATE = f"UPDATE records SET id = '', time = substr(time, 1, 10), kind = 'erased', {_EMPTY}, body = ? WHERE seq = ?"  # noqa: S608
 _REPLACE = "UPDATE records SET id = '', time = ?, body = ? WHERE seq = ?"
@@ -83,6 +86,30 @@ class Eraser:
                 total += cut
         return Erased(total)
 
+    def empty_older(self, before: datetime, tenant: str | None = None, rule: str | None = None) -> Erased:
+        """Empty the older records of a tenant's requests, or of those that a rule decided."""
+        bound = before.astimezone(UTC).isoformat(timespec="milliseconds")
+        wanted = {name: value for name, value in (("tenant", tenant), ("rule", rule)) if value is not None}
+        if not wanted:
+            raise ValueError("whose records: a tenant's or a rule's")
+        where = " AND ".join(f"{name} = ?" for name in wanted)
+        kinds = ", ".join("?" * len(_OF_REQUESTS))
+        query = f"SELECT seq, id FROM records WHERE kind IN ({kinds}) AND time < ? AND {where}"  # noqa: S608  # fixed names
+        with translated(self._path):
+            found = dict(self._db.execute(query, (*_OF_REQUESTS, bound, *wanted.values())).fetchall())
+            numbers = sorted({*found, *self._of_requests(set(found.values()) - {""})})
+            for start in range(0, len(numbers), _AT_ONCE):
+                self._empty(numbers[start : start + _AT_ONCE], why="retention")
+            return Erased(len(numbers))
+
+    def _of_requests(self, names: Collection[str]) -> Iterator[int]:
+        """Numbers of all rows that speak of these requests."""
+        kinds = ", ".join("?" * len(_OF_REQUESTS))
+        query = f"SELECT seq FROM records WHERE id = ? AND kind IN ({kinds})"  # noqa: S608  # marks only
+        for name in names:
+            for (number,) in self._db.execute(query, (name, *_OF_REQUESTS)):
+                yield number
+
     def _of_subject(self, tenant: str, subject: str) -> Iterator[tuple[int, str]]:
         """Numbers and ids of the rows that name the pseudonym, then of those with the same ids."""
         marks = ", ".join("?" * len(_KEPT_KINDS))
@@ -99,13 +126,13 @@ class Eraser:
             for (number,) in self._db.execute(query, (name, *_KEPT_KINDS)):
                 yield number, name
 
-    def _empty(self, numbers: Sequence[int]) -> None:
+    def _empty(self, numbers: Sequence[int], why: str = "subject") -> None:
         with self._transaction():
             for number in numbers:
                 row = self._db.execute("SELECT body FROM records WHERE seq = ?", (number,)).fetchone()
                 if row is not None:
                     self._db.execute(_UPDATE, (tombstone(row[0]), number))
-            chain_on(self._db, [_erasure({"why": "subject", "rows": list(numbers)})])
+            chain_on(self._db, [_erasure({"why": why, "rows": list(numbers)})])
 
     def _delink(self, numbers: Sequence[int], names: Collection[str]) -> None:
         with self._transaction():
@@ -145,12 +172,18 @@ class Eraser:
         self._db.execute("COMMIT")
 
 
-def expire_records(path: Path, days: int, now: datetime | None = None) -> Erased:
-    """Delete the records that are older than so many days. Raises `StoreError`."""
-    if not path.exists():
+def expire_records(path: Path, policy: Policy, now: datetime | None = None) -> Erased:
+    """Delete or empty the records that are older than the policy lets them be. Raises `StoreError`."""
+    days, shorter = policy.retention_days, kept_shorter(policy)
+    if not path.exists() or (days is None and not shorter):
         return Erased(0)
+    today, gone = now or datetime.now(UTC), 0
     with Eraser(path) as eraser:
-        return eraser.expire((now or datetime.now(UTC)) - timedelta(days=days))
+        if days is not None:
+            gone += eraser.expire(today - timedelta(days=days)).rows
+        for each in shorter:
+            gone += eraser.empty_older(today - timedelta(days=each.days), each.tenant, each.rule).rows
+    return Erased(gone)
 
 
 def _erasure(said: JsonObject) -> JsonObject:

@@ -91,7 +91,7 @@ class Planner:
         held = blame(policy, plan.facts, plan.signals, plan.decision, earlier=earlier, tainted=plan.taint.at)
         if held is None:
             return plan
-        left = self._without(plan, held) if policy.history == "drop_turns" else None
+        left = self._without(request, held) if policy.history == "drop_turns" else None
         if left is not None:
             cut = await self._plan(left[0], policy, unavailable, own, demanded)
             if cut.decision.route not in ("local", "refused"):
@@ -109,7 +109,7 @@ class Planner:
         release: Release | None = None,
     ) -> Plan:
         needs, hints, unknown = _read(request, policy)
-        request = _bounded(request, policy)
+        request, is_bounded = _bounded(request, policy.limits.max_output_tokens)
         tenant = request.principal.tenant
         signals = await self._measure(request, policy, demanded)
         taint = await self._ledger.look(tenant, request.body) if self._ledger is not None else CLEAN
@@ -131,6 +131,7 @@ class Planner:
             tools=offered_tools(request.body),
             input_tokens=input_tokens,
             output_tokens=output_tokens,
+            bounded=is_bounded,
             unavailable=unavailable,
             no_store=request.no_store or embeds,
             replaceable=frozenset() if embeds else await places_of(request.body, signals.scan, policy),
@@ -143,7 +144,12 @@ class Planner:
             release=release,
             locked=self._exits is not None and self._exits.holds(tenant),
         )
-        return Plan(request, signals, facts, decide(policy, facts, signals), taint, conversation=own)
+        decision = decide(policy, facts, signals)
+        if is_bounded or not output_tokens:
+            request, is_bounded = _bounded(request, decision.max_output_tokens, again=is_bounded)
+            output_tokens = fields.max_output_tokens(request.body)
+            facts = replace(facts, output_tokens=output_tokens, bounded=is_bounded)
+        return Plan(request, signals, facts, decision, taint, conversation=own)
 
     async def _measure(self, request: ChatRequest, policy: Policy, demanded: frozenset[str] | None) -> Signals:
         """The signals; so many small requests together that the loop still sees to everybody else in time."""
@@ -156,10 +162,10 @@ class Planner:
     def _before(self, request: ChatRequest, policy: Policy, prompt: int, answer: int) -> Mapping[str, float]:
         return self._waits.before(policy, ask_of(request, prompt, answer)) if self._waits is not None else {}
 
-    def _without(self, whole: Plan, held: Blame) -> tuple[ChatRequest, int] | None:
+    def _without(self, whole: ChatRequest, held: Blame) -> tuple[ChatRequest, int] | None:
         """The request without the turns that hold it back, and how many they are; None where that would not help."""
-        left = without_turns(whole.request.body, held.messages) if held.leaves else None
-        return (replace(whole.request, body=left[0]), left[1]) if left is not None else None
+        left = without_turns(whole.body, held.messages) if held.leaves else None
+        return (replace(whole, body=left[0]), left[1]) if left is not None else None
 
     def _held_against(self, plan: Plan, policy: Policy) -> Plan:
         """The plan with the threshold that the policy's target comes to for this model and task."""
@@ -183,12 +189,15 @@ def _read(request: ChatRequest, policy: Policy) -> tuple[frozenset[str], frozens
     return fields.read_fields(request.body)
 
 
-def _bounded(request: ChatRequest, policy: Policy) -> ChatRequest:
-    """The request with the policy's bound on its answer, where its caller names none."""
-    most = policy.limits.max_output_tokens
-    if most is None or request.task == "embeddings" or fields.max_output_tokens(request.body):
-        return request
-    return replace(request, body={**request.body, "max_completion_tokens": most})
+def _bounded(request: ChatRequest, most: int | None, *, again: bool = False) -> tuple[ChatRequest, bool]:
+    """The request with a bound of the policy's on its answer, where its caller names none, and whether it has one.
+
+    `again`: a bound that it has is the policy's own.
+    """
+    is_said = not again and bool(fields.max_output_tokens(request.body))
+    if most is None or request.task == "embeddings" or is_said:
+        return request, again
+    return replace(request, body={**request.body, "max_completion_tokens": most}), True
 
 
 def _with_wait(signals: Signals, wait: float | None) -> Signals:

@@ -145,6 +145,7 @@ def _facts(facts: Facts, policy: Policy | None) -> JsonObject:
         "messages": facts.messages,
         "input_tokens": facts.input_tokens,
         "output_tokens": facts.output_tokens,
+        "bounded": facts.bounded,
         "unavailable": dict(facts.unavailable) if facts.unavailable else {},
         "no_store": facts.no_store,
         "answered_by": list(facts.answered_by),

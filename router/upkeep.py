@@ -69,17 +69,13 @@ class Upkeep:
             await asyncio.sleep(_RETENTION_SECONDS)
 
     def _expire_records(self) -> None:
-        policy = self._policy()
-        days = policy.retention_days
-        if days is None:
-            return
         try:
-            gone = expire_records(self._settings.state_dir / RECORDS_FILE, days)
+            gone = expire_records(self._settings.state_dir / RECORDS_FILE, self._policy())
         except StoreError as error:
-            log.error("records: what is older than %d days cannot be deleted: %s", days, error)
+            log.error("records: what is older than the policy keeps it cannot be deleted: %s", error)
         else:
             if gone.rows:
-                log.info("records: %d were older than %d days, and are deleted", gone.rows, days)
+                log.info("records: %d were older than the policy keeps them, and are deleted", gone.rows)
 
     def _forget_accounts(self) -> None:
         try:

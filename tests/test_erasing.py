@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from policies.keeping import Kept, kept_shorter
+from policies.types import Policy
 from router.chain import delinked
 from router.erasing import Eraser, expire_records
 from router.store import RECORDS_FILE, RecordReader, SqliteStore, StoreError, verify
 from router.types import JsonObject
+from tests.policies.worlds import BASE, load
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 SOMEBODY = "5" * 32
@@ -27,6 +30,11 @@ def record(
         "principal": {"tenant": tenant, "key_id": "k", "subject": subject},
         "outcome": {"route": "local", "reason": "default"},
     }
+
+
+def kept(days: int | None = None, *, more: str = "") -> Policy:
+    """A policy that keeps records for so long; `more` stands at its end."""
+    return load(BASE + (f"retention: {{records_days: {days}}}\n" if days is not None else "") + more)
 
 
 @pytest.fixture
@@ -125,11 +133,11 @@ def test_what_is_older_than_retention_says_is_cut_off_and_the_rest_is_whole(path
     write(path, *(record(number, SOMEBODY if number % 4 == 0 else None, age=40 - number) for number in range(40)))
     with Eraser(path) as eraser:
         eraser.erase_subject("t", SOMEBODY)
-    assert expire_records(path, 30, NOW).rows == 10
-    assert expire_records(path, 30, NOW).rows == 0
+    assert expire_records(path, kept(30), NOW).rows == 10
+    assert expire_records(path, kept(30), NOW).rows == 0
     assert verify(path).intact
     assert verify(path, 5).intact
-    assert expire_records(path, 20, NOW).rows == 11  # an emptied row keeps its day alone: it goes by its midnight
+    assert expire_records(path, kept(20), NOW).rows == 11  # an emptied row keeps its day alone: it goes by its midnight
     write(path, record(99))
     report = verify(path)
     assert (report.intact, report.erased) == (True, 4)
@@ -137,9 +145,46 @@ def test_what_is_older_than_retention_says_is_cut_off_and_the_rest_is_whole(path
         assert min(each["seq"] for each in reader.list_records(100)) == 22
 
 
+def decided(number: int, rule: str, age: int, tenant: str = "t", kind: str = "decision") -> JsonObject:
+    return {**record(number, tenant=tenant, kind=kind, age=age), "decision": {"rule": rule}}
+
+
+def test_what_a_route_or_a_tenant_leaves_behind_is_emptied_sooner_and_the_rest_stays(path: Path) -> None:
+    write(
+        path,
+        decided(1, "hard", 20, kind="intent"),
+        decided(1, "hard", 20),
+        decided(2, "hard", 5),
+        decided(3, "hard-eu", 20),
+        record(1, kind="feedback", age=1),
+        decided(4, "", 8, tenant="acme"),
+        decided(5, "", 6, tenant="acme"),
+        {**record(6, tenant="acme", age=50), "kind": "audit"},
+        record(7, SOMEBODY, tenant="acme", age=9),
+    )
+    with Eraser(path) as eraser:
+        eraser.delink_subject("acme", SOMEBODY)
+    policy = load(
+        BASE.replace(
+            "{at_least: 0.7}}]}, route: cloud}", "{at_least: 0.7}}]}, route: cloud, retention: {records_days: 10}}"
+        )
+        + "tenants: {acme: {retention: {records_days: 7}}, other: {retention: {cache_seconds: 5}}}\n"
+    )
+    assert kept_shorter(policy) == (Kept("acme", None, 7), Kept(None, "hard", 10))
+    assert expire_records(path, policy, NOW).rows == 5
+    assert expire_records(path, policy, NOW).rows == 0
+    report = verify(path)
+    assert (report.intact, report.erased) == (True, 5)
+    with RecordReader(path) as reader:
+        left = [each["id"] for each in reader.rows_since("", ["decision", "intent", "feedback", "audit"])]
+    assert left == ["gh-2", "gh-3", "gh-5", "gh-6"]
+    with Eraser(path) as eraser, pytest.raises(ValueError, match="whose records"):
+        eraser.empty_older(NOW)
+
+
 def test_a_beginning_that_was_cut_off_by_hand_shows(path: Path) -> None:
     write(path, *(record(number, age=40 - number) for number in range(40)))
-    expire_records(path, 30, NOW)
+    expire_records(path, kept(30), NOW)
     database = sqlite3.connect(path)
     (digest,) = database.execute("SELECT digest FROM records WHERE seq = 15").fetchone()
     database.execute("DELETE FROM records WHERE seq <= 15")
@@ -153,14 +198,14 @@ def test_a_beginning_that_was_cut_off_by_hand_shows(path: Path) -> None:
 
 def test_all_that_is_old_may_go(path: Path) -> None:
     write(path, *(record(number, age=400) for number in range(5)))
-    assert expire_records(path, 30, NOW).rows == 5
+    assert expire_records(path, kept(30), NOW).rows == 5
     assert verify(path).intact
     write(path, record(7))
     assert verify(path).intact
 
 
 def test_without_records_there_is_nothing_to_expire_and_nobody_to_erase(path: Path) -> None:
-    assert expire_records(path, 1).rows == 0
+    assert expire_records(path, kept(1)).rows == 0
     with pytest.raises(StoreError, match="no records yet"):
         Eraser(path)
 
@@ -200,7 +245,7 @@ def test_what_was_delinked_may_be_erased_with_age_and_the_chain_goes_on(path: Pa
     with Eraser(path) as eraser:
         eraser.erase_subject("t", SOMEBODY)
     assert (verify(path).intact, verify(path).erased) == (True, 3)
-    assert expire_records(path, 30, NOW).rows == 1
+    assert expire_records(path, kept(30), NOW).rows == 1
     assert (verify(path).intact, verify(path).erased) == (True, 2)
 
 

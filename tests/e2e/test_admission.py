@@ -32,6 +32,7 @@ def home() -> Iterator[Recorder]:
 @pytest.fixture(scope="module")
 def house(home: Recorder, cloud: Recorder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     policy = POLICY.format(home=local_server(home.url), cloud=cloud.url) + KEYS
+    policy = policy.replace("route: cloud}", "route: cloud, limits: {max_output_tokens: 32}}")
     with Gateway(tmp_path_factory.mktemp("house"), policy) as gateway:
         yield gateway
 
@@ -91,4 +92,16 @@ def test_who_names_no_bound_gets_that_of_the_policy(house: Gateway, home: Record
     home.forget()
     assert ask(house).status_code == ask(house, HARD).status_code == ask(house, max_tokens=9).status_code == 200
     assert [body.get("max_tokens") for body in home.bodies] == [64, 9]
-    assert [body.get("max_completion_tokens") for body in cloud.bodies] == [64]
+    assert [body.get("max_completion_tokens") for body in cloud.bodies] == [32], "of the rule that sent it out"
+
+
+def test_what_a_rule_decides_is_held_to_its_own_limits_and_the_answer_names_it(house: Gateway, cloud: Recorder) -> None:
+    cloud.forget()
+    refused = ask(house, HARD, max_tokens=33)
+    error = refused.json()["error"]
+    assert (refused.status_code, error["code"]) == (400, "limit_exceeded")
+    assert "the 32 that the rule 'hard-questions' allows (max_output_tokens)" in error["message"]
+    assert not cloud.exchanges
+    assert ask(house, HARD, max_tokens=31).headers["x-gatehouse-route"] == "cloud"
+    assert ask(house, HARD, model="cloud", max_tokens=64).headers["x-gatehouse-reason"] == "pinned"
+    assert [body.get("max_tokens") for body in cloud.bodies] == [31, 64]

@@ -91,6 +91,8 @@ def files(draw: Any) -> File:
             rule["route"] = draw(ROUTES)
             if rule["route"] not in ("local", "desk") and draw(st.integers(0, 3)) == 0:
                 rule["fallback"] = [word for word in draw(LISTS) if word != rule["route"]]
+            if draw(st.integers(0, 5)) == 0:
+                rule["limits"] = {"max_input_tokens": 9000, "max_output_tokens": 100}
         rules.append(rule)
     streams = draw(st.sampled_from(["before", "hold", "commit"]))
     more = draw(st.sampled_from([{}, {"race": 0.4}, {"deadline_ms": 2000}, {"affinity": {"minutes": 5}}]))
@@ -148,6 +150,8 @@ FACTS = st.builds(
     needs=st.frozensets(st.sampled_from(["tools", "json_mode"]), max_size=1),
     unknown_fields=st.frozensets(st.just("other")),
     input_tokens=st.sampled_from([1, 9000, 200_000]),
+    output_tokens=st.sampled_from([0, 0, 5000]),
+    bounded=st.booleans(),
     replaceable=st.sampled_from([frozenset(), frozenset(range(4))]),
     unavailable=st.dictionaries(
         st.sampled_from(["home", "desk", "lan", "us", "eu"]), st.sampled_from(["missing_key", "local_down"]), max_size=2

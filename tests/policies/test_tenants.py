@@ -18,7 +18,7 @@ from policies.lawful import lawful_payload
 from policies.levels import scan_level
 from policies.override import with_local_model
 from policies.tenants import view_of
-from policies.types import EgressPermit, Facts, Level, Policy, Refusal
+from policies.types import CachePolicy, EgressPermit, Facts, Level, Limits, Policy, Refusal
 from tests.policies.worlds import BASE, load, scan, signals
 
 _RANK = {"none": 0, "pseudonymized": 1, "full": 2}
@@ -56,6 +56,48 @@ def told(part: str) -> list[str]:
     with pytest.raises(PolicyError) as caught:
         with_tenant(part)
     return [line for line in str(caught.value).splitlines() if line.startswith("policy.yaml:")]
+
+
+def test_a_tenant_keeps_less_is_bounded_tighter_and_may_demand_its_records_first() -> None:
+    text = BASE.replace("route: eu}", "route: eu, cache: {ttl_seconds: 9000}}").replace(
+        "mode: exact}", "mode: exact, ttl_seconds: 600}"
+    )
+    text += "limits: {max_input_tokens: 5000, max_tools: 3}\nretention: {records_days: 90}\n"
+    own = "cache: {ttl_seconds: 60}, audit: required, limits: {max_tools: 2, max_messages: 9}"
+    policy = with_tenant(f"{{{own}, retention: {{records_days: 30}}}}", text)
+    view = view_of(policy, "acme")
+    assert (view.cache, view.audit, view.retention_days) == (CachePolicy("exact", 60), "required", 30)
+    assert view.limits == Limits(max_input_tokens=5000, max_messages=9, max_tools=2)
+    assert {rule.name: rule.cache for rule in view.rules if rule.cache} == {"hard-eu": CachePolicy("exact", 60)}
+    assert (policy.cache, policy.audit, policy.limits.max_tools) == (CachePolicy("exact", 600), "best_effort", 3)
+    off = view_of(with_tenant("{cache: 'off', retention: {cache_seconds: 5}}", text), "acme")
+    assert (off.cache.mode, {rule.cache.mode for rule in off.rules if rule.cache}) == ("off", {"off"})
+    sooner = view_of(with_tenant("{retention: {cache_seconds: 5}}", text), "acme")
+    assert (sooner.cache, sooner.retention_days) == (CachePolicy("exact", 5), 90)
+    assert {rule.cache for rule in sooner.rules if rule.cache} == {CachePolicy("exact", 5)}
+
+
+@pytest.mark.parametrize(
+    ("part", "says"),
+    [
+        ("{cache: {ttl_seconds: 9000}}", "the file keeps answers for 3,600 seconds at most"),
+        ("{audit: best_effort}", "'best_effort' is not one of required"),
+        ("{limits: {max_tools: 70}}", "'max_tools' is more than the 64 of the file's 'limits'"),
+        ("{limits: {}}", "'limits' names nothing"),
+        ("{retention: {records_days: 91}}", "'records_days' is more than the 90 days of 'retention.records_days'"),
+    ],
+)
+def test_a_tenant_that_would_keep_more_or_take_more_is_an_error_at_its_place(part: str, says: str) -> None:
+    with pytest.raises(PolicyError) as caught:
+        with_tenant(part, BASE + "limits: {max_tools: 64}\nretention: {records_days: 90}\n")
+    (problem,) = caught.value.problems
+    assert says in problem.message
+    assert problem.line == len((BASE + "limits\nretention\ntenants\n").splitlines()) + 1
+
+
+def test_a_tenant_cannot_keep_answers_where_the_file_keeps_none() -> None:
+    with pytest.raises(PolicyError, match="the file keeps no answers"):
+        with_tenant("{cache: exact}", BASE.replace("mode: exact", "mode: off"))
 
 
 def reached(policy: Policy) -> dict[str, set[str]]:

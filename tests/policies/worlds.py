@@ -67,6 +67,17 @@ VARIANTS: dict[str, Sequence[tuple[str, str]]] = {
             "version: 3\nlimits: {max_input_tokens: 5000, max_output_tokens: 400, max_messages: 10, max_tools: 2}\n",
         ),
     ),
+    "rule-limits": (
+        ("version: 3\n", "version: 3\nlimits: {max_output_tokens: 400}\n"),
+        (
+            "{at_least: 0.7}}]}, route: cloud}",
+            "{at_least: 0.7}}]}, route: cloud, limits: {max_input_tokens: 900, max_output_tokens: 100, max_tools: 1}}",
+        ),
+    ),
+    "shadow-rule-limits": (
+        ("version: 3\n", "version: 3\nmode: shadow\n"),
+        ("{at_least: 0.7}}]}, route: cloud}", "{at_least: 0.7}}]}, route: cloud, limits: {max_input_tokens: 900}}"),
+    ),
     "tools": (
         (
             "version: 3\n",
