@@ -5,6 +5,8 @@ It holds the connection, so that closing it ends the call whatever the translato
 
 from __future__ import annotations
 
+import asyncio
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -19,7 +21,10 @@ from router.types import JsonObject
 
 
 class GuardedTransport(httpx.AsyncBaseTransport):
-    """One call's way out. What it refuses stands in `refusal`; `status`, `tried`, `connected` say how far it came."""
+    """One call's way out. What it refuses stands in `refusal`; `status`, `tried`, `sent`, `connected`: how far it came.
+
+    `sent`: the other side may have read the request. `is_distrusted`: its certificate was not to be trusted.
+    """
 
     def __init__(
         self, pool: httpx.AsyncBaseTransport, base_url: str, provider: Provider, arguments: JsonObject
@@ -34,6 +39,8 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         self.status: int | None = None
         self.retry_after: str | None = None
         self.timed_out = False
+        self.sent = False
+        self.is_distrusted = False
 
     @property
     def tried(self) -> bool:
@@ -63,11 +70,18 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         request.headers["accept-encoding"] = "identity"
         try:
             response = await self._pool.handle_async_request(request)
-        except httpx.TimeoutException:
+        except httpx.TimeoutException as error:
             self.timed_out = True
+            self.sent = not isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout)
             raise
-        except httpx.TransportError:
+        except httpx.TransportError as error:
+            self.sent = not isinstance(error, httpx.ConnectError | httpx.ProxyError)
+            self.is_distrusted = any(isinstance(cause, ssl.SSLError) for cause in _causes(error))
             raise httpx.ReadError("no answer", request=request) from None  # of a kind that litellm does not retry
+        except asyncio.CancelledError:
+            self.sent = True  # nobody knows
+            raise
+        self.sent = True
         self.status = response.status_code
         self.retry_after = response.headers.get("retry-after")
         watched = _WatchedStream(response.stream, self._provider.end_of_stream)
@@ -109,6 +123,13 @@ class GuardedTransport(httpx.AsyncBaseTransport):
 _PATH_WORDS = frozenset({"", "v1", "v1beta", "messages", "models", "chat", "completions"}) | frozenset(
     {"generateContent", "streamGenerateContent"}
 )
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and what it came of."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _strings(value: object) -> Iterator[str]:

@@ -163,12 +163,16 @@ class LitellmBackend:
         if guard.status is not None and guard.status != 200:
             return failures.from_error(self.model, guard.status, {}, failures.retry_after(guard.retry_after))
         if isinstance(error, TimeoutError | httpx.TimeoutException | openai.APITimeoutError) or guard.timed_out:
-            return failures.too_late(self.model, "no answer within its time limit")
+            return failures.too_late(
+                self.model, "no answer within its time limit", unsent=guard.tried and not guard.sent
+            )
+        if guard.sent and not guard.connected:
+            return failures.broken_off(self.model)
         if not guard.connected:
             status = getattr(error, "status_code", None)
             if not guard.tried and isinstance(status, int) and 400 <= status < 500:
                 return failures.from_error(self.model, 400, {})  # the translator itself refuses the request
-            return failures.unreachable(self.model)
+            return failures.unreachable(self.model, curable=not guard.is_distrusted)
         return failures.malformed(self.model, "something that its translator cannot read")
 
 
