@@ -157,11 +157,23 @@ def _prepare_clients(setup: Setup) -> None:
         setup.console.say(f"The clients of tests/clients could not be installed, and their tests will fail:\n{error}")
 
 
+def command_of(target: str, arguments: Sequence[str], variables: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    """What `serve` or `test` becomes: its program in the environment, with its arguments, and its variables.
+
+    The tests run in as many processes as `tests/support/parallel.py` says, unless the arguments say otherwise (`-n 0`).
+    They start hundreds of Pythons, which keep what they compile: without that each compiles half of the packages anew.
+    """
+    if target == "serve":
+        return ["gatehouse", "serve", *arguments], dict(variables)
+    kept = {name: value for name, value in variables.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return ["python", "-m", "pytest", "-n", "auto", *arguments], kept
+
+
 def _become(environment: Environment, target: str, arguments: list[str]) -> NoReturn:
-    words = ["serve", *arguments] if target == "serve" else ["-m", "pytest", *arguments]
-    program = environment.bin("gatehouse") if target == "serve" else environment.python
+    (program, *words), variables = command_of(target, arguments, os.environ)
+    path = environment.bin(program)
     sys.stdout.flush()
-    os.execv(program, [str(program), *words])  # noqa: S606 - no shell is wanted
+    os.execve(path, [str(path), *words], variables)  # noqa: S606 - no shell is wanted
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -17,7 +17,7 @@ import pytest
 
 from classifiers.native.compiling import LIBRARY, source_files
 from deploy import kernels, local_servers, redis_server
-from deploy.bootstrap import Setup, needs_engine
+from deploy.bootstrap import Setup, command_of, needs_engine
 from deploy.console import Console, SetupError
 from deploy.environment import Environment, digest, lock_entries, project_digest
 
@@ -260,3 +260,13 @@ def test_kernels_that_do_not_compile_are_no_reason_to_stop(clone: tuple[Path, En
     kernels.make(root, environment, Console(tmp_path / "log", output))
     assert "run in Python, slower" in output.getvalue()
     assert kernels.stands(root, environment)
+
+
+def test_the_tests_run_in_several_processes_that_keep_what_they_compile_unless_told_otherwise() -> None:
+    given = {"PYTHONDONTWRITEBYTECODE": "1", "HOME": "/here"}
+    command, variables = command_of("test", ["tests/sdk", "-n", "0"], given)
+    assert command == ["python", "-m", "pytest", "-n", "auto", "tests/sdk", "-n", "0"]  # the last one counts
+    assert variables == {"HOME": "/here"}
+    command, variables = command_of("serve", ["--port", "9000"], given)
+    assert command == ["gatehouse", "serve", "--port", "9000"]
+    assert variables == given
