@@ -1,6 +1,6 @@
 # What a developer types is what CI runs. Each target does the set-up that it needs (deploy/bootstrap.py).
 #   make serve ARGS="--port 9000"      arguments of `gatehouse serve`
-#   make test  ARGS="tests/sdk -q"     arguments of pytest
+#   make test  ARGS="tests/sdk -q"     arguments of pytest (-n 0: in one process, not one for each processor)
 #   make serve PYTHON=python3.12       a certain Python (3.11, 3.12 or 3.13)
 
 ARGS ?=

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ from router.spans import ATTRIBUTES, NO_SPAN, NoSpan, Span, allowed_attributes, 
 from router.telemetry import Telemetry
 from router.types import Outcome, Usage
 from tests.support.otlp_collector import OtlpCollector, attributes
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 ROUTE = "/v1/chat/completions"
@@ -387,21 +387,13 @@ def test_nothing_and_a_span_offer_the_same_calls() -> None:
     assert NO_SPAN.traceparent is None
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def _said(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.name == "gatehouse.telemetry"]
 
 
 def test_a_collector_that_is_down_blocks_nobody_and_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     """5,000 exchanges with nobody listening stay fast, closing is bounded, and the log has one line for each kind."""
-    telemetry = Telemetry(
-        otlp_endpoint=f"http://127.0.0.1:{_free_port()}", exports_metrics=True, metrics_interval_s=0.2
-    )
+    telemetry = Telemetry(otlp_endpoint=f"http://127.0.0.1:{free_port()}", exports_metrics=True, metrics_interval_s=0.2)
     with caplog.at_level(logging.INFO):
         telemetry.start()
         slowest = 0.0
@@ -460,8 +452,8 @@ def test_an_endpoint_that_is_no_url_is_refused() -> None:
 
 
 def test_proxy_variables_do_not_move_the_export(collector: OtlpCollector, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{_free_port()}")
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", f"http://127.0.0.1:{_free_port()}")
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", f"http://127.0.0.1:{free_port()}")
     monkeypatch.delenv("NO_PROXY", raising=False)
     telemetry = make_telemetry(collector)
     exchange(telemetry)

@@ -70,9 +70,14 @@ def child_environment() -> dict[str, str]:
 
 
 def engine_argv(path: Path, *options: str) -> list[str]:
-    """The embedded model is served, unless the options name another."""
+    """The embedded model is served, unless the options name another, by one thread, unless they say how many.
+
+    A team waits at every layer for whichever of it has no processor: beside other work, and the tests run beside each
+    other, that takes many times the processor time of one thread alone.
+    """
     model = () if {"--model", "--manifest"} & {*options} else ("--model", str(embedded_model()))
-    return [sys.executable, "-P", "-m", "router.engine", *model, "--socket", str(path), *options]
+    threads = () if "--threads" in options else ("--threads", "1")
+    return [sys.executable, "-P", "-m", "router.engine", *model, *threads, "--socket", str(path), *options]
 
 
 def start_engine(folder: Path, *options: str) -> EngineProcess:

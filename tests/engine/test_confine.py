@@ -127,7 +127,8 @@ def secretive(tmp_path: Path) -> Iterator[EngineProcess]:
     log = tmp_path / "log"
     environment = {**child_environment(), **SECRETS, "HF_TOKEN": "canary-4", "LC_ALL": "C.UTF-8"}
     with log.open("wb") as output:
-        process = subprocess.Popen(engine_argv(tmp_path / "s"), env=environment, stdout=output, stderr=output)
+        argv = engine_argv(tmp_path / "s", "--threads", "2")
+        process = subprocess.Popen(argv, env=environment, stdout=output, stderr=output)
     engine = EngineProcess(process, tmp_path / "s", log)
     engine.wait()
     yield engine

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from router.engine.process import spin_briefly, usable_cpus
+from router.engine.process import spin_briefly
 from router.engine.template import NEUTRAL_SYSTEM
 from router.models.catalogue import embedded_model
 from tests.engine.driver import BFLOAT16, ROOT, Body, Client, says
@@ -48,9 +48,7 @@ def served(**options: Any) -> Iterator[Any]:
     spin_briefly()
     from llama_cpp import Llama
 
-    model = Llama(
-        str(embedded_model()), n_threads=usable_cpus(), flash_attn=True, type_k=BFLOAT16, verbose=False, **options
-    )
+    model = Llama(str(embedded_model()), n_threads=1, flash_attn=True, type_k=BFLOAT16, verbose=False, **options)
     yield model
     model.close()
 

@@ -144,3 +144,11 @@ def test_it_uses_no_more_processors_than_it_may() -> None:
         [sys.executable, "-c", code], env=child_environment(), capture_output=True, timeout=30, check=True
     )
     assert done.stdout.strip() == b"1"
+
+
+async def test_it_uses_all_that_it_may_and_answers_the_same(engine: EngineProcess, launch: Launch) -> None:
+    body = says("Name three colours.", temperature=0, max_tokens=12)
+    async with Client(engine.socket) as one, Client(launch("--threads", "0").socket) as team:
+        assert (await one.health())["threads"] == 1
+        assert (await team.health())["threads"] == usable_cpus()
+        assert await team.text(body) == await one.text(body)

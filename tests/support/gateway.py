@@ -79,6 +79,7 @@ class Gateway:
             "GATEHOUSE_RUNTIME_DIR": str(folder / "run"),
             "GATEHOUSE_SCAN_BUDGET_MS": "2000",  # the machine may be busy, and what took too long is held
             "GATEHOUSE_ADMIN_PORT": "0",
+            "GATEHOUSE_ENGINE_THREADS": "1",  # in a team each waits for the others: tests/engine/driver.py
             **(environment or {}),
         }
         self._start_seconds = start_seconds

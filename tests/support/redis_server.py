@@ -10,6 +10,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from tests.support.ports import free_port
+
 _START_SECONDS = 60.0
 
 
@@ -25,7 +27,7 @@ class RedisServer:
         self._program = program
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = _free_port()
+        self.port = free_port()
 
     @property
     def url(self) -> str:
@@ -84,13 +86,6 @@ class RedisServer:
         if self._process is None:
             raise RuntimeError("the server was not started")
         return self._process
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 # How all of a key's value is read, by its type; `key` stands behind the first word.
