@@ -20,6 +20,8 @@ class Judging:
 
     def measure(self, exchange: Exchange, name: str, trace: AnswerTrace) -> float | None:
         """The confidence of a whole answer of the model of that name (the policy's); None where it was not measured."""
+        if exchange.request.task == "embeddings":  # vectors have no words to be sure of
+            return None
         asked = asked_of(exchange.request.body, exchange.measured)
         exchange.outcome.answer_features = trace.features(asked)
         return self._confidence.of_answer(trace, exchange.policy.models[name].model, asked)

@@ -184,7 +184,11 @@ class Planner:
 def _read(request: ChatRequest, policy: Policy) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
     if request.task == "embeddings":
         if request.model not in (AUTO, *LOCALITIES, *policy.models):  # no alias: vectors of two models do not compare
-            raise NotFound("There is no embedding model of that name here; no alias counts.", param="model")
+            raise NotFound(
+                "There is no embedding model of that name here, and no alias counts, for vectors of two models do not "
+                "compare. GET /v1/models shows which have the capability `embeddings`.",
+                param="model",
+            )
         return read_embedding_fields(request.body), frozenset(), frozenset()
     return fields.read_fields(request.body)
 

@@ -9,6 +9,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from policies.candidates import resolve
 from policies.tenants import view_of
 from policies.types import Model, Policy
 from router.api.errors import error_headers, openai_envelope
@@ -22,6 +23,7 @@ from router.status import Status
 from router.telemetry import Telemetry
 from router.types import JsonObject, Outcome
 
+_WITHOUT_V1 = frozenset(f"/{name}" for name in ("chat/completions", "completions", "embeddings", "messages", "models"))
 _CREATED = 1_760_000_000  # the models of a policy have no creation date; clients want a number …
 _CREATED_AT = "2025-10-09T08:53:20Z"  # … or, in Anthropic's list, the same as a date
 
@@ -64,9 +66,10 @@ class Service:
         return _json(listed)
 
     async def model(self, request: Request) -> Response:
-        """One model of the list."""
+        """One model of the list, or what an alias stands for, since some clients look a name up before they use it."""
         try:
-            entry = self._entries(request).get(request.path_params["model"])
+            entries, name = self._entries(request), request.path_params["model"]
+            entry = entries.get(name) or _aliased(entries, name, self._policy(request))
             if entry is None:
                 raise NotFound("There is no such model. GET /v1/models lists what there is.", param="model")
         except GatehouseError as error:
@@ -75,27 +78,43 @@ class Service:
 
     def _entries(self, request: Request) -> dict[str, JsonObject]:
         """The models that there are for whoever asks."""
-        principal = self._identity.authenticate(request.scope["headers"])
-        require(principal, "infer", "read")
-        running = self._running.current
-        entries = _entries(view_of(running.policy, principal.tenant), running.unavailable())
+        entries = _entries(self._policy(request), self._running.current.unavailable())
         if _is_for_anthropic(request):
             for name, entry in entries.items():
                 entry |= {"type": "model", "display_name": name, "created_at": _CREATED_AT}
         return entries
 
+    def _policy(self, request: Request) -> Policy:
+        """The policy as the tenant of whoever asks sees it."""
+        principal = self._identity.authenticate(request.scope["headers"])
+        require(principal, "infer", "read")
+        return view_of(self._running.current.policy, principal.tenant)
+
     async def unknown(self, request: Request) -> Response:
         """No path of an upstream is ever passed through."""
-        return error_response(
-            NotFound(
-                "There is no such path here. See /v1/chat/completions, /v1/responses, /v1/messages and /v1/models.",
-                code="unknown_path",
-            )
-        )
+        told = "There is no such path here. See /v1/chat/completions, /v1/responses, /v1/messages and /v1/models."
+        return error_response(NotFound(told + _hint(request.scope["path"]), code="unknown_path"))
 
     async def wrong_method(self, request: Request, error: Exception) -> Response:
         """These paths are only read."""
         return error_response(MethodNotAllowed("GET, HEAD"))
+
+
+def _hint(path: str) -> str:
+    """What is wrong with a client's base URL, where that is what it is. Says nothing of the path itself."""
+    if path.startswith("/v1/v1/"):
+        return " The client adds /v1 itself (Anthropic's does): give it the address without it."
+    if path in _WITHOUT_V1:
+        return " The client's base URL must end in /v1."
+    return ""
+
+
+def _aliased(entries: Mapping[str, JsonObject], name: str, policy: Policy) -> JsonObject | None:
+    target = resolve(policy, name)
+    entry = entries.get(target) if target is not None else None
+    if entry is None:
+        return None
+    return {**entry, "id": name, "gatehouse": {**entry["gatehouse"], "alias_of": target}}
 
 
 def _is_for_anthropic(request: Request) -> bool:

@@ -330,8 +330,24 @@ def test_the_models_are_listed_and_looked_up(client: OpenAI) -> None:
     assert {"auto", "local", "cloud", "home"} <= listed.keys()
     assert {model.object for model in listed.values()} == {"model"}
     assert client.models.retrieve("home").id == "home"
+    alias: Any = client.models.retrieve("gpt-4o-mini")  # a client that looks its model up before it asks it
+    assert (alias.id, alias.gatehouse["alias_of"]) == ("gpt-4o-mini", "auto")
     with pytest.raises(openai.NotFoundError):
         client.models.retrieve("nobody")
+
+
+@pytest.mark.parametrize(("path", "told"), [
+    ("/chat/completions", "must end in /v1"),
+    ("/models", "must end in /v1"),
+    ("/v1/v1/messages", "without it"),
+    ("/v1/bluebird", ""),
+])  # fmt: skip
+def test_a_wrong_base_url_is_told_what_is_wrong_with_it(house: House, path: str, told: str) -> None:
+    answer = httpx.post(house.gateway.root + path, json={}, trust_env=False)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (404, "unknown_path")
+    assert error["message"].endswith("/v1/models.") if not told else told in error["message"]
+    assert "bluebird" not in answer.text
 
 
 def test_what_there_is_not_is_a_404_and_goes_nowhere(house: House, client: OpenAI) -> None:

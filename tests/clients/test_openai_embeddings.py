@@ -55,6 +55,13 @@ def client(gateway: Gateway, cloud: Recorder) -> Iterator[OpenAI]:
         yield client
 
 
+def test_vectors_have_no_confidence(client: OpenAI) -> None:
+    """It was told as 0.000, which a program may take for a bad answer."""
+    raw = client.embeddings.with_raw_response.create(model="local", input="The cat sleeps.")
+    assert raw.headers["x-gatehouse-model"] == "home"
+    assert "x-gatehouse-confidence" not in raw.headers
+
+
 def test_the_model_at_home_embeds_and_like_texts_are_near(client: OpenAI, cloud: Recorder) -> None:
     texts = ["The cat sleeps on the sofa.", "A cat is asleep on the couch.", "Interest rates rose again in March."]
     answer = client.embeddings.create(model="auto", input=texts)  # the client asks for base64 by itself
