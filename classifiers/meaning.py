@@ -1,4 +1,4 @@
-"""What a whole text means: a small network over words and word pairs, served by numpy from an artifact and its card.
+"""What a whole text means: a small network over words and word pairs, served from an artifact and its card.
 
 It reads bytes of UTF-8, keeps none of them, and never unpickles anything; an altered artifact never scores.
 """
@@ -11,7 +11,7 @@ import json
 import math
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from itertools import repeat
@@ -19,6 +19,8 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+
+from classifiers.kernels import KERNELS
 
 PAIR_BITS: Final = 16
 PAIRS: Final = 1 << PAIR_BITS
@@ -29,6 +31,12 @@ _SIZES: Final = 2  # ids 2 to 13: how long the text is, in doublings
 _SIZE_COUNT: Final = 12
 RESERVED: Final = _SIZES + _SIZE_COUNT
 DIGITS: Final = 4
+SAME: Final = 1e-9  # how far a kernel's values may be from those of the reference: sums in another order
+SAMPLES: Final = (
+    b"",
+    "The patient’s results: 12% {above} average, @home?".encode(),
+    b"Unheardof zyxwvutility, 1999 $ a b c",
+)
 
 _Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -133,9 +141,16 @@ class MeaningModel:
     bias: Floats = field(repr=False)
     labels: tuple[str, ...]
     digest: str = ""
+    compiled: Any = None  # the same model in `native/meaning.c`
+
+    def values(self, raw: bytes) -> list[float]:
+        """One value a class, the first of the benign one: by the kernel where there is one, within 1e-9."""
+        if self.compiled is None:
+            return list(self.logits(raw).tolist())
+        return list(KERNELS.module().meaning_logits(self.compiled, raw))
 
     def logits(self, raw: bytes) -> Floats:
-        """One value a class; the first is the benign one."""
+        """The same by numpy: what the kernel is held to."""
         numbers = encode(words_of(raw), self.vocabulary)
         hidden = self.rows.take(numbers, axis=0).sum(axis=0, dtype=np.int32) * (self.steps / math.sqrt(len(numbers)))
         hidden += self.inner
@@ -144,7 +159,7 @@ class MeaningModel:
 
     def judge(self, raw: bytes) -> list[tuple[str, float]]:
         """The meanings with a chance of at least one half, the likeliest first; none for a benign text."""
-        values = self.logits(raw).tolist()
+        values = self.values(raw)
         benign = values[BENIGN]
         others = values[1:]
         highest = max(others)
@@ -208,4 +223,16 @@ def _build(arrays: Mapping[str, npt.NDArray[Any]], labels: tuple[str, ...], dige
         raise ArtifactError("artifact meaning.npz holds a value that is not finite")
     vocabulary = {word: number for number, word in enumerate(words, RESERVED)}
     steps, inner, outer, bias = (arrays[name].astype(np.float64) for name in ("steps", "inner", "outer", "bias"))
-    return MeaningModel(vocabulary, arrays["rows"], steps, inner, outer, bias, labels, digest)
+    model = MeaningModel(vocabulary, arrays["rows"], steps, inner, outer, bias, labels, digest)
+    return _with_kernel(model, arrays["words"].tobytes())
+
+
+def _with_kernel(model: MeaningModel, words: bytes) -> MeaningModel:
+    def make(kernels: Any) -> MeaningModel:
+        arrays = (model.rows, model.steps, model.inner, model.outer, model.bias)
+        return replace(model, compiled=kernels.meaning(kernels.words(words), *map(np.ascontiguousarray, arrays)))
+
+    def agrees(made: MeaningModel) -> bool:
+        return all(np.allclose(made.values(text), model.logits(text), rtol=0, atol=SAME) for text in SAMPLES)
+
+    return KERNELS.take("meaning", make, agrees) or model

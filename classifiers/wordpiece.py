@@ -19,6 +19,19 @@ _SHORT: Final = 20  # letters: a longer word is not remembered
 _LATER: Final = "##"  # marks a piece that continues a word
 
 
+def parted(text: str) -> bytes:
+    """The text for the kernel, which parts and makes small what is ASCII by itself."""
+    return (text if text.isascii() else " ".join(_WORDS.findall(plain(text)))).encode("utf-8", "replace")
+
+
+def by_row(vocabulary: Iterable[str]) -> tuple[bytes, bytes]:
+    """The vocabulary for the kernel: pieces that begin a word, and those that go on, a line a row each."""
+    pieces = list(vocabulary)
+    first = ("" if piece.startswith(_LATER) else piece for piece in pieces)
+    later = (piece[len(_LATER) :] if piece.startswith(_LATER) else "" for piece in pieces)
+    return "\n".join(first).encode(), "\n".join(later).encode()
+
+
 class WordPiece:
     """Rows for the words of a text; a word that cannot be put together from known pieces has none."""
 

@@ -4,6 +4,7 @@
 #define GATEHOUSE_BINDINGS_H
 
 #include "python_abi.h"
+#include "words.h"
 
 #define BOUND(name) PyObject *name(PyObject *self, PyObject *const *args, Py_ssize_t count)
 
@@ -11,21 +12,34 @@ BOUND(bound_features);
 BOUND(bound_contents);
 BOUND(bound_linear);
 BOUND(bound_logit);
+BOUND(bound_words);
+BOUND(bound_find);
+BOUND(bound_embedding);
+BOUND(bound_vector);
+BOUND(bound_meaning);
+BOUND(bound_meaning_logits);
 
 /* The bytes of a `bytes` object, or of a `str` in UTF-8. -1 with an error set where it is neither, or holds a lone
  * surrogate. They live as long as the object. */
 int bytes_of(PyObject *object, const uint8_t **data, size_t *size);
 
-/* A model in C: its arrays are buffers of Python objects, held until the capsule goes. */
-enum { MOST_ARRAYS = 12 };
+/* A model in C: its arrays are buffers of Python objects, and its tables other capsules, held until the capsule goes. */
+enum { MOST_ARRAYS = 12, MOST_OBJECTS = 4 };
 typedef struct {
     Py_buffer held[MOST_ARRAYS];
     int count;
+    PyObject *kept[MOST_OBJECTS];
+    int objects;
 } Arrays;
 
 /* Hold the next array; NULL with an error set unless it is contiguous and of exactly `size` bytes (any size if < 0). */
 const void *hold(Arrays *arrays, PyObject *object, Py_ssize_t size);
+int keep(Arrays *arrays, PyObject *object);
+const Words *hold_words(Arrays *arrays, PyObject *object);
 void release(Arrays *arrays);
+
+/* A list of numbers. */
+PyObject *floats(const double *values, size_t count);
 
 /* Set a TypeError unless `count` is what a function takes. */
 int takes(Py_ssize_t count, Py_ssize_t wanted);

@@ -12,6 +12,12 @@ static PyMethodDef methods[] = {
     METHOD(contents),
     METHOD(linear),
     METHOD(logit),
+    METHOD(words),
+    METHOD(find),
+    METHOD(embedding),
+    METHOD(vector),
+    METHOD(meaning),
+    METHOD(meaning_logits),
     {NULL, NULL, 0, NULL},
 };
 

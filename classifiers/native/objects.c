@@ -31,6 +31,29 @@ const void *hold(Arrays *arrays, PyObject *object, Py_ssize_t size) {
     return buffer->buf;
 }
 
+int keep(Arrays *arrays, PyObject *object) {
+    if (arrays->objects >= MOST_OBJECTS) {
+        PyErr_SetString(PyExc_TypeError, "a kernel holds fewer objects");
+        return -1;
+    }
+    Py_IncRef(object);
+    arrays->kept[arrays->objects++] = object;
+    return 0;
+}
+
+PyObject *floats(const double *values, size_t count) {
+    PyObject *list = PyList_New((Py_ssize_t)count);
+    for (size_t at = 0; list != NULL && at < count; at++) {
+        PyObject *value = PyFloat_FromDouble(values[at]);
+        if (value == NULL || PyList_SetItem(list, (Py_ssize_t)at, value)) {
+            Py_DecRef(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
 void release(Arrays *arrays) {
+    while (arrays->objects > 0) Py_DecRef(arrays->kept[--arrays->objects]);
     while (arrays->count > 0) PyBuffer_Release(&arrays->held[--arrays->count]);
 }

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-ROUNDS = 300
+ROUNDS = 150
 _PIECES = (
     b"word",
     b" ",
@@ -72,8 +72,40 @@ def features(kernels: Any, chance: random.Random) -> None:
             kernels.logit(model, made)
 
 
+def table(kernels: Any, chance: random.Random) -> None:
+    lines = bytes_like(chance).split(b"\n")
+    made = kernels.words(b"\n".join(lines))
+    known = {word: number for number, word in enumerate(lines)}
+    for word in (*chance.choices(lines, k=3), bytes_like(chance)):
+        assert kernels.find(made, word) == known.get(word, -1)
+
+
+def meaning(kernels: Any, chance: random.Random) -> None:
+    lines = list(dict.fromkeys(bytes_like(chance).split(b"\n")))
+    hidden, classes = chance.choice((0, 1, 7, 32)), chance.choice((0, 1, 10))
+    rows = np.ones((len(lines) + 14 + (1 << 16), hidden), dtype=np.int8)
+    shapes = (hidden,), (hidden,), (hidden, classes), (classes,)
+    model = kernels.meaning(kernels.words(b"\n".join(lines)), rows, *(np.ones(shape) for shape in shapes))
+    for data in (bytes_like(chance), b" ".join(chance.choices(lines, k=9))):
+        assert len(kernels.meaning_logits(model, data)) == classes
+
+
+def embedding(kernels: Any, chance: random.Random) -> None:
+    words = [kernels.words(bytes_like(chance)) for _ in range(2)]
+    width = chance.choice((0, 1, 128))
+    for rows in (1, chance.randrange(1, 40)):
+        with suppress(ValueError):  # most do not belong together
+            kernels.embedding(*words, np.ones((rows, width), dtype=np.int8), np.ones(rows, dtype=np.float32))
+    lines = [bytes_like(chance).replace(b"\n", b"")[:20].lower() for _ in range(9)]
+    later = [line[-2:] for line in lines]
+    words = [kernels.words(b"\n".join(each)) for each in (lines, later)]
+    model = kernels.embedding(*words, np.ones((9, width), dtype=np.int8), np.ones(9, dtype=np.float32))
+    for data in (bytes_like(chance), b"".join(chance.choices(lines + later, k=30))):
+        assert len(kernels.vector(model, data)) == 4 * width
+
+
 _GRAMS = np.ones(1 << 16, dtype=np.int8)
-DRIVERS: tuple[Callable[[Any, random.Random], None], ...] = (features,)
+DRIVERS: tuple[Callable[[Any, random.Random], None], ...] = (features, table, embedding, meaning)
 
 
 def main(library: str) -> None:

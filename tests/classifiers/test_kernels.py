@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import re
 import shutil
 import subprocess
 import sys
 import sysconfig
+from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,16 +22,58 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from classifiers import kernels as loading
-from classifiers.features import data_of, extract, read
+from classifiers.embedding import Embedding
+from classifiers.features import clip, data_of, extract, read
 from classifiers.kernels import KERNELS, Kernels
 from classifiers.linear import load, with_kernel
+from classifiers.meaning import MeaningModel
+from classifiers.meaning import load as load_meaning
 from classifiers.native.compiling import CannotCompile, compile_kernels, source_digest, source_files
+from classifiers.wordpiece import by_row, parted
 from deploy.kernels import find_compiler
 from tests.classifiers.hostile_kernels import load as load_library
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "classifiers" / "native"
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g", "-O1")
+
+
+# Text as people write it, and any text: words that the models know, marks, numbers, typography, other scripts.
+WORDS = [
+    "the",
+    "patient’s",
+    "Patientin",
+    "results",
+    "of",
+    "our",
+    "customers",
+    "are",
+    "confidential:",
+    "$1,999",
+    "password?",
+    "{code}",
+    "—",
+    "“quoted”",
+    "Straße",
+    "naïve",
+    "Übergröße",
+    "ελληνικά",
+    "漢字",
+    "ﬁne",
+    "x^2",
+    "[1]",
+    "@home",
+    "#tag",
+    "50%",
+    "unheardofness",
+    "zyxwvut",
+    "__init__",
+    "don't",
+    "I’m",
+]
+WRITTEN = st.text() | st.lists(
+    st.sampled_from([*WORDS, "\n", "\t", "\x1c", "\x00", "\u2028"]) | st.text(max_size=6)
+).map(" ".join)
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +154,7 @@ def test_no_input_makes_a_kernel_read_or_write_where_it_may_not(compiler: str, t
     assert "rounds" in done.stdout
 
 
-@given(st.text())
+@given(WRITTEN)
 def test_the_features_of_any_text_are_those_of_the_reference(fresh: Any, text: str) -> None:
     buckets, surface = fresh.contents(fresh.features(data_of(text)))
     reference = extract(text)
@@ -117,11 +162,55 @@ def test_the_features_of_any_text_are_those_of_the_reference(fresh: Any, text: s
     assert np.frombuffer(surface).tolist() == reference.surface.tolist()
 
 
-@given(st.text(st.characters(codec="utf-8"), max_size=300))
+@given(WRITTEN)
 def test_a_linear_model_gives_what_the_reference_gives(fresh: Any, text: str) -> None:
     model = load("injection")
     compiled = fresh.linear(model.grams, model.surface, model.mean, model.deviation, model.step, model.bias)
     assert fresh.logit(compiled, fresh.features(data_of(text))) == pytest.approx(model.logit(extract(text)), abs=1e-9)
+
+
+@pytest.fixture(scope="module")
+def of_meaning(fresh: Any) -> tuple[MeaningModel, Any]:
+    """The shipped model, and the same in C."""
+    model = replace(load_meaning(), compiled=None)
+    words = b"\n".join(sorted(model.vocabulary, key=model.vocabulary.__getitem__))
+    return model, fresh.meaning(fresh.words(words), model.rows, model.steps, model.inner, model.outer, model.bias)
+
+
+@given(WRITTEN | st.binary(max_size=200))
+def test_what_a_text_means_is_what_the_reference_says(
+    fresh: Any, of_meaning: tuple[MeaningModel, Any], text: str | bytes
+) -> None:
+    """Of any bytes, UTF-8 or not."""
+    raw = text.encode("utf-8", "replace") if isinstance(text, str) else text
+    model, compiled = of_meaning
+    assert fresh.meaning_logits(compiled, raw) == pytest.approx(model.logits(raw).tolist(), abs=1e-9)
+
+
+@pytest.fixture(scope="module")
+def of_embedding(fresh: Any) -> tuple[Embedding, Any]:
+    """The shipped embedding, and the same in C."""
+    with np.load(io.BytesIO((files("classifiers.artifacts") / "embedding.npz").read_bytes())) as archive:
+        arrays = dict(archive)
+    lines = by_row(arrays["vocabulary"].tobytes().decode().split("\n"))
+    first, later = (fresh.words(each) for each in lines)
+    return Embedding.load(), fresh.embedding(first, later, arrays["table"], arrays["scale"].astype(np.float32))
+
+
+@given(WRITTEN)
+def test_the_vector_of_a_text_is_that_of_the_reference(
+    fresh: Any, of_embedding: tuple[Embedding, Any], text: str
+) -> None:
+    reference, compiled = of_embedding
+    made = np.frombuffer(fresh.vector(compiled, parted(clip(text))), dtype=np.float32)
+    assert made == pytest.approx(reference.reference(text), abs=1e-6)
+
+
+@given(st.lists(st.binary(max_size=20).filter(lambda word: b"\n" not in word), min_size=1), st.binary(max_size=20))
+def test_a_table_of_words_is_a_dictionary(fresh: Any, lines: list[bytes], other: bytes) -> None:
+    table, known = fresh.words(b"\n".join(lines)), {word: number for number, word in enumerate(lines)}
+    for word in (*lines, other):
+        assert fresh.find(table, word) == known.get(word, -1)
 
 
 def test_arrays_of_another_size_are_refused(fresh: Any) -> None:
