@@ -1,11 +1,12 @@
-"""Which of several classes a text is in: n-grams, surface counts and the static embedding, by numpy from an artifact.
+"""Which of several classes a text is in: n-grams, surface counts and the static embedding, from an artifact.
 
 An artifact that is missing, altered or misshapen raises `ArtifactError`. A text is never kept.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from importlib.resources.abc import Traversable
 from typing import Any, Final
 
@@ -14,9 +15,13 @@ import numpy.typing as npt
 
 from classifiers.artifact import ArtifactError, read
 from classifiers.embedding import Embedding
-from classifiers.features import BUCKETS, SURFACE_NAMES, Features, extract
+from classifiers.features import BUCKETS, SURFACE_NAMES, Features, data_of, extract
+from classifiers.features import read as read_text
+from classifiers.kernels import KERNELS
 
 EDGE: Final = 40  # characters of the beginning, and of the end: where people say what they want
+SAME: Final = 1e-5  # how far a kernel's chances may be from those of the reference, which has 32 bits
+SAMPLES: Final = ("", "Translate to French: how are you?", "Prove that √2 is irrational. {x} = 12; " * 4)
 FAR: Final = 4.0  # standard deviations beyond which a surface value counts as this far
 _KEYS: Final = ("grams", "edges", "surface", "embedding", "mean", "deviation", "bias", "steps")
 
@@ -46,9 +51,26 @@ class ClassModel:
     vectors: Embedding
     least: float
     digest: str = ""
+    compiled: Any = None  # the same model in `native/classes.c`
 
     def chances(self, text: str) -> Floats:
         """The chance of each class; they sum to one."""
+        return np.array(self._chances(text), dtype=np.float32)
+
+    def _chances(self, text: str) -> list[float]:
+        """The same, by the kernel where there is one."""
+        if self.compiled is None:
+            return list(self.reference(text).tolist())
+        kernels, edges, whole = KERNELS.module(), edges_of(text), read_text(text)
+        at_edges = whole if edges is text else kernels.features(data_of(edges))
+        logits = kernels.class_logits(self.compiled, whole, at_edges, self.vectors.vector(text))
+        most = max(logits)
+        powers = [math.exp(logit - most) for logit in logits]
+        total = sum(powers)
+        return [power / total for power in powers]
+
+    def reference(self, text: str) -> Floats:
+        """The same by numpy: what the kernel is held to."""
         logits = self.bias + self.vectors.vector(text) @ self.embedding
         whole = extract(text)
         standard = (whole.surface.astype(np.float32) - self.mean) / self.deviation
@@ -62,8 +84,8 @@ class ClassModel:
 
     def best(self, text: str) -> str | None:
         """The most likely class, or None where it is not likely enough."""
-        chances = self.chances(text)
-        place = int(chances.argmax())
+        chances = self._chances(text)
+        place = chances.index(max(chances))
         return self.labels[place] if chances[place] >= self.least else None
 
 
@@ -101,7 +123,21 @@ def load(name: str, folder: Traversable | None = None) -> ClassModel:
         raise ArtifactError(f"artifact {name}.npz holds no bytes")
     rest = {key: arrays[key].astype(np.float32) for key in ("surface", "embedding", "mean", "deviation", "bias")}
     steps = (float(arrays["steps"][0]), float(arrays["steps"][1]))
-    return ClassModel(
+    model = ClassModel(
         labels, arrays["grams"], arrays["edges"], steps=steps, vectors=vectors, least=float(card["least"]),
         digest=artifact.digest, **rest,
     )  # fmt: skip
+    return _with_kernel(name, model)
+
+
+def _with_kernel(name: str, model: ClassModel) -> ClassModel:
+    def make(kernels: Any) -> ClassModel:
+        rest = (model.grams, model.edges, model.surface, model.mean, model.deviation)
+        arrays = map(np.ascontiguousarray, (model.bias, model.embedding, *rest))
+        return replace(model, compiled=kernels.classes(*arrays, *model.steps))
+
+    def agrees(made: ClassModel) -> bool:
+        pairs = ((made.chances(text), model.reference(text)) for text in SAMPLES)
+        return all(np.allclose(ours, theirs, rtol=0, atol=SAME) for ours, theirs in pairs)
+
+    return KERNELS.take(name, make, agrees) or model

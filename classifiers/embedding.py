@@ -37,7 +37,7 @@ class Embedding:
         self._pieces = WordPiece(vocabulary)
         self._last: tuple[str, Vector] = ("", np.zeros(table.shape[1], dtype=np.float32))
         self.digest = digest
-        self._compiled = KERNELS.take("embedding", lambda kernels: self._in_c(kernels, vocabulary), self._agrees)
+        self.compiled = KERNELS.take("embedding", lambda kernels: self._in_c(kernels, vocabulary), self._agrees)
 
     def _in_c(self, kernels: Any, vocabulary: tuple[str, ...]) -> Any:
         first, later = (kernels.words(lines) for lines in by_row(vocabulary))
@@ -74,7 +74,7 @@ class Embedding:
         last, vector = self._last
         if text == last:
             return vector
-        vector = self.reference(text) if self._compiled is None else self._by_kernel(self._compiled, text)
+        vector = self.reference(text) if self.compiled is None else self._by_kernel(self.compiled, text)
         self._last = (text, vector)
         return vector
 

@@ -6,7 +6,7 @@ An artifact that is missing, altered, misshapen or made for another embedding ra
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources.abc import Traversable
 from typing import Any, Final
 
@@ -14,11 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from classifiers.artifact import ArtifactError, read
-from classifiers.embedding import Embedding
-from classifiers.features import BUCKETS, SURFACE_COUNT, SURFACE_NAMES
+from classifiers.embedding import SAME, Embedding
+from classifiers.features import BUCKETS, SURFACE_COUNT, SURFACE_NAMES, clip
+from classifiers.features import read as read_text
 from classifiers.forms import FORMS, form_of
+from classifiers.kernels import KERNELS
 from classifiers.linear import FAR as FAR  # where training looks for it
-from classifiers.linear import LinearModel, with_kernel
+from classifiers.linear import SAMPLES, LinearModel, with_kernel
+from classifiers.wordpiece import parted
 
 _KEYS: Final = ("grams", "surface", "vector", "mean", "deviation", "steps", "bias")
 
@@ -31,10 +34,17 @@ class Experts:
     vector: npt.NDArray[np.float32]
     embedding: Embedding
     digest: str = ""  # SHA-256 of the artifact's bytes, hex
+    compiled: tuple[Any, ...] = ()  # the same, one for each form, in `native`
 
     def logit(self, text: str) -> float:
         """The log-odds that a text is hard, by the expert of its form. The empty text has some too."""
         form = form_of(text)
+        if not self.compiled:
+            return self.reference(text, form)
+        return float(KERNELS.module().expert_logit(self.compiled[form], read_text(text), parted(clip(text))))
+
+    def reference(self, text: str, form: int) -> float:
+        """The same from its parts: what the kernel is held to."""
         return self.parts[form].logit_of(text) + float(self.embedding.vector(text) @ self.vector[form])
 
 
@@ -66,7 +76,20 @@ def build(arrays: Mapping[str, npt.NDArray[Any]], embedding: Embedding, digest: 
         for form in range(len(FORMS))
     )
     named = (with_kernel(f"{name} prompts", part) for name, part in zip(FORMS, parts, strict=True))
-    return Experts(tuple(named), arrays["vector"].astype(np.float32), embedding, digest)
+    return _with_kernel(Experts(tuple(named), arrays["vector"].astype(np.float32), embedding, digest))
+
+
+def _with_kernel(model: Experts) -> Experts:
+    def make(kernels: Any) -> Experts:
+        rows = zip(model.parts, np.ascontiguousarray(model.vector), strict=True)
+        return replace(
+            model, compiled=tuple(kernels.expert(part.compiled, model.embedding.compiled, row) for part, row in rows)
+        )
+
+    def agrees(made: Experts) -> bool:
+        return all(abs(made.logit(text) - model.reference(text, form_of(text))) < SAME for text in SAMPLES)
+
+    return KERNELS.take("complexity", make, agrees) or model
 
 
 def _check(name: str, arrays: Mapping[str, npt.NDArray[Any]], width: int) -> None:

@@ -13,11 +13,13 @@ from typing import Any, Final
 import numpy as np
 
 from classifiers.bodies import last_text
+from classifiers.kernels import KERNELS
 from classifiers.language import BACKGROUND, LEARNED, grams, load, words_of
 from classifiers.types import Signal
 from classifiers.vocabulary import OTHER
 
 _READ: Final = 300  # characters: enough to tell, and what it costs is bounded
+_SAMPLES: Final = ("", "Wie heißt die größte Stadt der Schweiz?", "What is 12 x 3? l'eau")
 _MARGIN: Final = 2.0  # log-odds between the best language and the next
 # Where the letters of a script begin and end, and the language that is written in it.
 _SCRIPTS: Final = (
@@ -40,6 +42,14 @@ class LanguageSignal:
     def __init__(self, folder: Traversable | None = None) -> None:
         """Load the artifact (from `folder`, default the shipped one). Raises `classifiers.artifact.ArtifactError`."""
         self._model = load(folder, vocabulary=False)
+        self._compiled = KERNELS.take("language", self._in_c, self._agrees)
+
+    def _in_c(self, kernels: Any) -> Any:
+        model = self._model
+        return kernels.languages(np.ascontiguousarray(model.bias), np.ascontiguousarray(model.weights), model.step)
+
+    def _agrees(self, compiled: Any) -> bool:
+        return all(_tell(compiled, text) == self.by_numpy(text) for text in _SAMPLES)
 
     @property
     def digest(self) -> str:
@@ -58,18 +68,35 @@ class LanguageSignal:
             written = script_language(text)
             if written is not None:
                 return written
+        told = self.by_numpy(text) if self._compiled is None else self.by_kernel(text)
+        if told is None or told[1] < _MARGIN:
+            return OTHER
+        language = self._model.classes[told[0]]
+        return language if language in LEARNED and language != BACKGROUND else OTHER
+
+    def by_kernel(self, text: str) -> tuple[int, float] | None:
+        """What `by_numpy` says, said by the kernel."""
+        return _tell(self._compiled, text)
+
+    def by_numpy(self, text: str) -> tuple[int, float] | None:
+        """The class and by how much it beats the next, in log-odds; None for a text without a letter."""
         words = words_of(text.encode("utf-8", "replace"))
         if not words:
-            return OTHER
+            return None
         places = np.concatenate(grams(words)[1])
         model = self._model
         total = model.weights.take(places, axis=0).sum(axis=0, dtype=np.int32) * model.step + model.bias
         best = int(total.argmax())
-        chosen = total[best]
+        chosen = float(total[best])
         total[best] = -np.inf
-        language = model.classes[best]
-        is_told = language in LEARNED and language != BACKGROUND and chosen - total.max() >= _MARGIN
-        return language if is_told else OTHER
+        return best, chosen - float(total.max())
+
+
+def _tell(compiled: Any, text: str) -> tuple[int, float] | None:
+    data = text.encode("utf-8", "replace")
+    parted = data if data.isascii() else b" ".join(words_of(data))
+    told: tuple[int, float] | None = KERNELS.module().tell_language(compiled, parted)
+    return told
 
 
 def script_language(text: str) -> str | None:

@@ -31,11 +31,18 @@ def wanted(root: Path) -> str:
     return digest(source_digest(sources(root)), find_compiler() or "none")
 
 
+def is_current(root: Path) -> bool:
+    """Whether the library is there and says that it was made from these sources."""
+    try:
+        return source_digest(sources(root)).encode() in (sources(root) / LIBRARY).read_bytes()
+    except OSError:
+        return False
+
+
 def stands(root: Path, environment: Environment) -> bool:
     """Whether nothing is to be done: they are compiled, or it has been tried with this compiler."""
     known = environment.read()
-    is_there = (sources(root) / LIBRARY).is_file()
-    return known.get(LAYER) == wanted(root) and (is_there or known.get(f"{LAYER}_failed") == "yes")
+    return known.get(LAYER) == wanted(root) and (is_current(root) or known.get(f"{LAYER}_failed") == "yes")
 
 
 def make(root: Path, environment: Environment, console: Console) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -11,9 +12,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from classifiers.native.compiling import CannotCompile, compile_kernels
+from deploy import kernels
 from router.settings import one_thread_for_arrays
 from tests.support.forked import end_host
 from tests.support.guard import sitecustomize  # noqa: F401 - installs the guard in this process too
+
+ROOT = Path(__file__).parents[1]
 
 # The same examples in every run, which is about the change and not about chance; `GATEHOUSE_TEST_RANDOM=1` looks for
 # others.
@@ -25,6 +30,9 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("suite")
+if not kernels.is_current(ROOT) and (compiler := kernels.find_compiler()) is not None:
+    with contextlib.suppress(CannotCompile):  # tests/classifiers/test_kernels.py says why
+        compile_kernels(compiler, kernels.sources(ROOT))
 one_thread_for_arrays()  # before anything imports numpy: the tests' own detectors run as the workers' do
 
 

@@ -3,6 +3,7 @@
 #ifndef GATEHOUSE_BINDINGS_H
 #define GATEHOUSE_BINDINGS_H
 
+#include "features.h"
 #include "python_abi.h"
 #include "words.h"
 
@@ -16,6 +17,13 @@ BOUND(bound_words);
 BOUND(bound_find);
 BOUND(bound_embedding);
 BOUND(bound_vector);
+BOUND(bound_classes);
+BOUND(bound_class_logits);
+BOUND(bound_languages);
+BOUND(bound_tell_language);
+BOUND(bound_form_of);
+BOUND(bound_expert);
+BOUND(bound_expert_logit);
 BOUND(bound_meaning);
 BOUND(bound_meaning_logits);
 
@@ -35,7 +43,10 @@ typedef struct {
 /* Hold the next array; NULL with an error set unless it is contiguous and of exactly `size` bytes (any size if < 0). */
 const void *hold(Arrays *arrays, PyObject *object, Py_ssize_t size);
 int keep(Arrays *arrays, PyObject *object);
+const Linear *hold_linear(Arrays *arrays, PyObject *object);
 const Words *hold_words(Arrays *arrays, PyObject *object);
+/* What `features` made; NULL with an error set for anything else. */
+const Features *features_of(PyObject *capsule);
 void release(Arrays *arrays);
 
 /* A list of numbers. */

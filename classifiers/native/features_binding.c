@@ -26,6 +26,8 @@ BOUND(bound_features) {
     return capsule;
 }
 
+const Features *features_of(PyObject *capsule) { return PyCapsule_GetPointer(capsule, FEATURES); }
+
 /* contents(features) -> (buckets as int32, surface counts as doubles), both bytes: for tests. */
 BOUND(bound_contents) {
     (void)self;
@@ -89,4 +91,9 @@ BOUND(bound_logit) {
     const Features *features = held == NULL ? NULL : PyCapsule_GetPointer(args[1], FEATURES);
     if (features == NULL) return NULL;
     return PyFloat_FromDouble(linear_logit(&held->model, features));
+}
+
+const Linear *hold_linear(Arrays *arrays, PyObject *object) {
+    const Held *held = PyCapsule_GetPointer(object, LINEAR);
+    return held == NULL || keep(arrays, object) ? NULL : &held->model;
 }

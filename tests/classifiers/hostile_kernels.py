@@ -104,8 +104,29 @@ def embedding(kernels: Any, chance: random.Random) -> None:
         assert len(kernels.vector(model, data)) == 4 * width
 
 
+def classes(kernels: Any, chance: random.Random) -> None:
+    labels, width = chance.choice((1, 9, 64)), chance.choice((0, 1, 128))
+    floats = [np.ones(shape, dtype=np.float32) for shape in ((labels,), (width, labels), (17, labels), (17,), (17,))]
+    bias, embedding_, surface, mean, deviation = floats
+    table_ = _TABLES[labels]
+    model = kernels.classes(bias, embedding_, table_, table_, surface, mean, deviation, 1.0, 1.0)
+    whole, edges = (kernels.features(b" " + bytes_like(chance) + b" ") for _ in range(2))
+    assert len(kernels.class_logits(model, whole, edges, np.ones(width, dtype=np.float32))) == labels
+    with suppress(ValueError):
+        kernels.class_logits(model, whole, edges, np.ones(chance.randrange(200), dtype=np.float32))
+    told = kernels.tell_language(kernels.languages(bias, table_, 1.0), bytes_like(chance))
+    assert told is None or told[0] < labels
+
+
+def prompts(kernels: Any, chance: random.Random) -> None:
+    data = bytes_like(chance)
+    assert kernels.form_of(data) in (0, 1, 2)
+    assert kernels.form_of(b"two 7 ?" + data * 9 + chance.choice(_PIECES)) in (0, 1, 2)
+
+
+_TABLES = {labels: np.full((1 << 16, labels), -128, dtype=np.int8) for labels in (1, 9, 64)}
 _GRAMS = np.ones(1 << 16, dtype=np.int8)
-DRIVERS: tuple[Callable[[Any, random.Random], None], ...] = (features, table, embedding, meaning)
+DRIVERS: tuple[Callable[[Any, random.Random], None], ...] = (features, table, embedding, classes, prompts, meaning)
 
 
 def main(library: str) -> None:

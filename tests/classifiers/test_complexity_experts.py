@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import math
+import time
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
@@ -43,6 +44,21 @@ PROBLEM = "Tom has 12 apples and gives 5 of them to Ann, who eats two. How many 
 )
 def test_the_form_of_a_prompt_is_told_by_its_marks(text: str, form: int) -> None:
     assert FORMS[form_of(text)] == FORMS[form]
+
+
+@pytest.mark.parametrize("blank", ["\n", "{\n ", " \t\n", "{ "])
+@pytest.mark.parametrize("letter", ["e", "é"])
+def test_the_form_of_blank_lines_is_told_in_linear_time(blank: str, letter: str) -> None:
+    """Four thousand line ends once took 0.4 s."""
+
+    def seconds(size: int) -> float:
+        text = f"{letter} 1 2 ? " + blank * (size // len(blank))
+        began = time.thread_time()
+        for _ in range(5):
+            form_of(text[:size])
+        return time.thread_time() - began
+
+    assert min(seconds(3900) for _ in range(3)) < 0.05
 
 
 @pytest.mark.parametrize("text", [OPTIONS, PROBLEM, "Hello", "", "漢字 \ud800", "Prove that every group is a group."])

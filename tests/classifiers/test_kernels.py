@@ -22,13 +22,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from classifiers import kernels as loading
+from classifiers.classes import ClassModel
+from classifiers.classes import load as load_classes
 from classifiers.embedding import Embedding
+from classifiers.experts import Experts
+from classifiers.experts import load as load_experts
 from classifiers.features import clip, data_of, extract, read
+from classifiers.forms import form_of
+from classifiers.forms import reference as form_by_patterns
 from classifiers.kernels import KERNELS, Kernels
 from classifiers.linear import load, with_kernel
 from classifiers.meaning import MeaningModel
 from classifiers.meaning import load as load_meaning
 from classifiers.native.compiling import CannotCompile, compile_kernels, source_digest, source_files
+from classifiers.spoken_language import LanguageSignal
 from classifiers.wordpiece import by_row, parted
 from deploy.kernels import find_compiler
 from tests.classifiers.hostile_kernels import load as load_library
@@ -204,6 +211,45 @@ def test_the_vector_of_a_text_is_that_of_the_reference(
     reference, compiled = of_embedding
     made = np.frombuffer(fresh.vector(compiled, parted(clip(text))), dtype=np.float32)
     assert made == pytest.approx(reference.reference(text), abs=1e-6)
+
+
+@given(WRITTEN)
+def test_the_form_of_a_prompt_is_that_of_the_reference(fresh: Any, text: str) -> None:
+    plain = text.encode("ascii", "ignore").decode()
+    for prompt in (plain, f"Ann has two apples and 3 {plain}", f"{plain}\nB. {plain}?", plain * 9 + "? 1 2"):
+        assert fresh.form_of(prompt[:4000].encode()) == form_by_patterns(prompt[:4000])
+
+
+def test_the_form_at_each_mark(fresh: Any) -> None:
+    """Options, numbers in digits and in words, and each mark of a formula or of code, right and nearly right."""
+    options = ("\n(B) x", "\nB", "\n(B", "B. x", "\n(B: ", "\n\nB) x")
+    numbers = ("12", "1 and 2", "two", "two and half", "two2 3", "a1b2", "tents", "2two")
+    marks = ("", "\n  def", "\ndefine", "{\n", "{ \t\n x", "}^", "\\a", "\\A", ";\r\n", "\n\x1c import")
+    problems = (
+        f"Ann has {number} apples, and gives all of them away to Tom on Monday. How many{mark}? {more}"
+        for number in numbers
+        for mark in marks
+        for more in ("", "{", "\n", "\nclass")
+    )
+    for text in (*options, *problems):
+        assert fresh.form_of(text.encode()) == form_by_patterns(text), text
+
+
+@pytest.fixture(scope="module")
+def models() -> tuple[Experts, ClassModel, ClassModel, LanguageSignal]:
+    """With the kernels of this clone, which has to have them."""
+    found = load_experts("complexity"), load_classes("domain"), load_classes("task"), LanguageSignal()
+    assert KERNELS.describe() == "native", "python -m deploy.kernels compiles them"
+    return found
+
+
+@given(WRITTEN)
+def test_every_signal_measures_what_the_reference_measures(models: Any, text: str) -> None:
+    experts, domain, task, language = models
+    assert experts.logit(text) == pytest.approx(experts.reference(text, form_of(text)), abs=1e-6)
+    for model in (domain, task):
+        assert model.chances(text) == pytest.approx(model.reference(text), abs=1e-5)
+    assert language.by_kernel(text) == language.by_numpy(text)
 
 
 @given(st.lists(st.binary(max_size=20).filter(lambda word: b"\n" not in word), min_size=1), st.binary(max_size=20))

@@ -1,0 +1,107 @@
+#include "classes.h"
+
+#include <math.h>
+#include <string.h>
+
+static const double FAR_AWAY = 4.0;
+
+enum { ROWS_AT_ONCE = 128 }; /* sums of so many bytes fit into 16 bits */
+
+typedef struct {
+    int16_t few[MOST_LABELS];
+    int32_t all[MOST_LABELS];
+    size_t rows, labels;
+} Sums;
+
+static void flush(Sums *sums) {
+    for (size_t at = 0; at < sums->labels; at++) {
+        sums->all[at] += sums->few[at];
+        sums->few[at] = 0;
+    }
+    sums->rows = 0;
+}
+
+static void add_row(Sums *sums, const int8_t *row) {
+    for (size_t at = 0; at < sums->labels; at++) sums->few[at] = (int16_t)(sums->few[at] + row[at]);
+    if (++sums->rows == ROWS_AT_ONCE) flush(sums);
+}
+
+static void add_grams(const int8_t *table, const Features *features, double step, size_t labels, double *out) {
+    if (features->count == 0) return;
+    Sums sums = {.labels = labels};
+    for (size_t at = 0; at < features->count; at++) add_row(&sums, table + (size_t)features->buckets[at] * labels);
+    flush(&sums);
+    const double each = step / sqrt((double)features->count);
+    for (size_t at = 0; at < labels; at++) out[at] += (double)sums.all[at] * each;
+}
+
+void class_logits(const Classes *model, const Features *whole, const Features *edges, const float *vector, double *out) {
+    const size_t labels = model->labels;
+    for (size_t at = 0; at < labels; at++) out[at] = (double)model->bias[at];
+    for (size_t number = 0; number < model->width; number++) {
+        const double value = (double)vector[number];
+        const float *weights = model->embedding + number * labels;
+        for (size_t at = 0; at < labels; at++) out[at] += value * (double)weights[at];
+    }
+    for (size_t number = 0; number < SURFACES; number++) {
+        double standard = (whole->surface[number] - (double)model->mean[number]) / (double)model->deviation[number];
+        if (standard > FAR_AWAY) standard = FAR_AWAY;
+        if (standard < -FAR_AWAY) standard = -FAR_AWAY;
+        const float *weights = model->surface + number * labels;
+        for (size_t at = 0; at < labels; at++) out[at] += standard * (double)weights[at];
+    }
+    add_grams(model->grams, whole, model->gram_step, labels, out);
+    add_grams(model->edges, edges, model->edge_step, labels, out);
+}
+
+/* Words of small letters with a blank before, between and behind them; how many bytes, 1 without any. */
+static size_t read_words(const uint8_t *data, size_t size, uint8_t *words) {
+    size_t length = 1;
+    words[0] = ' ';
+    for (size_t at = 0; at < size; at++) {
+        const uint8_t byte = data[at];
+        if (byte >= 128 || (byte >= 'a' && byte <= 'z'))
+            words[length++] = byte;
+        else if (byte >= 'A' && byte <= 'Z')
+            words[length++] = (uint8_t)(byte + 32);
+        else if (words[length - 1] != ' ')
+            words[length++] = ' ';
+    }
+    if (words[length - 1] != ' ') words[length++] = ' ';
+    return length;
+}
+
+static uint32_t bucket_of(uint32_t hash) {
+    hash *= 2654435761u;
+    hash ^= hash >> 15;
+    hash *= 0x85EBCA6Bu;
+    return hash >> 16;
+}
+
+int tell_language(const Languages *model, const uint8_t *data, size_t size, uint8_t *words, Told *told) {
+    const size_t length = read_words(data, size, words), labels = model->labels;
+    if (length < 2 || labels == 0) return -1;
+    Sums sums = {.labels = labels};
+    for (size_t at = 0; at < length; at++) {
+        uint32_t hash = words[at];
+        for (size_t order = 2; order <= ORDERS && at + order <= length; order++) {
+            hash = hash * 0x01000193u + words[at + order - 1];
+            add_row(&sums, model->weights + (size_t)bucket_of(hash) * labels);
+        }
+    }
+    flush(&sums);
+    double best = -INFINITY, next = -INFINITY;
+    told->best = 0;
+    for (size_t at = 0; at < labels; at++) {
+        const double value = (double)sums.all[at] * model->step + (double)model->bias[at];
+        if (value > best) {
+            next = best;
+            best = value;
+            told->best = at;
+        } else if (value > next) {
+            next = value;
+        }
+    }
+    told->margin = best - next;
+    return 0;
+}

@@ -1,0 +1,39 @@
+/* Which of several classes a text is in, as classifiers/classes.py says, and which language it is written in. */
+#ifndef GATEHOUSE_CLASSES_H
+#define GATEHOUSE_CLASSES_H
+
+#include "features.h"
+
+enum { MOST_LABELS = 64, LANGUAGE_BUCKETS = 1 << 16, ORDERS = 5 };
+
+typedef struct {
+    const int8_t *grams;     /* BUCKET_COUNT x labels: of the whole text, */
+    const int8_t *edges;     /* of its beginning and its end */
+    const float *surface;    /* SURFACES x labels */
+    const float *embedding;  /* width x labels */
+    const float *mean;       /* SURFACES */
+    const float *deviation;  /* SURFACES */
+    const float *bias;       /* labels */
+    double gram_step, edge_step;
+    size_t labels, width;
+} Classes;
+
+/* Writes the log-odds of each label to `out`. `vector` has `width` numbers. */
+void class_logits(const Classes *model, const Features *whole, const Features *edges, const float *vector, double *out);
+
+typedef struct {
+    const int8_t *weights; /* LANGUAGE_BUCKETS x labels */
+    const float *bias;     /* labels */
+    double step;
+    size_t labels;
+} Languages;
+
+typedef struct {
+    size_t best;
+    double margin; /* log-odds by which it beats the next */
+} Told;
+
+/* Reads letters only, small and parted by one blank. `words` takes `size` + 2 bytes. -1 for a text without a letter. */
+int tell_language(const Languages *model, const uint8_t *data, size_t size, uint8_t *words, Told *told);
+
+#endif
