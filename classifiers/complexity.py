@@ -5,6 +5,7 @@ It reads the text of a chat-completions body only, and never a policy.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping
 from importlib.resources.abc import Traversable
@@ -12,7 +13,7 @@ from typing import Any, Final
 
 from classifiers.bodies import last_text, text_size
 from classifiers.experts import load
-from classifiers.features import clip
+from classifiers.gadgets import Gadgets
 from classifiers.linear import DIGITS, sigmoid
 from classifiers.types import Band, Signal
 
@@ -25,20 +26,9 @@ _CONTEXT_FREE: Final = 4000  # characters
 _CONTEXT_STEP: Final = 0.1  # log-odds for each doubling above that
 _CONTEXT_MOST: Final = 0.5
 
-# A few hard words before or after a simple request must not send it out: a text is hard only if neither end of it, read
-# alone, looks like an everyday request. Where one does, the value stays just below `HARD`.
-_END_SHARE: Final = 4  # an end is a quarter of the words (a sixth would let a mere preface hide a hard question),
-_END_LEAST: Final = 5  # but no fewer than this
-_END_MOST: Final = 24  # and no more
-_EVERYDAY: Final = -1.3863  # log-odds of 0.2
-_NOT_HARD: Final = 0.8001  # log-odds just below 0.69
-
-
-def ends(text: str) -> tuple[str, str]:
-    """The first and the last words of a text: a quarter of them, at least 5, at most 24."""
-    words = clip(text).split()
-    size = max(_END_LEAST, min(_END_MOST, len(words) // _END_SHARE))
-    return " ".join(words[:size]), " ".join(words[-size:])
+# Hard words before or after a simple request must not send it out: where an end of the text, read alone, is an everyday
+# request, the value stays just below `HARD`.
+NOT_HARD: Final = 0.8001  # log-odds just below 0.69
 
 
 def band(value: float) -> Band:
@@ -52,13 +42,14 @@ class ComplexitySignal:
     name = "complexity"
 
     def __init__(self, folder: Traversable | None = None) -> None:
-        """Load the artifact (from `folder`, default the shipped one). Raises `classifiers.linear.ArtifactError`."""
+        """Load the artifacts (from `folder`, default the shipped ones). Raises `classifiers.linear.ArtifactError`."""
         self._model = load("complexity", folder)
+        self._gadgets = Gadgets(self._model.logit, folder)
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the artifact, hex: for records and cache keys."""
-        return self._model.digest
+        """SHA-256 of both artifacts' digests, hex: for records and cache keys."""
+        return hashlib.sha256((self._model.digest + self._gadgets.digest).encode()).hexdigest()
 
     def measure(self, body: Mapping[str, Any]) -> Signal:
         """A value in [0, 1] with its band; a body without any text is the error `not_available`."""
@@ -74,6 +65,4 @@ class ComplexitySignal:
 
     def _logit(self, text: str) -> float:
         logit = self._model.logit(text)
-        if logit <= _NOT_HARD or min(map(self._model.logit, ends(text))) >= _EVERYDAY:
-            return logit
-        return _NOT_HARD
+        return NOT_HARD if logit > NOT_HARD and self._gadgets.has_request(text) else logit

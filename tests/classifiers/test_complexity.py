@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from classifiers.complexity import HARD, MEDIUM, ComplexitySignal, band, ends
+from classifiers.complexity import HARD, MEDIUM, ComplexitySignal, band
 from classifiers.linear import ArtifactError
 
 EASY = (
@@ -84,12 +84,6 @@ def test_a_short_preface_does_not_hide_a_hard_question(signal: ComplexitySignal)
     assert value(signal, ask(f"My card is 4111 1111 1111 1111. {question}")) >= HARD
     assert value(signal, ask(f"Hello there, I hope you are well. {question}")) >= HARD
     assert value(signal, ask(f"{question} Ask bob@corp-mail.com.")) >= HARD
-
-
-def test_the_ends_of_a_text_are_a_quarter_of_its_words() -> None:
-    assert ends("a b c") == ("a b c", "a b c")
-    words = [str(number) for number in range(40)]
-    assert ends(" ".join(words)) == (" ".join(words[:10]), " ".join(words[-10:]))
 
 
 def test_the_bands_meet_at_0_4_and_0_7() -> None:
