@@ -20,6 +20,7 @@ LOCAL_ONLY = "local-only"  # what bars an exit when the caller's own header does
 LOCKDOWN = "lockdown"  # what bars an exit while an admin has locked them all
 AUTO = "auto"
 EMBEDS = "embeddings"  # of a server: a model that has it answers nothing else
+_TOKENS = " tokens"
 LOCALITIES: tuple[Locality, ...] = ("local", "lan", "cloud")
 
 
@@ -42,6 +43,11 @@ class Target:
     @property
     def is_able(self) -> bool:
         return not self.lacks
+
+    @property
+    def is_too_small(self) -> bool:
+        """It is there, and nothing is missing but room for the request."""
+        return self.down is None and len(self.lacks) == 1 and self.lacks[0].endswith(_TOKENS)
 
     @property
     def is_ready(self) -> bool:
@@ -172,7 +178,7 @@ def _lacks(facts: Facts, model: Model) -> tuple[str, ...]:
         lacks.append("it only gives embeddings")
     tokens = facts.input_tokens + (facts.output_tokens or 1)
     if tokens > model.context:
-        lacks.append(f"{tokens:,} > {model.context:,} tokens")
+        lacks.append(f"{tokens:,} > {model.context:,}{_TOKENS}")
     if facts.unknown_fields and model.locality == "local":
         lacks.append(f"fields that a local model does not take: {', '.join(sorted(facts.unknown_fields))}")
     return tuple(lacks)

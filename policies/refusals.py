@@ -54,14 +54,19 @@ def denied(policy: Policy, level: Level, reasons: Sequence[Reason], asked: Seque
 def none_able(
     level: Level, reasons: Sequence[Reason], asked: Iterable[Target], barred: Iterable[Target], note: str = ""
 ) -> Refusal:
-    """400 when lawful models exist and none can take the request: what is missing, and what keeps it home."""
+    """400 when lawful models exist and none can take the request: what is missing, and what keeps it home.
+
+    Agents shorten their conversation when they read that the prompt is too long, and go in circles when they do not.
+    """
+    asked = list(asked)
+    too_long = "The prompt is too long. " if any(target.is_too_small for target in asked) else ""
     missing = "; ".join(f"{target.model.name}: {_missing(target)}" for target in asked)
     kept = "; ".join([*(_cause(level, reasons, target) for target in _distinct(barred)), *([note] if note else [])])
     keeps = f" The other models are closed to it: {kept}." if kept else ""
     return Refusal(
         "no_able_lawful_model",
         400,
-        f"No model that may take this request is able to ({missing}).{keeps} "
+        f"{too_long}No model that may take this request is able to ({missing}).{keeps} "
         f"Change the request, or add a local model that is able: {ADD_LOCAL_MODEL}",
     )
 

@@ -76,7 +76,9 @@ class Messages:
     def envelope(self, error: GatehouseError, request_id: str) -> bytes:
         """Anthropic's error object, with the gateway's stable code beside its type."""
         kind = _ERROR_TYPES.get(error.status, "invalid_request_error" if error.status < 500 else "api_error")
-        told = {"type": kind, "message": error.message, "code": error.code}
+        # Its clients know by these words alone that they must shorten the conversation.
+        too_long = "prompt is too long: " if error.code == "context_length_exceeded" else ""
+        told = {"type": kind, "message": too_long + error.message, "code": error.code}
         return orjson.dumps({"type": "error", "error": told, "request_id": request_id})
 
 

@@ -239,6 +239,17 @@ def test_an_error_has_the_dialects_own_form(house: House, body: dict[str, object
     assert not house.home.exchanges
 
 
+def test_a_prompt_that_is_too_long_is_told_in_the_words_that_agents_know(house: House, client: Anthropic) -> None:
+    """Before any model is asked; and where only the model at home knows."""
+    with pytest.raises(anthropic.BadRequestError, match="prompt is too long"):
+        client.messages.create(model="local", max_tokens=9, messages=said("word " * 20_000))
+    assert not house.home.exchanges
+    error = {"message": "no", "code": "context_length_exceeded", "type": "invalid_request_error"}
+    house.script(Script(status=400, error=error))
+    with pytest.raises(anthropic.BadRequestError, match="prompt is too long"):
+        client.messages.create(model="local", max_tokens=9, messages=said("Hello."))
+
+
 def test_a_model_that_fails_before_and_amid_its_answer(house: House, client: Anthropic) -> None:
     house.script(Script(status=500))
     with pytest.raises(anthropic.APIStatusError) as failed:

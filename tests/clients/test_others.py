@@ -128,6 +128,7 @@ def test_what_only_some_of_them_have(session: Session) -> None:
     client, told, house = session
     if client == "langchain":
         assert told["responses"] == HOME
+        assert "ContextOverflowError" in told["overflow"]  # by which its agents know to shorten what they send
     if client == "node":
         assert told["responses"] == {"text": HOME, "first": "response.created", "last": "response.completed"}
         assert {"auto", "local", "cloud", "embedder"} <= set(told["models"])

@@ -62,6 +62,14 @@ def failing(name: str, text: str, *, stream: bool = False) -> list[object]:
     return [0, None]
 
 
+def overflow() -> list[str]:
+    try:
+        model("local").invoke("word " * 20_000)
+    except openai.BadRequestError as error:
+        return [each.__name__ for each in type(error).__mro__]
+    return []
+
+
 async def asynchronous() -> dict[str, object]:
     pieces = [chunk.text async for chunk in model().astream("Hello.")]
     return {"whole": (await model().ainvoke("Hello.")).text, "stream": "".join(pieces)}
@@ -82,6 +90,7 @@ told = {
         "".join(chunk.text for chunk in able.stream("Say it slowly."))
         for able in (model(), model(use_responses_api=True))
     ],
+    "overflow": overflow(),
     "responses": model(use_responses_api=True).invoke("Hello.").text,
     "vectors": embeddings.embed_documents(["One.", "Two."]),
     "errors": {
