@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from router.api.dialect import Asked, Told, read_model, read_stream, refuse, sort_fields, text_of, unsupported
 from router.api.errors import openai_envelope
 from router.api.foreign_tools import arguments_of, as_function, custom_item, names_of_custom, refusal
+from router.api.item_references import resolved
 from router.api.responses_events import ResponseEvents
 from router.api.responses_shape import begun, call_item, ended, message_item, response_id
 from router.errors import GatehouseError, NotFound
@@ -67,7 +68,7 @@ class Responses:
             if body.get(name):
                 raise unsupported(name, "send the whole request, or continue one with `previous_response_id`.")
         earlier = await self._earlier(body.get("previous_response_id"), principal)
-        said = [*earlier, *_items(body.get("input"))]
+        said = [*earlier, *_items(await resolved(body.get("input"), principal, self._states))]
         instructions = body.get("instructions")
         if not isinstance(instructions, str | None):
             raise refuse("instructions", "a string")

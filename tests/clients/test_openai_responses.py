@@ -190,6 +190,7 @@ def test_what_is_public_may_be_answered_outside_and_ids_of_people_do_not_go_alon
 ERRORS = [
     {"input": []},
     {"input": [{"type": "item_reference", "id": "x"}]},
+    {"input": [{"type": "item_reference", "id": 7}]},
     {"input": [{"role": "robot", "content": "x"}]},
     {"input": "x", "background": True},
     {"input": "x", "conversation": "conv_1"},
@@ -235,6 +236,28 @@ CUSTOM: Any = {
     "description": "Edits files.",
     "format": {"type": "grammar", "syntax": "lark", "definition": 'start: "*** Begin Patch" LF'},
 }
+
+
+def test_an_item_of_an_earlier_answer_may_be_named_by_its_id(house: House, client: OpenAI) -> None:
+    """As clients do that believe it to be stored; what is not kept is told, and what is sensitive in it stays."""
+    first = client.responses.create(model="auto", input="Hello.")
+    again: Any = [
+        {"role": "user", "content": "Hello."},
+        {"type": "item_reference", "id": first.output[0].id},
+        {"type": "item_reference", "id": "rs_of_another_provider"},
+        {"role": "user", "content": "And now?"},
+    ]
+    client.responses.create(model="auto", input=again)
+    assert [message["content"] for message in house.asked()["messages"]] == ["Hello.", HOME, "And now?"]
+    house.script(Script(answer=CARD))
+    secret = client.responses.create(model="auto", input="Hello.").output[0].id
+    with pytest.raises(openai.PermissionDeniedError):
+        client.responses.create(model="cloud", input=[{"type": "item_reference", "id": secret}, *again[3:]])
+    kept_not = client.responses.create(model="auto", input="Hello.", store=False).output[0].id
+    with pytest.raises(openai.BadRequestError) as unknown:
+        client.responses.create(model="auto", input=[{"type": "item_reference", "id": kept_not}])
+    assert (unknown.value.code, unknown.value.param) == ("item_not_found", "input[0].id")
+    assert not house.cloud.exchanges
 
 
 def test_a_tool_with_free_text_is_called_and_answered(house: House, client: OpenAI) -> None:
