@@ -1,9 +1,10 @@
 """What policies cost: deciding with 100 rules, loading 1,000, replaying recorded decisions, checking keys, reloading.
 
-    python -m tests.bench.policy [--only decide|load|simulate|keys|reload]
+    python -m tests.bench.policy [--only decide|load|simulate|simulate-cli|keys|reload]
 
 Processor time, medians of several runs with the least and the most of them. `reload` times whole requests to a real
-gateway and takes two minutes, the others seconds. Needs no data.
+gateway and takes two minutes, `simulate-cli` the command over 100,000 records and takes one, the others seconds. Needs
+no data.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from router.keys import Keys
 from router.records import build_record
 from router.store import RECORDS_FILE, RecordReader, SqliteStore
 from router.types import JsonObject, Outcome, Principal, Usage
-from tests.bench import policy_keys, policy_reload
+from tests.bench import policy_keys, policy_reload, policy_simulate
 from tests.policies.worlds import BASE, scan, signals
 
 ROUNDS = 5
@@ -122,6 +123,12 @@ def measure_simulate(out: Callable[[str], object]) -> None:
     out(f"simulate {RECORDS:,} records, 100 rules: {speed} (target >= 10,000)\n")
 
 
+def measure_simulate_command(out: Callable[[str], object]) -> None:
+    """By the wall: see `tests.bench.policy_simulate`."""
+    policy = compile_policy(BASE, "bench")
+    policy_simulate.measure(out, lambda index: record(policy, index), with_rules(100))
+
+
 def measure_reload(out: Callable[[str], object]) -> None:
     """By the wall: see `tests.bench.policy_reload`."""
     out("reload, with a real gateway:\n")
@@ -132,6 +139,7 @@ MEASURES = {
     "decide": measure_decide,
     "load": measure_load,
     "simulate": measure_simulate,
+    "simulate-cli": measure_simulate_command,
     "keys": policy_keys.measure,
     "reload": measure_reload,
 }
