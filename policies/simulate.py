@@ -151,14 +151,11 @@ def simulate(policy: Policy, records: Iterable[Mapping[str, Any]], latencies: Ma
     return radius
 
 
-def usual_latencies(records: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+def usual_latencies(answers: Iterable[tuple[str, float]]) -> dict[str, float]:
     """The median latency of whole answers by the model that gave them, in milliseconds."""
     seen: dict[str, list[float]] = defaultdict(list)
-    for record in records:
-        outcome = record.get("outcome") or {}
-        model, latency = outcome.get("model"), record.get("latency_ms")
-        if model and latency is not None and outcome.get("error") is None:
-            seen[model].append(latency)
+    for model, latency in answers:
+        seen[model].append(latency)
     return {model: median(values) for model, values in seen.items()}
 
 

@@ -243,7 +243,7 @@ def _replayed(candidate: Policy, state_dir: Path, days: int) -> Radius | None:
         return None
     since = (datetime.now(UTC) - timedelta(days=days)).isoformat(timespec="milliseconds")
     with RecordReader(path) as reader:
-        latencies = usual_latencies(reader.decisions_since(since))
+        latencies = usual_latencies(reader.latencies_since(since))
         return simulate(candidate, reader.decisions_since(since), latencies)
 
 

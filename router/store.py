@@ -289,6 +289,16 @@ class RecordReader:
             query = "SELECT COUNT(*) FROM records WHERE kind = 'decision' AND time >= ?"
             return int(self._db.execute(query, (time,)).fetchone()[0])
 
+    def latencies_since(self, time: str) -> Iterator[tuple[str, float]]:
+        """Of every decision since then that ended without an error: the model that answered, and the milliseconds."""
+        text = "CAST(body AS TEXT)"
+        query = f"""SELECT model, CASE WHEN json_valid({text}) THEN json_extract({text}, '$.latency_ms') END AS latency
+            FROM records WHERE kind = 'decision' AND time >= ? AND error IS NULL AND model IS NOT NULL"""  # noqa: S608  # fixed
+        with translated(self._path):
+            for model, latency in self._db.execute(query, (time,)):
+                if isinstance(latency, int | float):
+                    yield model, float(latency)
+
     def rows_since(self, time: str, kinds: Sequence[str]) -> Iterator[JsonObject]:
         """Every record of these kinds from that moment (ISO 8601, UTC) on, in the order of writing."""
         marks = ", ".join("?" * len(kinds))

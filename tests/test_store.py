@@ -237,6 +237,26 @@ def test_records_are_found_by_id_and_by_each_column(store: SqliteStore, path: Pa
             ids(body="x")
 
 
+def test_latencies_are_those_of_answers_and_a_damaged_row_has_none(store: SqliteStore, path: Path) -> None:
+    home = {"outcome": {"model": "home", "error": None}}
+    store.append(
+        [
+            record("a", latency_ms=12.5, **home),
+            record("b", latency_ms=7, **home),
+            record("c", latency_ms=9.0, outcome={"model": "home", "error": "upstream_error"}),
+            record("d", latency_ms=9.0, outcome={"model": None, "error": None}),
+            record("e", **home),
+            record("old", latency_ms=9.0, **home) | {"time": "2029-12-31T00:00:00.000+00:00"},
+            record("intent", latency_ms=9.0, **home) | {"kind": "intent"},
+            record("f", latency_ms=3.0, **home),
+        ],
+        durable=False,
+    )
+    change(path, "UPDATE records SET body = CAST('{\"latency_ms\":' AS BLOB) WHERE id = 'f'")
+    with RecordReader(path) as reader:
+        assert list(reader.latencies_since("2030")) == [("home", 12.5), ("home", 7.0)]
+
+
 def test_an_intent_is_shown_only_until_its_decision_came(store: SqliteStore, path: Path) -> None:
     store.append([record("a", kind="intent")], durable=True)
     with RecordReader(path) as reader:

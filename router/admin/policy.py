@@ -83,7 +83,7 @@ async def replay(call: Call) -> JsonObject:
     def work() -> JsonObject:
         policy = _candidate(call)
         with reader_of(call.house) as reader:
-            latencies = usual_latencies(reader.decisions_since(since))
+            latencies = usual_latencies(reader.latencies_since(since))
             return {"policy": policy.label, **radius_json(simulate(policy, reader.decisions_since(since), latencies))}
 
     return await asyncio.to_thread(_said, work)

@@ -56,6 +56,7 @@ def test_every_row_of_the_decision_table_is_decided_again_as_it_was(row: dict[st
     again = replay(record_of(policy, facts, seen))
     was, now = decide(policy, facts, seen), decide(policy, again.facts, again.signals)
     parts = ("route", "model", "rule", "reason", "payload", "sensitivity", "grants", "escalation", "held", "cacheable")
+    parts += ("max_output_tokens",)
     assert {part: getattr(now, part) for part in parts} == {part: getattr(was, part) for part in parts}
     assert judge(policy, again, {}).change == "unchanged"
 
@@ -130,7 +131,7 @@ def test_money_and_latency_are_of_what_changes_and_unknown_is_not_nothing() -> N
 
 def test_a_radius_counts_groups_and_ids_and_says_what_it_could_not_replay() -> None:
     records = [record_of(HOME_ONLY, replace(FACTS, tenant=tenant), HARD) for tenant in ("a", "b", "b")]
-    radius = simulate(base(), [*records, {"id": "broken"}, record_of(HOME_ONLY, FACTS, CARD)], usual_latencies(records))
+    radius = simulate(base(), [*records, {"id": "broken"}, record_of(HOME_ONLY, FACTS, CARD)], {})
     assert (radius.requests, radius.not_replayable, radius.leaving) == (4, 1, 3)
     assert dict(radius.changes) == {"newly leaves": 3, "unchanged": 1}
     group = radius.groups["newly leaves", "hard", "b", "public", "home", "cloud"]
@@ -140,6 +141,11 @@ def test_a_radius_counts_groups_and_ids_and_says_what_it_could_not_replay() -> N
     assert {name: each.requests for (_, name), each in radius.by("sensitivity").items()} == {"public": 3}
     assert radius.ids == {"newly leaves": ["r1"] * 3}
     assert radius.cost_unknown == 3
+
+
+def test_a_model_is_usually_as_slow_as_the_middle_one_of_its_answers() -> None:
+    answers = [("home", 100.0), ("cloud", 300.0), ("home", 900.0), ("home", 200.0)]
+    assert usual_latencies(answers) == {"home": 200.0, "cloud": 300.0}
 
 
 def test_each_group_has_its_own_money_and_latency() -> None:
