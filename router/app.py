@@ -55,7 +55,7 @@ from router.outside import Outside
 from router.partitions import Partitions
 from router.planning import Planner
 from router.records import RecordSink
-from router.releases import Releases
+from router.releases import make_releases
 from router.response_states import STATES_FILE, ResponseStateFile
 from router.running import Running, RunningPolicy, with_local_server
 from router.settings import Settings
@@ -86,7 +86,7 @@ class Worker:
         self.exits.on_change = self._tell_locks
         self._tell_locks()
         self.upstreams = Upstreams(self._tell_breaker)
-        self.releases = Releases(settings.state_dir, keys)
+        self.releases = make_releases(settings, keys)
         self.releases.on_event = self.telemetry.release_event
         self.running = RunningPolicy(policy, self._backend)
         self.telemetry.policy_in_force(policy.label)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import orjson
 
@@ -25,6 +25,7 @@ from router.exchange import Exchange
 from router.keys import Keys
 from router.release_store import MOST_WAITING, WAITS_SECONDS, About, Entry, ReleaseStore, ReleaseStoreError
 from router.release_tokens import BadToken, ReleaseTokens, bound_of
+from router.settings import Settings
 from router.types import ChatRequest, Principal
 
 T = TypeVar("T")
@@ -33,6 +34,7 @@ log = logging.getLogger("gatehouse.releases")
 
 _HELD_CODES = frozenset({"policy_denied", "no_able_lawful_model", "sensitive_data_local_unavailable"})
 _REFUSED = "release_refused"
+_UNKNOWN = "Releases cannot be looked up at the moment, so nothing is released."
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +45,28 @@ class Ticket:
     is_open: bool
 
 
-class Releases:
-    """One a worker. For one event loop; the store is asked in a thread, and opened when it is first needed."""
+class SharedReleases(Protocol):
+    """Which releases the hosts have used (`router.cache.redis_releases.RedisReleases`)."""
 
-    def __init__(self, state_dir: Path, keys: Keys) -> None:
+    async def name(self) -> str | None: ...
+
+    async def use(self, name: str, release_id: str, request_id: str, seconds: float) -> bool | None: ...
+
+    async def close(self) -> None: ...
+
+
+class Releases:
+    """One a worker. For one event loop; the store is asked in a thread, and opened when it is first needed.
+
+    With `shared` a user's own token counts on every host that has the same root secret. What somebody must approve
+    stands in the list of one host, and counts there.
+    """
+
+    def __init__(self, state_dir: Path, keys: Keys, shared: SharedReleases | None = None) -> None:
         self._state_dir = state_dir
         self._keys = keys
+        self._shared = shared
+        self._named: dict[str, tuple[str, float]] = {}  # a release that all hosts count -> their name, its end
         self._thread = ThreadPoolExecutor(1, "releases")
         self._store: ReleaseStore | None = None
         self._tokens: ReleaseTokens | None = None
@@ -66,16 +84,7 @@ class Releases:
         rule = policy.release
         if rule is None or not _is_offered_to(rule, request.principal):
             raise self._refusal("the policy does not let you release anything")
-        await self._ask_store(lambda store: None)
-        assert self._tokens is not None
-        try:
-            release = self._tokens.read(request.release, bound_of(request, policy.digest))
-        except BadToken:
-            raise self._refusal(
-                "the token was not given for this: the body, the key, the model that is asked for and the policy must "
-                "be those of the answer that it came with, and so must the host"
-            ) from None
-        now = time.time()
+        release, now = await self._read(request, request.release, policy), time.time()
         entry = await self._ask_store(lambda store: store.get(release.id, now))
         if entry is not None and entry.state in ("used", "denied"):
             raise self._refusal("it was used already" if entry.state == "used" else "it was denied")
@@ -87,6 +96,41 @@ class Releases:
         if not now < release.until <= now + rule.ttl_seconds + 1:
             raise self._refusal("its time is over")
         return Ticket(release, rule.by == "user")
+
+    async def _read(self, request: ChatRequest, token: str, policy: Policy) -> Release:
+        """What the token says, of this host or of all. Raises `Denied`, or `Unavailable` where that cannot be known."""
+        await self._ask_store(lambda store: None)
+        assert self._tokens is not None
+        bound = bound_of(request, policy.digest)
+        try:
+            return self._tokens.read(token, bound)
+        except BadToken:
+            name = await self._common_name(policy)
+        if name == "" and self._counts_everywhere(policy):
+            raise Unavailable(_UNKNOWN, code="release_unavailable")
+        try:
+            if not name:
+                raise BadToken
+            release = ReleaseTokens(self._keys, name).read(token, bound)
+        except BadToken:
+            whose = "" if name else ", and so must the host"
+            raise self._refusal(
+                "the token was not given for this: the body, the key, the model that is asked for and the policy must "
+                f"be those of the answer that it came with{whose}"
+            ) from None
+        now = time.time()
+        self._named = {one: pair for one, pair in self._named.items() if pair[1] > now}
+        self._named[release.id] = (name, release.until)
+        return release
+
+    async def _common_name(self, policy: Policy) -> str:
+        """What tokens that all hosts count are made with; "" where there are none, or nobody can say."""
+        if self._shared is None or not self._counts_everywhere(policy):
+            return ""
+        return await self._shared.name() or ""
+
+    def _counts_everywhere(self, policy: Policy) -> bool:
+        return self._shared is not None and policy.release is not None and policy.release.by == "user"
 
     async def ask(self, exchange: Exchange, ticket: Ticket) -> None:
         """Put a request whose release must be approved into the list, if it would leave then; ends it with a 403.
@@ -142,7 +186,9 @@ class Releases:
         except Unavailable:
             return
         assert self._tokens is not None
-        token = self._tokens.make(release, bound_of(exchange.original, exchange.policy.digest))
+        name = await self._common_name(exchange.policy)
+        tokens = ReleaseTokens(self._keys, name) if name else self._tokens
+        token = tokens.make(release, bound_of(exchange.original, exchange.policy.digest))
         exchange.outcome.offer, exchange.outcome.release_token = release, token
         self._note(exchange, "offered", release.id)
         if error is not None:
@@ -163,9 +209,19 @@ class Releases:
         )
         if not await self._ask_store(lambda store: store.use(entry, now, approved=rule.by == "approver")):
             raise self._refusal("it was used already")
+        if release.id in self._named:
+            await self._use_everywhere(release, request.id, now)
         self._used = {pair: until for pair, until in self._used.items() if until > now}
         self._used[release.id, request.id] = release.until
         self._note(exchange, "used", release.id)
+
+    async def _use_everywhere(self, release: Release, request_id: str, now: float) -> None:
+        assert self._shared is not None
+        used = await self._shared.use(self._named[release.id][0], release.id, request_id, release.until - now)
+        if used is None:
+            raise Unavailable(_UNKNOWN, code="release_unavailable")
+        if not used:
+            raise self._refusal("it was used already, or the hosts' Redis does not know of it any more")
 
     def require_used(self, release: Release, request_id: str) -> None:
         """Return if this worker has used the release for this very request. Raises `Denied`. Asked before each byte."""
@@ -176,6 +232,8 @@ class Releases:
     async def close(self) -> None:
         """Close the store."""
         self._thread.shutdown(wait=True)
+        if self._shared is not None:
+            await self._shared.close()
         if self._store is not None:
             self._store.close()
 
@@ -196,15 +254,22 @@ class Releases:
             return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: work(self._opened()))
         except ReleaseStoreError as error:
             log.error("nothing is released: %s", error)
-            raise Unavailable(
-                "Releases cannot be looked up at the moment, so nothing is released.", code="release_unavailable"
-            ) from None
+            raise Unavailable(_UNKNOWN, code="release_unavailable") from None
 
     def _opened(self) -> ReleaseStore:
         if self._store is None:
             self._store = ReleaseStore(self._state_dir)
             self._tokens = ReleaseTokens(self._keys, self._store.host)
         return self._store
+
+
+def make_releases(settings: Settings, keys: Keys) -> Releases:
+    """One worker's releases, counted with those of other hosts where they share a Redis."""
+    if settings.redis_url is None:
+        return Releases(settings.state_dir, keys)
+    from router.cache.redis_releases import RedisReleases  # only where it is configured: the client costs 6 MB
+
+    return Releases(settings.state_dir, keys, RedisReleases(settings.redis_url, settings.redis_timeout_ms))
 
 
 def _is_offered_to(rule: ReleaseRule, caller: Principal) -> bool:

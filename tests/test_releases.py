@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import secrets
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.types import Level, Policy, Release
+from router.cache.redis_releases import RedisReleases
 from router.errors import Denied, GatehouseError, Unavailable
 from router.keys import Keys, load_keys
 from router.release_store import (
@@ -30,6 +35,7 @@ from router.release_tokens import BadToken, ReleaseTokens, bound_of
 from router.releases import Releases
 from router.types import ChatRequest, Principal
 from tests.policies.worlds import base
+from tests.support.redis_server import RedisServer
 
 KEYS = Keys(b"k" * 32)
 TOKENS = ReleaseTokens(KEYS, "host")
@@ -335,3 +341,99 @@ async def test_a_store_that_was_lost_voids_every_token_before_it(house: tuple[Pa
 
 def test_a_token_is_in_no_representation_of_a_request() -> None:
     assert "secret-token" not in repr(replace(ask(), release="secret-token"))
+
+
+# -- several hosts -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path)
+    server.start()
+    yield server
+    server.stop()
+
+
+class Hosts:
+    """Two hosts with one Redis and one root secret, each with a store of its own."""
+
+    def __init__(self, folder: Path, redis: RedisServer) -> None:
+        self.both = [Releases(folder / f"{n}", KEYS, RedisReleases(redis.url, 30_000)) for n in range(2)]
+        self.redis = RedisReleases(redis.url, 30_000)
+
+    async def token(self, policy: Policy = POLICY) -> str:
+        name, release = await self.redis.name(), consent(id=f"rl-{secrets.token_hex(8)}")
+        assert name is not None
+        return ReleaseTokens(KEYS, name).make(release, bound_of(ask(), policy.digest))
+
+    async def use(self, host: int, token: str, request_id: str = "gh-1") -> str:
+        """What comes of repeating the request with the token on that host."""
+        request = replace(ask(release=token), id=request_id)
+        try:
+            ticket = await self.both[host].admit(request, POLICY)
+            assert ticket is not None
+            exchange = SimpleNamespace(policy=POLICY, request=request, outcome=SimpleNamespace())
+            await self.both[host].use(cast(Any, exchange), ticket.release)
+        except GatehouseError as error:
+            return error.code
+        return "used"
+
+    async def close(self) -> None:
+        for each in (*self.both, self.redis):
+            await each.close()
+
+
+async def test_a_users_token_counts_on_every_host_and_once_on_all_of_them(tmp_path: Path, redis: RedisServer) -> None:
+    hosts = Hosts(tmp_path, redis)
+    token = await hosts.token()
+    assert await hosts.use(1, token) == "used"
+    assert await hosts.use(0, token, "gh-2") == "release_refused"
+    assert await hosts.use(1, token, "gh-2") == "release_refused"
+    token = await hosts.token()
+    found = await asyncio.gather(*(hosts.use(n % 2, token, f"gh-{n}") for n in range(20)))
+    assert found.count("used") == 1
+    name = await hosts.redis.name()
+    assert name is not None
+    for who, used in (("gh-1", True), ("gh-1", True), ("gh-2", False)):  # a retry of the very request may use it again
+        assert await hosts.redis.use(name, "rl-" + "e" * 16, who, 60.0) is used
+    assert await hosts.redis.use("another", "rl-" + "f" * 16, "gh-1", 60.0) is False
+    await hosts.close()
+
+
+async def test_a_redis_that_has_forgotten_voids_every_token_before_it(tmp_path: Path, redis: RedisServer) -> None:
+    hosts = Hosts(tmp_path, redis)
+    tokens = [await hosts.token() for _ in range(2)]
+    redis.command("FLUSHALL")
+    assert await hosts.use(0, tokens[0]) == "release_refused"
+    assert await hosts.use(0, await hosts.token()) == "used"
+    again = await hosts.token()
+    redis.kill()
+    assert await hosts.use(0, again) == "release_unavailable"
+    redis.start()
+    for _ in range(600):
+        if await hosts.redis.name() is not None:
+            break
+        await asyncio.sleep(0.05)
+    found = [await hosts.use(1, again) for _ in range(3)]
+    assert "used" not in found
+    assert found[-1] in ("release_refused", "release_unavailable")
+    await hosts.close()
+
+
+async def test_a_redis_that_may_forget_by_itself_is_not_relied_on(tmp_path: Path, redis: RedisServer) -> None:
+    hosts = Hosts(tmp_path, redis)
+    token = await hosts.token()
+    redis.command("CONFIG", "SET", "maxmemory", "100mb")
+    assert await hosts.redis.name() is not None, "it refuses to write before it forgets"
+    redis.command("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    assert await hosts.redis.name() is None
+    assert await hosts.use(0, token) == "release_unavailable"
+    await hosts.close()
+
+
+async def test_what_somebody_must_approve_counts_on_the_host_that_gave_it(tmp_path: Path, redis: RedisServer) -> None:
+    hosts = Hosts(tmp_path, redis)
+    token = await hosts.token(APPROVED)
+    with pytest.raises(Denied, match="so must the host"):
+        await hosts.both[0].admit(ask(release=token), APPROVED)
+    await hosts.close()

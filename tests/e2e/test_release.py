@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,11 +19,13 @@ import pytest
 from router.admin.gate import ADMIN_KEY_FILE
 from router.backends.scripted_replies import Script
 from router.key_store import KeyStore
+from router.keys import load_keys
 from router.lockdown import lock, unlock
 from router.store import RECORDS_FILE, RecordReader
 from tests.admin.conftest import admin_root
 from tests.support.gateway import GUARD, POLICY, ROOT, Gateway, local_server, until
 from tests.support.recorder import Recorder, RecorderThread
+from tests.support.redis_server import RedisServer
 
 ADDRESS = "bob@corp-mail.com"
 HARD = (
@@ -447,3 +451,39 @@ def test_no_token_is_in_any_log_record_or_file(house: House) -> None:
         assert token.encode() not in written
         assert token[5:60].encode() not in written
     assert ADDRESS.encode() not in written
+
+
+def test_a_token_of_one_host_counts_on_another_that_shares_its_redis_and_its_secret(tmp_path: Path) -> None:
+    """Behind a balancer the repeated request comes to whatever host: it leaves there, once for both."""
+    redis = RedisServer(tmp_path)
+    redis.start()
+    load_keys(tmp_path / "a" / "state")
+    (tmp_path / "b" / "state").mkdir(parents=True, mode=0o700)
+    shutil.copy2(tmp_path / "a" / "state" / "root.key", tmp_path / "b" / "state" / "root.key")
+    shared = {**PATIENT, "GATEHOUSE_REDIS_URL": redis.url, "GATEHOUSE_REDIS_TIMEOUT_MS": "1000"}
+    with RecorderThread(Script(answer=ANSWER)) as home, RecorderThread(Script(answer=ANSWER)) as cloud:
+        text = POLICY.format(home=local_server(home.url), cloud=cloud.url)
+        text += "release: {levels: [confidential], by: user, ttl: 30m}\n"
+        with (
+            Gateway(tmp_path / "a", text, environment=shared) as a,
+            Gateway(tmp_path / "b", text, environment=shared) as b,
+        ):
+
+            def ask(house: Gateway, token: str | None = None) -> httpx.Response:
+                headers = {} if token is None else {"x-gatehouse-release": token}
+                body = {"model": "auto", "messages": [{"role": "user", "content": HELD}]}
+                url = f"{house.url}/chat/completions"
+                return httpx.post(url, json=body, headers=headers, trust_env=False, timeout=60)
+
+            held = ask(a)
+            assert held.headers["x-gatehouse-route"] == "local"
+            token = held.headers["x-gatehouse-release"]
+            assert not cloud.exchanges
+            released = ask(b, token)
+            assert released.headers["x-gatehouse-route"] == "cloud", released.text
+            assert len(cloud.exchanges) == 1
+            for house in (a, b):
+                again = ask(house, token)
+                assert (again.status_code, again.json()["error"]["code"]) == (403, "release_refused")
+            assert len(cloud.exchanges) == 1
+    redis.stop()
