@@ -72,7 +72,11 @@ def _show(loaded: Policy, warnings: tuple[str, ...]) -> None:
         typer.echo(f"warning: {warning}", err=True)
     Console().print(_table(loaded))
     for view in loaded.tenants.values():
-        Console().print(_of_tenant(loaded, view))
+        less = _of_tenant(loaded, view)
+        if less.row_count:
+            Console().print(less)
+        else:
+            typer.echo(f"tenant {view.tenant}: reaches what all others reach")
     if loaded.loosenings:
         Console().print(_loosenings(loaded))
     verdict = f"good, with {len(warnings)} warning{'' if len(warnings) == 1 else 's'}" if warnings else "good"

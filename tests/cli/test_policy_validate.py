@@ -59,6 +59,13 @@ def test_a_key_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     assert "models.cloud: the file /nowhere/key is not here" in told.stderr
 
 
+def test_a_tenant_that_reaches_no_less_is_said_so_without_an_empty_table(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(BASE + "tenants: {clinic: {audit: required}}\n")
+    shown = gatehouse("policy", "validate", "p.yaml", folder=tmp_path).stdout
+    assert "tenant clinic: reaches what all others reach\n" in shown
+    assert "for others" not in shown
+
+
 def test_what_a_tenant_may_reach_less_is_shown(tmp_path: Path) -> None:
     (tmp_path / "p.yaml").write_text(BASE + "tenants: {clinic: {models: [home, eu]}}\n")
     shown = gatehouse("policy", "validate", "p.yaml", folder=tmp_path)
