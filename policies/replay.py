@@ -89,7 +89,7 @@ def _facts(facts: Mapping[str, Any], record: Mapping[str, Any], replaceable: fro
         messages=int(facts.get("messages", 0)),
         input_tokens=int(facts["input_tokens"]),
         output_tokens=int(facts["output_tokens"]),
-        bounded=facts.get("bounded") is True,
+        bounded=facts.get("bounded") is not False,
         unavailable=dict(facts["unavailable"]),
         no_store=bool(facts["no_store"]),
         answered_by=tuple([str(name) for name in answered_by]) if answered_by else (),

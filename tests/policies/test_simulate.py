@@ -143,6 +143,15 @@ def test_a_radius_counts_groups_and_ids_and_says_what_it_could_not_replay() -> N
     assert radius.cost_unknown == 3
 
 
+def test_a_record_that_does_not_say_who_named_the_bound_is_refused_by_no_rules_limits() -> None:
+    """It may leave, at worst: a candidate's limits must not hide that."""
+    asked = record_of(HOME_ONLY, replace(FACTS, input_tokens=20, output_tokens=300), HARD)
+    candidate = base("rule-limits")
+    assert judge(candidate, replay(asked), {}).change == "newly refused"
+    del asked["facts"]["bounded"]
+    assert judge(candidate, replay(asked), {}).change == "newly leaves"
+
+
 def test_a_model_is_usually_as_slow_as_the_middle_one_of_its_answers() -> None:
     answers = [("home", 100.0), ("cloud", 300.0), ("home", 900.0), ("home", 200.0)]
     assert usual_latencies(answers) == {"home": 200.0, "cloud": 300.0}
