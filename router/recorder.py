@@ -12,6 +12,7 @@ from router.costs import Costs
 from router.gen_ai import Operation, response_model_name, target_of
 from router.metrics import MetricStore, observe_many
 from router.metrics_table import TABLE
+from router.tally import Tally
 from router.types import Outcome, Usage
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ class Recorder:
 
     def __init__(self, store: MetricStore) -> None:
         self.store = store
+        self._tally = Tally()  # of what happens with every request
         self._requests: dict[tuple[object, ...], _RequestSeries] = {}
         self._calls: dict[tuple[object, ...], _CallSeries] = {}
         self._counters: dict[tuple[str, ...], Counter] = {}
@@ -160,14 +162,15 @@ class Recorder:
             series = _RequestSeries(self.store, outcome, status, operation)
             if len(self._requests) < _MAX_REMEMBERED:
                 self._requests[key] = series
-        series.requests.inc()
-        series.duration.observe(seconds)
-        series.overhead.observe(seconds - waited if seconds > waited else 0.0)
+        tally = self._tally
+        tally.add(series.requests)
+        tally.see(series.duration, seconds)
+        tally.see(series.overhead, seconds - waited if seconds > waited else 0.0)
         if first_chunk is not None:
             self._record_first_token(series, outcome, seconds, first_chunk)
         for name, usage in outcome.usage.items():
-            self._count("gatehouse.tokens", name, "input", amount=usage.input_tokens)
-            self._count("gatehouse.tokens", name, "output", amount=usage.output_tokens)
+            self._add("gatehouse.tokens", name, "input", amount=usage.input_tokens)
+            self._add("gatehouse.tokens", name, "output", amount=usage.output_tokens)
         if costs is not None:
             self._record_costs(costs, rule)
         if signals is not None:
@@ -175,33 +178,33 @@ class Recorder:
 
     def _record_first_token(self, series: _RequestSeries, outcome: Outcome, seconds: float, first: float) -> None:
         first_token, per_token = series.of_stream()
-        first_token.observe(first)
+        self._tally.see(first_token, first)
         used = outcome.usage.get(outcome.model)
         if used is not None and used.output_tokens > 1 and seconds > first:
-            per_token.observe((seconds - first) / (used.output_tokens - 1))
+            self._tally.see(per_token, (seconds - first) / (used.output_tokens - 1))
 
     def _record_costs(self, costs: Costs, rule: str) -> None:
         for call in costs.calls:
             if call.energy is not None:
-                self._count("gatehouse.energy", call.model, amount=call.energy.joules)
+                self._add("gatehouse.energy", call.model, amount=call.energy.joules)
             if call.usd is None:
-                self._count("gatehouse.unpriced", call.model)
+                self._add("gatehouse.unpriced", call.model)
             elif call.usd:
-                self._count("gatehouse.cost.usd", rule, call.model, amount=float(call.usd))
+                self._add("gatehouse.cost.usd", rule, call.model, amount=float(call.usd))
                 if call.use != "answer":
-                    self._count("gatehouse.wasted.usd", rule, call.model, amount=float(call.usd))
+                    self._add("gatehouse.wasted.usd", rule, call.model, amount=float(call.usd))
         if costs.baseline.usd:
-            self._count("gatehouse.baseline.usd", rule, amount=float(costs.baseline.usd))
+            self._add("gatehouse.baseline.usd", rule, amount=float(costs.baseline.usd))
         if costs.saved_usd:
             name = "gatehouse.saved.usd" if costs.saved_usd > 0 else "gatehouse.overspent.usd"
-            self._count(name, rule, amount=abs(float(costs.saved_usd)))
+            self._add(name, rule, amount=abs(float(costs.saved_usd)))
 
     def _record_scan(self, signals: Signals) -> None:
-        self._scan.observe(signals.elapsed_ms / 1e3)
+        self._tally.see(self._scan, signals.elapsed_ms / 1e3)
         for finding in signals.scan.findings:
-            self._count("gatehouse.findings", finding.entity_type)
+            self._add("gatehouse.findings", finding.entity_type)
         for unknown in signals.scan.unknowns:
-            self._count("gatehouse.unknowns", unknown.kind)
+            self._add("gatehouse.unknowns", unknown.kind)
 
     def upstream_call(
         self,
@@ -222,19 +225,19 @@ class Recorder:
             series = _CallSeries(self.store, model, answered, error_type or "", operation)
             if len(self._calls) < _MAX_REMEMBERED:
                 self._calls[key] = series
-        series.duration.observe(seconds)
+        self._tally.see(series.duration, seconds)
         if usage is not None:
             input_tokens, output_tokens = series.of_tokens()
-            input_tokens.observe(usage.input_tokens)
-            output_tokens.observe(usage.output_tokens)
+            self._tally.see(input_tokens, usage.input_tokens)
+            self._tally.see(output_tokens, usage.output_tokens)
         if clock is not None and clock.first is not None:
             first_chunk, per_chunk = series.of_stream()
-            first_chunk.observe(clock.first)
+            self._tally.see(first_chunk, clock.first)
             observe_many(per_chunk, clock.counts, clock.total)
 
     def bytes_left(self, model: str, size: int) -> None:
         """`size` bytes have been written to the target `model` (the policy's name)."""
-        self._count("gatehouse.egress", model, amount=size)
+        self._add("gatehouse.egress", model, amount=size)
 
     def budget_refused(self, scope: str) -> None:
         """No money was left for a call outside: of `all`, a `tenant` or a `key`; `ledger`: it could not be asked."""
@@ -273,7 +276,7 @@ class Recorder:
 
     def cache_looked_up(self, result: CacheResult) -> None:
         """One use of the cache."""
-        self._count("gatehouse.cache", result)
+        self._add("gatehouse.cache", result)
 
     def taint_found(self, level: str, source: str) -> None:
         """A request has inherited `level`; `source` says why (`policies.types.TaintSource`)."""
@@ -291,7 +294,7 @@ class Recorder:
 
     def in_flight(self, count: int) -> None:
         """Requests that this process is answering now."""
-        self._in_flight.set(count)
+        self._tally.set(self._in_flight, count)
 
     def queue_depth(self, queue: str, count: int) -> None:
         """Requests that wait in this process's `queue` now."""
@@ -364,14 +367,28 @@ class Recorder:
         """Decision records are lost: a full queue, a full disk."""
         self._count("gatehouse.records.dropped", amount=count)
 
+    def write_counts(self) -> None:
+        """Write down now what waits for a moment, so that whoever reads the metrics sees it. On the event loop."""
+        self._tally.write()
+
     def _count(self, *series: str, amount: float = 1) -> None:
+        counter = self._counter(series)
+        if amount > 0:
+            counter.inc(amount)
+
+    def _add(self, *series: str, amount: float = 1) -> None:
+        """The same within a moment, for what happens with every request."""
+        counter = self._counter(series)
+        if amount > 0:
+            self._tally.add(counter, amount)
+
+    def _counter(self, series: tuple[str, ...]) -> Counter:
         counter = self._counters.get(series)
         if counter is None:
             counter = self.store.counter(*series)
             if len(self._counters) < _MAX_REMEMBERED:
                 self._counters[series] = counter
-        if amount > 0:
-            counter.inc(amount)
+        return counter
 
     def _set(self, *series: str, value: float) -> None:
         gauge = self._gauges.get(series)

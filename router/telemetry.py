@@ -120,6 +120,7 @@ class Telemetry(Recorder):
 
     def close(self, timeout_s: float = 3.0) -> None:
         """Export what waits if that is done in time, then stop. Idempotent."""
+        self.write_counts()
         if self._export is not None:
             self._export.close(timeout_s)
             self._export = None

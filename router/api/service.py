@@ -51,6 +51,7 @@ class Service:
             require(self._identity.authenticate(request.scope["headers"]), "read")
         except GatehouseError as error:
             return error_response(error)
+        self._telemetry.write_counts()
         page = await asyncio.to_thread(self._telemetry.render)  # it reads the files of every process
         return Response(page, headers=_identified(), media_type=CONTENT_TYPE)
 
