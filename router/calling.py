@@ -16,7 +16,7 @@ from router.recorder import ChunkClock
 from router.spans import NoSpan, Span
 from router.telemetry import Telemetry
 from router.types import JsonObject, Outgoing, Usage
-from router.waiting.waits import Waits, ask_of
+from router.waiting.waits import LocalCall, Waits, ask_of
 
 OnEnd = Callable[[CallUse], None]
 T = TypeVar("T")
@@ -101,8 +101,10 @@ class _Call:
         self._counted: object = None  # the usage in the model's own words
         self._answered_by: str | None = None
         self._finish_reasons: list[object] = []
-        facts = exchange.known
-        self._local = waits.begin(self._model, ask_of(exchange.request, facts.input_tokens, facts.output_tokens))
+        self._local: LocalCall | None = None
+        if self._model.locality == "local":
+            facts = exchange.known
+            self._local = waits.begin(self._model, ask_of(exchange.request, facts.input_tokens, facts.output_tokens))
 
     async def follow(self, chunks: AsyncIterator[JsonObject]) -> AsyncIterator[JsonObject]:
         failure: str | None = "client_closed"

@@ -48,11 +48,10 @@ class Exchange:
     status: int = 0  # HTTP status that it ended with; 499 when the caller went away
     cut_by: tuple[str, int] | None = None  # what ended it, where that was not its caller: code and status
     span: Span | NoSpan = NO_SPAN
+    policy: Policy = field(init=False, repr=False)  # the one in force, as the caller's tenant is held to it
 
-    @property
-    def policy(self) -> Policy:
-        """The policy in force, as the caller's tenant is held to it."""
-        return view_of(self.running.policy, self.request.principal.tenant)
+    def __post_init__(self) -> None:
+        self.policy = view_of(self.running.policy, self.request.principal.tenant)
 
     @property
     def original(self) -> ChatRequest:

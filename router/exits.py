@@ -29,7 +29,7 @@ class Exits:
 
     def __init__(self, state_dir: Path) -> None:
         self._state_dir = state_dir
-        self._path = state_dir / LOCKDOWN_FILE
+        self._path = str(state_dir / LOCKDOWN_FILE)
         self._mark: Mark | None = None  # how the file looked when it was read; None: there was none
         self._calls: set[ExitCall] = set()
         self._on_lock: set[Callable[[], None]] = set()

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from router.api_keys import Fault, KeyRing, digest_of_key
 from router.errors import Denied, GatehouseError, InvalidRequest, Unauthenticated, Unavailable
-from router.key_store import read_mark, read_ring
+from router.key_store import KEYS_FILE, read_mark, read_ring
 from router.keys import Keys, StateFolderError, create_private, ensure_private_folder, load_keys
 from router.settings import Settings
 from router.store import StoreError
@@ -104,6 +104,7 @@ class Identity:
         """
         self._tokens = tokens
         self._state_dir = settings.state_dir
+        self._keys_file = str(settings.state_dir / KEYS_FILE)
         self._keys = keys
         self._clock = clock
         self._ring = KeyRing()
@@ -163,7 +164,7 @@ class Identity:
     def _look_again(self) -> None:
         """Read the keys if their file has changed: asked, in some microseconds, before anybody is let in without one,
         since nobody else may be in time to tell of the first key."""
-        mark = read_mark(self._state_dir)
+        mark = read_mark(self._keys_file)
         if mark != self._mark:
             self._mark = mark  # as it was before the keys are read: what comes after is seen the next time
             self.reload()

@@ -171,14 +171,14 @@ def read_generation(state_dir: Path) -> str:
         return str(row[0]) if row else ""
 
 
-def read_mark(state_dir: Path) -> bytes:
+def read_mark(keys_file: str) -> bytes:
     """Bytes that change with every change of the file, and are read in microseconds; empty when there is no file.
 
     They hold SQLite's change counter (https://www.sqlite.org/fileformat.html#file_change_counter), which every commit
     in this journal mode moves on. A file that cannot be opened is one of its own each time.
     """
     try:
-        descriptor = os.open(state_dir / KEYS_FILE, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        descriptor = os.open(keys_file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         return b""
     except OSError:

@@ -160,7 +160,8 @@ class Outside:
         try:
             if policy.audit == "required" and not await self._accounts.intend(exchange, outgoing.permit):
                 raise IntentNotDurable
-            self._egress.require_open(outgoing)  # the intent may have taken a moment
+            if policy.audit == "required" or lease is not None:  # which may have taken a moment
+                self._egress.require_open(outgoing)
             if outgoing.permit.release is not None:
                 await self._releases.use(exchange, outgoing.permit.release)
         except BaseException:

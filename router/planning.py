@@ -160,7 +160,9 @@ class Planner:
             return await self._pipeline.run(request.body, policy.scan_rules, tenant, demanded)
 
     def _before(self, request: ChatRequest, policy: Policy, prompt: int, answer: int) -> Mapping[str, float]:
-        return self._waits.before(policy, ask_of(request, prompt, answer)) if self._waits is not None else {}
+        if self._waits is None or self._waits.knows_nothing:
+            return {}
+        return self._waits.before(policy, ask_of(request, prompt, answer))
 
     def _without(self, whole: ChatRequest, held: Blame) -> tuple[ChatRequest, int] | None:
         """The request without the turns that hold it back, and how many they are; None where that would not help."""
@@ -207,7 +209,8 @@ def _bounded(request: ChatRequest, most: int | None, *, again: bool = False) -> 
 def _with_wait(signals: Signals, wait: float | None) -> Signals:
     """The signals with `local_wait_ms`: that of the default local model, `not_available` where it is not known."""
     error = "not_available" if wait is None else None
-    return replace(signals, values={**signals.values, "local_wait_ms": Signal("local_wait_ms", wait, error)})
+    values = {**signals.values, "local_wait_ms": Signal("local_wait_ms", wait, error)}
+    return Signals(values, signals.scan, signals.elapsed_ms)
 
 
 def _because(plan: Plan, reason: Reason) -> Plan:

@@ -15,6 +15,7 @@ import orjson
 
 from classifiers.types import Finding, Signal, Signals, Unknown
 from policies.causes import Cause, causes
+from policies.serving import Serving
 from policies.tenants import view_of
 from policies.tools import known_as
 from policies.types import Decision, EgressPermit, Facts, Model, Policy, Release
@@ -215,7 +216,7 @@ def _decision(decision: Decision, policy: Policy | None, private: frozenset[str]
         "held": decision.held,
         "cacheable": decision.cacheable,
         "threshold": decision.threshold,
-        "deadline": asdict(decision.serving),
+        "deadline": _deadline(decision.serving),
         "refusal": decision.refusal.code if decision.refusal is not None else None,
         "shadow_route": decision.shadow_route,
         "target": _target(decision.model, policy),
@@ -236,6 +237,14 @@ def _decision(decision: Decision, policy: Policy | None, private: frozenset[str]
             {"rule": reason.rule, "matched": reason.matched, "why": _before(reason.why, private)}
             for reason in decision.reasons
         ],
+    }
+
+
+def _deadline(serving: Serving) -> JsonObject:
+    return {
+        "total_seconds": serving.total_seconds,
+        "first_token_seconds": serving.first_token_seconds,
+        "urgency": serving.urgency,
     }
 
 

@@ -38,7 +38,7 @@ class Upstreams:
     def of(self, model: Model) -> Upstream:
         """That of a model; a new one where the model of that name is another one now."""
         known = self._by_name.get(model.name)
-        if known is not None and known.model == model:
+        if known is not None and (known.model is model or known.model == model):
             return known
         longest = FIRST_PAUSE_S if model.locality == "local" else LONGEST_PAUSE_S  # a look at this host costs nothing
         circuit = Circuit(longest, lambda state: self._changed(model.name, circuit, state))

@@ -86,7 +86,7 @@ class Endpoint:
         visit = self._admission.begin()
         try:
             request, asked = await self._read(scope, receive, request_id, received, visit)
-            watch = DisconnectWatch(receive)
+            watch = DisconnectWatch(scope, receive)
             visit.exchange = exchange = self._gateway.begin(request)
             exchange.span = self._telemetry.span_request(
                 scope["path"], request_id=request_id, traceparent=request.traceparent

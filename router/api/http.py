@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, Protocol
 
 from router.api.errors import Headers, error_headers, openai_envelope
 from router.errors import GatehouseError, InvalidRequest
@@ -22,6 +22,22 @@ Send = Callable[[Message], Awaitable[None]]
 _DRAINED_BYTES = 64 * 1024 * 1024  # of a body that is refused for its size
 _DRAINED_SECONDS = 5.0
 _WATCH_AFTER_SECONDS = 0.05  # answers that are quicker need nobody to watch for the caller's going
+
+
+WIRE = "gatehouse.wire"  # under which our own server puts a `Wire` into a request's scope
+
+
+class Wire(Protocol):
+    """What our own server knows of one request; another server tells none of it, and costs a task and timers more."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its whole body is here already."""
+        ...
+
+    def watch(self, tell: Callable[[], None] | None) -> None:
+        """Have `tell` called once when the caller has gone, at once if it has; None: no more."""
+        ...
 
 
 class CallerGone(Exception):
@@ -53,13 +69,17 @@ async def read_body(
     declared = header(scope, b"content-length")
     if declared is not None and declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)
+    wire: Wire | None = scope.get(WIRE)
+    if wire is not None and wire.is_whole:  # nearly always: nobody has to wait for it
+        message = await receive()
+        if message["type"] == "http.request":
+            body: bytes = message["body"]
+            hold(len(body))
+            return _within(body, limit)
+        raise CallerGone
     try:
         async with asyncio.timeout(seconds):
-            message = await receive()
-            if not message.get("more_body", False) and message["type"] == "http.request":
-                hold(len(message.get("body", b"")))
-                return _within(message.get("body", b""), limit)
-            parts, size = [], 0
+            parts, size, message = [], 0, await receive()
             while message["type"] == "http.request":
                 parts.append(message.get("body", b""))
                 size += len(parts[-1])
@@ -131,15 +151,23 @@ async def _drain(receive: Receive) -> None:
 
 
 class DisconnectWatch:
-    """Cancels the task that serves a request when its caller has gone; watches only when an answer takes time."""
+    """Cancels the task that serves a request when its caller has gone.
 
-    def __init__(self, receive: Receive) -> None:
+    Where the server does not tell it by itself (`Wire`), somebody reads on; only when an answer takes time.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
         self._receive = receive
         self._task = asyncio.current_task()
         self._watching: asyncio.Task[None] | None = None
-        self._timer = asyncio.get_running_loop().call_later(_WATCH_AFTER_SECONDS, self._start)
+        self._timer: asyncio.TimerHandle | None = None
         self.gone = False
         self._over = False
+        self._wire: Wire | None = scope.get(WIRE)
+        if self._wire is not None:
+            self._wire.watch(self._cancel)
+        else:
+            self._timer = asyncio.get_running_loop().call_later(_WATCH_AFTER_SECONDS, self._start)
 
     def _start(self) -> None:
         self._watching = asyncio.get_running_loop().create_task(self._watch())
@@ -147,6 +175,9 @@ class DisconnectWatch:
     async def _watch(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
+        self._cancel()
+
+    def _cancel(self) -> None:
         if self._task is not None and not self._over:
             self.gone = True
             self._task.cancel()
@@ -154,7 +185,10 @@ class DisconnectWatch:
     async def stop(self) -> None:
         """The answer is out: what the server says of the connection from now on is not news."""
         self._over = True
-        self._timer.cancel()
+        if self._wire is not None:
+            self._wire.watch(None)
+        if self._timer is not None:
+            self._timer.cancel()
         if self._watching is not None and not self._watching.done():
             self._watching.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -47,6 +47,11 @@ class Waits:
             if backend == "engine":
                 line.tell(*self._said(models.get(name)))
 
+    @property
+    def knows_nothing(self) -> bool:
+        """Nothing was learned, and nothing told: there is no model of which `before` would say anything."""
+        return not self._lines and not self._told
+
     def before(self, policy: Policy, ask: Ask) -> dict[str, float]:
         """Milliseconds until the whole answer would be there, by local model; one that is not known is left out."""
         known = {}

@@ -1,0 +1,76 @@
+"""What is added up before it is written down comes to the same as what is written down each time."""
+
+from __future__ import annotations
+
+import asyncio
+
+from router.metrics import MetricStore
+from router.tally import SECONDS, Tally
+
+VALUES = (0.0, 0.005, 0.0100001, 3.0, 1e9)  # on a bound, between two, beyond the last
+
+
+def samples(store: MetricStore) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    """Every sample that is not 0."""
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for _, metric in store.collect()
+        for sample in metric.samples
+        if sample.value
+    }
+
+
+def fill(store: MetricStore, tally: Tally) -> None:
+    """A few requests."""
+    for value in VALUES:
+        tally.see(store.histogram("gatehouse.overhead", "local"), value)
+        tally.add(store.counter("gatehouse.tokens", "home", "input"), 7)
+        tally.set(store.gauge("gatehouse.requests.in_flight"), value)
+    tally.set(store.gauge("gatehouse.requests.in_flight"), 2)
+
+
+def test_sums_written_later_are_those_of_single_amounts_written_at_once():
+    at_once = MetricStore()
+    fill(at_once, Tally())  # no loop runs: nothing waits
+    later, tally = MetricStore(), Tally()
+
+    async def on_a_loop() -> None:
+        fill(later, tally)
+        assert not samples(later)
+        tally.write()
+
+    asyncio.run(on_a_loop())
+    assert samples(at_once)
+    assert samples(later) == samples(at_once)
+
+
+def test_what_waits_is_written_by_itself_a_moment_later_again_and_again():
+    store, tally = MetricStore(), Tally()
+
+    async def on_a_loop() -> list[int]:
+        seen = []
+        for _ in range(2):
+            fill(store, tally)
+            await asyncio.sleep(SECONDS * 2)
+            seen.append(len(samples(store)))
+        return seen
+
+    first, second = asyncio.run(on_a_loop())
+    assert first == second > 0
+    assert max(value for (name, _), value in samples(store).items() if "tokens" in name) == 7 * 2 * len(VALUES)
+
+
+def test_what_an_ended_loop_left_is_written_with_what_comes_later():
+    store, tally = MetricStore(), Tally()
+
+    async def on_a_loop() -> None:
+        tally.add(store.counter("gatehouse.egress", "cloud"))
+
+    asyncio.run(on_a_loop())  # ends before the moment is over
+
+    async def on_another() -> None:
+        tally.add(store.counter("gatehouse.egress", "cloud"))
+        await asyncio.sleep(SECONDS * 2)
+
+    asyncio.run(on_another())
+    assert list(samples(store).values()) == [2]
