@@ -19,13 +19,15 @@ SECONDS = 0.05
 
 
 class Tally:
-    """For one thread: that of the event loop, while one runs."""
+    """For the thread in which it is made: what is counted waits where that runs an event loop."""
 
     def __init__(self) -> None:
+        # Asked once: each time it costs a call of the system.
+        self._loop = asyncio._get_running_loop()  # None where none runs; the public form raises
+        self._timer: asyncio.TimerHandle | None = None
         self._amounts: dict[Counter, float] = {}
         self._seen: dict[Histogram, tuple[list[float], list[int]]] = {}
         self._levels: dict[Gauge, float] = {}
-        self._loop: asyncio.AbstractEventLoop | None = None  # the one that will write down what waits
 
     def add(self, counter: Counter, amount: float = 1.0) -> None:
         """So much more."""
@@ -54,7 +56,9 @@ class Tally:
 
     def write(self) -> None:
         """Write down what waits."""
-        self._loop = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         amounts, self._amounts = self._amounts, {}
         for counter, amount in amounts.items():
             counter.inc(amount)
@@ -66,8 +70,9 @@ class Tally:
             gauge.set(value)
 
     def _may_wait(self) -> bool:
-        loop = asyncio._get_running_loop()  # None where none runs; the public form raises, for everybody but a loop
-        if loop is not self._loop and loop is not None:
-            self._loop = loop
-            loop.call_later(SECONDS, self.write)
-        return loop is not None
+        if self._timer is not None:
+            return True
+        if self._loop is None or self._loop.is_closed():
+            return False
+        self._timer = self._loop.call_later(SECONDS, self.write)
+        return True

@@ -10,6 +10,7 @@ import orjson
 
 from policies.types import Model
 from router.backends import failures
+from router.backends.direct import NotHttp
 from router.backends.places import WrongPlaceError
 from router.errors import GatehouseError
 from router.types import JsonObject
@@ -104,7 +105,7 @@ def translate(model: Model, error: Exception, late: str) -> GatehouseError:
         return failures.unreachable(model, _why(error), curable=not _is_settled(error))
     if isinstance(error, TimeoutError):
         return failures.too_late(model, late)
-    if isinstance(error, aiohttp.ClientResponseError):
+    if isinstance(error, aiohttp.ClientResponseError | NotHttp):
         return failures.malformed(model, "something that is no HTTP")
     return failures.broken_off(model)
 

@@ -10,6 +10,7 @@ import aiohttp
 
 from policies.types import Model
 from router.backends import failures, reading
+from router.backends.direct import Answer
 from router.backends.sse import EventReader
 from router.errors import GatehouseError
 from router.types import JsonObject
@@ -21,10 +22,10 @@ class ChatStream:
     def __init__(
         self,
         model: Model,
-        response: aiohttp.ClientResponse,
+        response: Answer | aiohttp.ClientResponse,
         deadline: float,
         between_chunks: float,
-        on_whole: Callable[[aiohttp.ClientResponse], None],
+        on_whole: Callable[[Answer | aiohttp.ClientResponse], None],
     ) -> None:
         self._model = model
         self._response = response

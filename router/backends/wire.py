@@ -18,6 +18,7 @@ from yarl import URL
 from policies.types import Model
 from router import __version__
 from router.backends import failures, reading
+from router.backends.direct import Answer, DirectPost
 from router.backends.stream import ChatStream
 from router.types import JsonObject, Outgoing, Task
 
@@ -26,6 +27,8 @@ _MAX_ERROR_BYTES = 64 * 1024
 _IN_PIECES_FROM = 256 * 1024  # bytes; a larger body is written as fast as it is taken, so that it can be cut off
 _USER_AGENT = f"gatehouse/{__version__}"
 _SSE, _JSON = "text/event-stream", "application/json"
+
+Response = Answer | aiohttp.ClientResponse
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,8 @@ class ChatWire:
             total=None, connect=timeouts.connect, sock_connect=timeouts.connect
         )
         self._session: aiohttp.ClientSession | None = None
-        self._ending: set[aiohttp.ClientResponse] = set()  # answers that are whole, their connections not yet free
+        self._posts: dict[Task, DirectPost] = {}  # over the session's connections
+        self._ending: set[Response] = set()  # answers that are whole, their connections not yet free
 
     async def complete(self, outgoing: Outgoing) -> JsonObject:
         """Send and return the whole `chat.completion` object, or the list of embeddings."""
@@ -129,32 +133,44 @@ class ChatWire:
 
     async def close(self) -> None:
         """Close every connection. Idempotent."""
-        session, self._session = self._session, None
+        session, self._session, self._posts = self._session, None, {}
         for response in tuple(self._ending):
             self._drop(response)
         self._endpoint.break_off()
         if session is not None:
             await session.close()
 
-    def _end(self, response: aiohttp.ClientResponse) -> None:
+    def _end(self, response: Response) -> None:
         """Keep the connection of a whole answer if the body's end follows at once, else close it."""
         if not response.content.is_eof():
             self._ending.add(response)
             asyncio.get_running_loop().call_later(_GRACE, self._drop, response)
 
-    def _drop(self, response: aiohttp.ClientResponse) -> None:
+    def _drop(self, response: Response) -> None:
         self._ending.discard(response)
         response.close()
 
-    async def _post(self, outgoing: Outgoing, accept: str) -> aiohttp.ClientResponse:
-        return await self._session_now().post(
+    async def _post(self, outgoing: Outgoing, accept: str) -> Response:
+        session = self._session_now()
+        if len(outgoing.body) < _IN_PIECES_FROM and self._endpoint.proxy is None:
+            return await self._direct(session, outgoing.task).ask(outgoing.body, accept, self._endpoint.key())
+        return await session.post(
             self._urls[outgoing.task],
-            data=outgoing.body if len(outgoing.body) < _IN_PIECES_FROM else io.BytesIO(outgoing.body),
+            data=io.BytesIO(outgoing.body),
             headers=self._headers(accept, ("content-type", _JSON)),
             allow_redirects=False,
             proxy=self._endpoint.proxy,
             timeout=self._client_timeout,
         )
+
+    def _direct(self, session: aiohttp.ClientSession, task: Task) -> DirectPost:
+        post = self._posts.get(task)
+        if post is None:
+            assert session.connector is not None
+            headers = {"content-type": _JSON, "accept-encoding": "identity", "user-agent": _USER_AGENT}
+            post = DirectPost(session.connector, self._urls[task], headers, self._client_timeout)
+            self._posts[task] = post
+        return post
 
     def _headers(self, accept: str, *first: tuple[str, str]) -> CIMultiDict[str]:
         headers = CIMultiDict(
@@ -178,7 +194,7 @@ class ChatWire:
         )
         return self._session
 
-    async def _expect_success(self, response: aiohttp.ClientResponse) -> None:
+    async def _expect_success(self, response: Response) -> None:
         if response.status == 200:
             return
         body = b""
@@ -188,7 +204,7 @@ class ChatWire:
                     body = await response.content.read(_MAX_ERROR_BYTES)
         raise failures.from_status(self._model, response.status, response.headers, body)
 
-    async def _read_all(self, response: aiohttp.ClientResponse) -> bytes:
+    async def _read_all(self, response: Response) -> bytes:
         content = response.content
         body = await content.readany()
         while not content.at_eof():
