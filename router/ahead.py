@@ -27,6 +27,11 @@ class Ahead:
 
         Raises `TimeoutError` at `until` (loop time); the read goes on, for giving it up would close the source.
         """
+        if until is None and self._reading is None:  # whoever waits for this look is the only one who can give it up
+            chunk = await self._read()
+            if chunk is not None:
+                self._held.append(chunk)
+            return chunk
         reading = self._reading = self._reading or asyncio.ensure_future(self._read())
         if until is not None:
             left = until - asyncio.get_running_loop().time()

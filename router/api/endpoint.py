@@ -44,6 +44,7 @@ from router.types import ChatRequest, KeyScope, Outcome, Reply
 
 log = logging.getLogger("gatehouse.api")
 
+_AT_ONCE = 16  # chunks that are written before anybody else has a turn: what was written leaves at its end
 RateHeaders = Callable[[Mapping[Kind, Level]], Headers]
 _STREAM_HEADERS: Headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache")]
 
@@ -204,11 +205,15 @@ class Endpoint:
     async def _relay(self, exchange: Exchange, asked: Asked, reply: Reply, started: Started, pending: bool) -> bytes:
         """Hand the chunks on; what ends the stream."""
         events = started.events
+        written = 0
         async with aclosing(cast(Any, aiter(cast(Any, reply.chunks)))) as chunks:
             async for chunk in chunks:
                 data = events.chunk(chunk)
                 if data:
                     await started.write(data)
+                    written += 1
+                    if written % _AT_ONCE == 1:
+                        await asyncio.sleep(0)
         ending = events.end(outcome_object(exchange.request.id, _outcome(exchange, asked)) if pending else None)
         answer = events.answer()
         if answer is not None and not exchange.request.no_store:

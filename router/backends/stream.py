@@ -35,7 +35,8 @@ class ChatStream:
         self._on_whole = on_whole
         self._events = EventReader()
         self._size = 0
-        self._ready: deque[JsonObject] = deque()
+        self._ready: deque[bytes] = deque()  # events that have come; each is read when it is asked for
+        self._first: JsonObject | None = None  # until it is asked for
         self._failure: GatehouseError | None = None
         self._is_done = False  # nothing more is to be read
         self._is_whole = False  # `[DONE]` came
@@ -44,6 +45,9 @@ class ChatStream:
         return self
 
     async def __anext__(self) -> JsonObject:
+        if self._first is not None:
+            first, self._first = self._first, None
+            return first
         while not self._ready:
             if self._failure is not None:
                 await self.aclose()
@@ -51,7 +55,7 @@ class ChatStream:
             if self._is_done:
                 raise StopAsyncIteration
             await self._fill(min(self._deadline, asyncio.get_running_loop().time() + self._between), "stalled")
-        return self._ready.popleft()
+        return await self._read()
 
     async def wait_for_first(self, until: float) -> None:
         """Return when the first chunk is there. Raises what reading raises, and for an end before any chunk."""
@@ -62,6 +66,17 @@ class ChatStream:
                 await self.aclose()
                 raise self._failure
             await self._fill(until, "no first chunk within its time limit")
+        self._first = await self._read()
+
+    async def _read(self) -> JsonObject:
+        """The next of those that have come. What comes after one that is broken is not read any more."""
+        try:
+            return reading.chunk(self._model, self._ready.popleft())
+        except GatehouseError as failure:
+            self._ready.clear()
+            self._failure = failure
+            await self.aclose()
+            raise
 
     async def aclose(self) -> None:
         """Close the connection now, unless the answer is whole. Idempotent."""
@@ -95,6 +110,6 @@ class ChatStream:
                 self._is_done = self._is_whole = True
                 self._on_whole(self._response)
                 return
-            self._ready.append(reading.chunk(self._model, event))
+            self._ready.append(event)
         if not data:
             raise failures.broken_off(self._model)
