@@ -8,6 +8,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
+import sys
+import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +23,7 @@ _BATCH = 500
 _BATCH_SECONDS = 0.2
 _INTENT_SECONDS = 2.0
 _CLOSE_SECONDS = 10.0
+_NICE = 10  # of 19: about a tenth of a processor that somebody else wants too
 
 log = logging.getLogger("gatehouse.records")
 
@@ -28,6 +32,16 @@ log = logging.getLogger("gatehouse.records")
 class _Waiting:
     record: JsonObject
     durable: asyncio.Future[bool] | None = None  # for an intent: its answer
+
+
+def _give_way() -> None:
+    """Have requests go first where both want the same processor: a batch takes milliseconds, and nobody waits for it.
+
+    An intent is waited for, and so leaves the processor to this thread.
+    """
+    if sys.platform == "linux":  # elsewhere it would be the whole process
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 
 
 class RecordWriter:
@@ -43,7 +57,7 @@ class RecordWriter:
         self._waiting: deque[_Waiting] = deque()
         self._work = asyncio.Event()  # something waits
         self._urgent = asyncio.Event()  # an intent waits, or a full batch, or the end
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="records")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="records", initializer=_give_way)
         self._task: asyncio.Task[None] | None = None
         self._closing = False
         self.drops = 0

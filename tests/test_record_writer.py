@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
 import subprocess
 import sys
@@ -285,3 +286,27 @@ def test_a_write_that_the_system_refuses_is_an_intent_refused(path: Path) -> Non
     assert int(kept) + int(drops) == 100
     report = verify(path)
     assert (report.intact, report.rows) == (True, int(kept) + 1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there has each thread a priority of its own")
+def test_what_writes_records_gives_way_to_what_answers_requests(tmp_path: Path):
+    class Noting:
+        """A store that notes the priority of whoever writes into it."""
+
+        def append(self, records: list[JsonObject], *, durable: bool) -> None:
+            self.priority = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+        def close(self) -> None:
+            pass
+
+    async def write() -> int:
+        store = Noting()
+        writer = RecordWriter(store)
+        await writer.start()
+        writer.submit({"kind": "decision"})
+        await writer.close()
+        return store.priority
+
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert asyncio.run(write()) > own or own >= 10
+    assert os.getpriority(os.PRIO_PROCESS, 0) == own  # of the loop's thread

@@ -85,4 +85,6 @@ def outcome_object(request_id: str, outcome: Outcome) -> dict[str, object]:
 
 def _token(value: str) -> bytes:
     """Printable ASCII without line breaks, whatever a policy's name holds."""
+    if value.isascii() and value.isprintable():
+        return value.encode()
     return "".join(char if " " <= char <= "~" else "?" for char in value).encode()

@@ -64,6 +64,8 @@ class Taint:
     @property
     def pointers(self) -> tuple[str, ...]:
         """The same places as JSON pointers; the whole body's for other parts than messages."""
+        if not self.at:
+            return ()
         return tuple(f"/messages/{each.message}" if each.message >= 0 else "" for each in self.at)
 
 
