@@ -24,6 +24,7 @@ from pathlib import Path
 
 from tests.bench import gateway as bench
 from tests.bench.gateway_rows import Bench
+from tests.bench.processes import cpu_seconds, family
 
 Stack = tuple[str, ...]  # outermost first, each `function (file`
 _RATE = 250  # samples a second
@@ -163,11 +164,11 @@ def measure(seconds: int, connections: int, characters: int) -> tuple[Counter[St
         ours = stack.enter_context(at.gateway())
         script = at.script("short", characters)
         bench.load(at.others, script, *ours, connections, 2)
-        worker, raw = worker_of(bench.family(ours[1])), folder / "raw"
+        worker, raw = worker_of(family(ours[1])), folder / "raw"
         sampler = sampled(worker, at.others, seconds, raw)
-        before = bench.cpu_seconds(worker)
+        before = cpu_seconds(worker)
         run = bench.load(at.others, script, *ours, connections, seconds)
-        used = (bench.cpu_seconds(worker) - before) / max(1.0, run.rate * seconds)
+        used = (cpu_seconds(worker) - before) / max(1.0, run.rate * seconds)
         sampler.wait()
         return folded(raw.read_text("utf-8")), run, used * 1e6
 
