@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -147,6 +149,40 @@ def test_a_held_stream_sends_headers_and_heartbeats_and_the_route_at_the_end(
                 assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "slow and sure"
 
 
+@dataclass(frozen=True)
+class Hasty:
+    """A gateway that waits half a second for what comes next, and who stands behind it."""
+
+    gateway: Gateway
+    home: Recorder
+    cloud: Recorder
+
+    def ask(self, model: str, stream: bool = False) -> httpx.Response:
+        body = {"model": model, "messages": [{"role": "user", "content": "Say hello."}], "stream": stream}
+        return httpx.post(f"{self.gateway.url}/chat/completions", json=body, trust_env=False, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def _hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hasty]:
+    limits = {"GATEHOUSE_FIRST_CHUNK_TIMEOUT_S": "0.5", "GATEHOUSE_IDLE_CHUNK_TIMEOUT_S": "0.5"}
+    with RecorderThread(Script()) as home, RecorderThread(Script()) as cloud:
+        policy = POLICY.format(home=local_server(home.url), cloud=cloud.url)
+        policy = policy.replace("region: us", "region: us, timeout_seconds: 1")
+        with Gateway(tmp_path_factory.mktemp("hasty"), policy, environment=limits) as house:
+            yield Hasty(house, home, cloud)
+
+
+@pytest.fixture
+def hasty(_hasty: Hasty) -> Hasty:
+    """As new for each test: both have answered, so that no breaker remembers what a test had them do."""
+    _hasty.home.script = _hasty.cloud.script = Script()
+    for model in ("home", "cloud"):
+        until(lambda model=model: _hasty.ask(model).status_code == 200)  # type: ignore[misc]
+    _hasty.home.forget()
+    _hasty.cloud.forget()
+    return _hasty
+
+
 @pytest.mark.parametrize(
     ("script", "status", "code"),
     [
@@ -159,43 +195,30 @@ def test_a_held_stream_sends_headers_and_heartbeats_and_the_route_at_the_end(
 )
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_cloud_that_fails_before_its_answer_is_an_error_with_its_status(
-    tmp_path: Path, script: Script, status: int, code: str | None, stream: bool
+    hasty: Hasty, script: Script, status: int, code: str | None, stream: bool
 ) -> None:
-    with RecorderThread(Script()) as home, RecorderThread(script) as cloud:
-        policy = POLICY.format(home=local_server(home.url), cloud=cloud.url)
-        limits = {"GATEHOUSE_FIRST_CHUNK_TIMEOUT_S": "0.5", "GATEHOUSE_IDLE_CHUNK_TIMEOUT_S": "0.5"}
-        with Gateway(
-            tmp_path, policy.replace("region: us", "region: us, timeout_seconds: 1"), environment=limits
-        ) as house:
-            body = {"model": "cloud", "messages": [{"role": "user", "content": "Say hello."}], "stream": stream}
-            answer = httpx.post(f"{house.url}/chat/completions", json=body, trust_env=False, timeout=60)
-            assert answer.status_code == status, answer.text
-            if code is not None:
-                assert answer.json()["error"]["code"] == code
-            if status == 429:
-                assert answer.headers["retry-after"] == "7"
+    hasty.cloud.script = script
+    answer = hasty.ask("cloud", stream)
+    assert answer.status_code == status, answer.text
+    if code is not None:
+        assert answer.json()["error"]["code"] == code
+    if status == 429:
+        assert answer.headers["retry-after"] == "7"
 
 
 @pytest.mark.parametrize("fault", ["close_after", "error_event", "half_json", "no_done", "stall_after"])
-def test_a_stream_that_breaks_ends_with_an_error_that_the_client_raises(tmp_path: Path, fault: str) -> None:
+def test_a_stream_that_breaks_ends_with_an_error_that_the_client_raises(hasty: Hasty, fault: str) -> None:
     """Never a silent end, and never a second model."""
     broken = Script(answer="one two three four", fault=fault)  # type: ignore[arg-type]
-    with (
-        RecorderThread(lambda exchange: broken if exchange.json.get("stream") else Script()) as home,
-        RecorderThread(Script()) as cloud,
-    ):
-        policy = POLICY.format(home=local_server(home.url), cloud=cloud.url)
-        limits = {"GATEHOUSE_IDLE_CHUNK_TIMEOUT_S": "0.5"}
-        with (
-            Gateway(tmp_path, policy, environment=limits) as house,
-            OpenAI(base_url=house.url, api_key="x", max_retries=0) as client,
-        ):
-            chunks = client.chat.completions.create(
-                model="auto", messages=[{"role": "user", "content": "Say hello."}], stream=True
-            )
-            with pytest.raises(openai.APIError):
-                list(chunks)
-            assert not cloud.exchanges
+    hasty.home.script = lambda exchange: broken if exchange.json.get("stream") else Script()
+    with OpenAI(base_url=hasty.gateway.url, api_key="x", max_retries=0) as client:
+        chunks = client.chat.completions.create(
+            model="auto", messages=[{"role": "user", "content": "Say hello."}], stream=True
+        )
+        with pytest.raises(openai.APIError):
+            list(chunks)
+    assert hasty.home.exchanges
+    assert not hasty.cloud.exchanges
 
 
 @pytest.mark.parametrize("stream", [False, True])

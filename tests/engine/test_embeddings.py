@@ -57,7 +57,7 @@ def oracle(path: Path, texts: list[str], pooling: int) -> tuple[np.ndarray[Any, 
     from llama_cpp import Llama
 
     model = Llama(
-        str(path), n_ctx=1024, n_batch=1024, n_ubatch=1024, n_threads=2, embedding=True, pooling_type=pooling,
+        str(path), n_ctx=1024, n_batch=1024, n_ubatch=1024, n_threads=1, embedding=True, pooling_type=pooling,
         verbose=False,
     )  # fmt: skip
     try:

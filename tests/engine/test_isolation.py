@@ -23,7 +23,8 @@ from tests.engine.driver import ALIAS, Body, Client, EngineProcess, end_engine, 
 from tests.support.tiny_gguf import make_model
 
 # Two hundred trials: with no difference at all, an AUC is beyond 0.6 once in 1,700 runs (its deviation is 0.029).
-# Measured here: 0.51 and 0.49, and 0.99 and more for the control.
+# Measured here: 0.51 and 0.49, and 0.99 and more for the control. With ninety words, that is 280 tokens, to read or not
+# to read, the control is as sure as with twice as many, for a third of the processor time.
 TRIALS = 200
 TINY = "tiny"
 VICTIM = {"cache_salt": "of-the-victim", "tenant": "victim"}
@@ -137,7 +138,7 @@ async def test_time_to_the_first_token_does_not_tell_what_another_has_asked(
     """What is read decides. A clock that says otherwise, as by chance it may, is asked a second time."""
     for attempt in (1, 2):
         async with Client(tiny.socket) as client:
-            seen = await attack(client, TINY, attacker, trials=TRIALS, words=180)
+            seen = await attack(client, TINY, attacker, trials=TRIALS, words=90)
         check_reading(seen)
         if is_blind(seen):
             return
