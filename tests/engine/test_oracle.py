@@ -122,23 +122,28 @@ async def test_log_probabilities_at_eight_at_once_are_those_given_alone(client: 
     assert compared > 100
 
 
-def scored(oracle: Any, prompt: str, entries: list[Body]) -> list[float]:
+@pytest.fixture(scope="module")
+def tokens(oracle: Any) -> dict[bytes, int]:
+    """By what they say."""
+    return {oracle.detokenize([token]): token for token in range(oracle.n_vocab())}
+
+
+def scored(oracle: Any, tokens: dict[bytes, int], prompt: str, entries: list[Body]) -> list[float]:
     """What the oracle's log-probabilities of these tokens are, one after the other."""
     text = "".join(f"<|im_start|>{m['role']}\n{m['content']}<|im_end|>\n" for m in messages(prompt))
-    pieces = {oracle.detokenize([token]): token for token in range(oracle.n_vocab())}
     oracle.reset()
     oracle.eval(oracle.tokenize((text + "<|im_start|>assistant\n").encode(), add_bos=False, special=True))
     found = []
     for entry in entries:
         scores = np.asarray(oracle.scores[oracle.n_tokens - 1], np.float64)
-        token = pieces[bytes(entry["bytes"])]
+        token = tokens[bytes(entry["bytes"])]
         found.append(float(scores[token] - scores.max() - np.log(np.exp(scores - scores.max()).sum())))
         oracle.eval([token])
     return found
 
 
 async def test_log_probabilities_are_those_that_the_oracle_computes_for_the_same_tokens(
-    client: Client, oracle: Any
+    client: Client, oracle: Any, tokens: dict[bytes, int]
 ) -> None:
     """They are the model's own: at temperature 1.3 they are not those of the sampling."""
     reply = await client.answer(
@@ -148,19 +153,19 @@ async def test_log_probabilities_are_those_that_the_oracle_computes_for_the_same
     assert len(entries) == reply["usage"]["completion_tokens"] == 16
     said = b"".join(bytes(entry["bytes"]) for entry in entries)
     assert said.decode() == reply["choices"][0]["message"]["content"]
-    expected = scored(oracle, "Tell me about Rome.", entries)
+    expected = scored(oracle, tokens, "Tell me about Rome.", entries)
     assert [entry["logprob"] for entry in entries] == pytest.approx(expected, abs=BOUND / 10)
 
 
 async def test_long_prompts_read_in_pieces_and_together_give_the_oracles_probabilities(
-    client: Client, oracle: Any
+    client: Client, oracle: Any, tokens: dict[bytes, int]
 ) -> None:
     bodies = [says(prompt, temperature=0, max_tokens=12, logprobs=True) for prompt in LONG]
     replies = await asyncio.gather(*(client.answer(body) for body in bodies))
     for prompt, reply in zip(LONG, replies, strict=True):
         assert 80 < reply["usage"]["prompt_tokens"] < 500
         entries = entries_of(reply)
-        expected = scored(oracle, prompt, entries)
+        expected = scored(oracle, tokens, prompt, entries)
         assert [entry["logprob"] for entry in entries] == pytest.approx(expected, abs=BOUND / 10)
 
 
