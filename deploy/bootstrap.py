@@ -162,11 +162,12 @@ def command_of(target: str, arguments: Sequence[str], variables: Mapping[str, st
 
     The tests run in as many processes as `tests/support/parallel.py` says, unless the arguments say otherwise (`-n 0`).
     They start hundreds of Pythons, which keep what they compile: without that each compiles half of the packages anew.
+    A set has the same order in all of them, so that all collect the same tests.
     """
     if target == "serve":
         return ["gatehouse", "serve", *arguments], dict(variables)
     kept = {name: value for name, value in variables.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return ["python", "-m", "pytest", "-n", "auto", *arguments], kept
+    return ["python", "-m", "pytest", "-n", "auto", *arguments], {"PYTHONHASHSEED": "0", **kept}
 
 
 def _become(environment: Environment, target: str, arguments: list[str]) -> NoReturn:

@@ -266,7 +266,8 @@ def test_the_tests_run_in_several_processes_that_keep_what_they_compile_unless_t
     given = {"PYTHONDONTWRITEBYTECODE": "1", "HOME": "/here"}
     command, variables = command_of("test", ["tests/sdk", "-n", "0"], given)
     assert command == ["python", "-m", "pytest", "-n", "auto", "tests/sdk", "-n", "0"]  # the last one counts
-    assert variables == {"HOME": "/here"}
+    assert variables == {"HOME": "/here", "PYTHONHASHSEED": "0"}
+    assert command_of("test", [], {"PYTHONHASHSEED": "7"})[1] == {"PYTHONHASHSEED": "7"}
     command, variables = command_of("serve", ["--port", "9000"], given)
     assert command == ["gatehouse", "serve", "--port", "9000"]
     assert variables == given
