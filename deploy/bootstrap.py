@@ -10,9 +10,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, NoReturn
 
 from deploy import clients, kernels, local_servers, redis_server, toolchain
 from deploy.console import Console, SetupError
@@ -128,25 +131,44 @@ _DECIDING = (
     "life_keys",
     "release",
 )
+# Two lanes at once: each takes one processor for about a minute.
 CHECKS = (
-    "ruff format --check .",
-    "ruff check --no-cache .",
-    "mypy",
-    "coverage run -m pytest -q " + " ".join(f"tests/policies/test_{name}.py" for name in _DECIDING),
-    "coverage report",  # which files, and that every branch of them is to be taken: pyproject.toml
+    ("ruff format --check .", "ruff check --no-cache .", "mypy"),
+    (
+        "coverage run -m pytest -q " + " ".join(f"tests/policies/test_{name}.py" for name in _DECIDING),
+        "coverage report",  # which files, and that every branch of them is to be taken: pyproject.toml
+    ),
 )
 
 
-def check(environment: Environment) -> int:
-    """Format, lint, types, and the branches of what decides, each shown; the status of the first that fails."""
-    for line in CHECKS:
-        environment.console.say(f"$ {line}")
-        program, *arguments = line.split()
-        command = [str(environment.bin(program)), *arguments]
-        status = subprocess.run(command, env=environment.variables, cwd=environment.root, check=False).returncode
-        if status:
-            return status
-    return 0
+def check(environment: Environment, lanes: Sequence[Sequence[str]] = CHECKS) -> int:
+    """Format, lint, types, and the branches of what decides, each shown; the status of the first that fails.
+
+    The first lane is shown as it runs, each other one when those before it have ended.
+    """
+
+    def run(lane: Sequence[str], output: IO[str] | None) -> int:
+        for line in lane:
+            (output or sys.stdout).write(f"$ {line}\n")
+            (output or sys.stdout).flush()
+            program, *arguments = line.split()
+            command = [str(environment.bin(program)), *arguments]
+            variables, folder = environment.variables, environment.root
+            done = subprocess.run(command, env=variables, cwd=folder, stdout=output, stderr=output, check=False)
+            if done.returncode:
+                return done.returncode
+        return 0
+
+    first, *others = lanes
+    with ThreadPoolExecutor() as threads, ExitStack() as stack:
+        held = [stack.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")) for _ in others]
+        running = [threads.submit(run, lane, output) for lane, output in zip(others, held, strict=True)]
+        statuses = [run(first, None)]
+        for lane, output in zip(running, held, strict=True):
+            statuses.append(lane.result())
+            output.seek(0)
+            sys.stdout.write(output.read())
+    return next(filter(None, statuses), 0)
 
 
 def _prepare_clients(setup: Setup) -> None:

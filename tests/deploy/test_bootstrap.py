@@ -17,7 +17,7 @@ import pytest
 
 from classifiers.native.compiling import LIBRARY, source_files
 from deploy import kernels, local_servers, redis_server
-from deploy.bootstrap import Setup, command_of, needs_engine
+from deploy.bootstrap import Setup, check, command_of, needs_engine
 from deploy.console import Console, SetupError
 from deploy.environment import Environment, digest, lock_entries, project_digest
 
@@ -271,3 +271,19 @@ def test_the_tests_run_in_several_processes_that_keep_what_they_compile_unless_t
     command, variables = command_of("serve", ["--port", "9000"], given)
     assert command == ["gatehouse", "serve", "--port", "9000"]
     assert variables == given
+
+
+def test_every_check_is_made_and_shown_and_the_first_that_fails_gives_the_status(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    environment = Environment(tmp_path, tmp_path / "venv", Console(tmp_path / "setup.log", sys.stdout))
+    environment.bin("").mkdir(parents=True)
+    for name, status in (("good", 0), ("bad", 3), ("worse", 4), ("later", 0)):
+        _program(environment.bin(""), name, f"echo {name} $1; exit {status}")
+    assert check(environment, [["good a", "good b"], ["good c"]]) == 0
+    assert capfd.readouterr().out.split("\n")[:-1] == ["$ good a", "good a", "$ good b", "good b", "$ good c", "good c"]
+    assert check(environment, [["good a", "bad b", "later c"], ["worse d"]]) == 3
+    assert check(environment, [["good a"], ["worse d", "later c"]]) == 4
+    shown = capfd.readouterr().out
+    assert shown.count("worse d\n") == 4
+    assert "later" not in shown
