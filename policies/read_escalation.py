@@ -11,7 +11,6 @@ from policies.notes import Notes
 from policies.shape_escalation import EscalationPart, TargetPart
 from policies.types import Model
 
-_LATER = ("second_look", "samples")  # written down, and nothing does them yet
 _HERE: Path = ("escalation",)
 
 
@@ -19,9 +18,6 @@ def read_escalation(part: EscalationPart, models: Mapping[str, Model], notes: No
     """The compiled policy. A key that would do nothing beside the others is a warning."""
     if part.threshold is not None and part.target is not None:
         notes.problem((*_HERE, "target"), "'threshold' and 'target' exclude each other: keep one", at_key=True)
-    for key in _LATER:
-        if key in part.model_fields_set and getattr(part, key) != type(part).model_fields[key].default:
-            notes.problem((*_HERE, key), f"'{key}' is not available yet", at_key=True)
     policy = EscalationPolicy(
         threshold=float(part.threshold or 0.0),
         max_hops=part.max_hops,

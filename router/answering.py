@@ -27,8 +27,9 @@ from router.partitions import Partitions
 from router.racing import Race
 from router.relay import Relay
 from router.replies import whole
+from router.second_look import SecondLook
 from router.telemetry import Telemetry
-from router.types import JsonObject, Outgoing, Reply
+from router.types import JsonObject, Judgement, Outgoing, Reply
 
 log = logging.getLogger("gatehouse.answering")
 
@@ -59,6 +60,7 @@ class Answering:
         self._judging = judging
         self._telemetry = telemetry
         self._partitions = partitions
+        self._second_look = SecondLook(calls, partitions)
         self._elsewhere = Elsewhere(outside, self._at_home)
 
     async def answer(self, exchange: Exchange) -> Reply:
@@ -139,12 +141,21 @@ class Answering:
         _hide_logprobs(exchange, completion)
         if grant is None:
             exchange.outcome.confidence = self._judging.measure(exchange, name, trace)
-        elif self._judging.of_answer(exchange, name, trace).verdict == "escalate":
+        elif (await self._judged(exchange, name, trace, completion)).verdict == "escalate":
             escalated = await self._escalated(exchange, name, grant, race)
             if escalated is not None:
                 return escalated
         self._cache.keep(exchange, completion)
         return whole(exchange, completion)
+
+    async def _judged(self, exchange: Exchange, name: str, trace: AnswerTrace, completion: JsonObject) -> Judgement:
+        """The judgement of a whole answer, after a second look where it gets one."""
+        judged = self._judging.of_answer(exchange, name, trace)
+        look = exchange.plan.look if exchange.plan is not None else None
+        if look is None or not self._judging.wants_look(exchange):
+            return judged
+        value = await self._second_look.look(exchange, name, look, completion)
+        return self._judging.after_look(exchange, name, trace, value)
 
     async def _committed(self, exchange: Exchange, name: str, grant: Grant, race: Race | None) -> Reply:
         """A local stream that is judged by its beginning, and then is final or is dropped.

@@ -94,6 +94,12 @@ class Confidence:
         chance = _uncalibrated(trace) if card is None else card.answer.chance(features(trace, asked))
         return guarded(chance, trace.repetition)
 
+    def second(self, kind: str, model: str, confidence: float, value: float) -> float | None:
+        """What a second look of this kind makes of a whole answer's confidence; None: it was not shown to help."""
+        card = self._calibrations.get(model)
+        look = card.looks.get(kind) if card is not None else None
+        return None if look is None else round(look.chance(confidence, value), 4)
+
     def score_head(self, trace: TokenTrace, model: str = "", asked: Asked = _UNKNOWN) -> float | None:
         """The same of the first `HEAD` tokens; a card of whole answers alone does not count."""
         if not trace.complete:

@@ -7,7 +7,7 @@ import json
 import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
 from typing import Any
 from urllib.parse import unquote
@@ -38,12 +38,26 @@ class Scorer:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """What a second look makes of the first confidence: `sigmoid(bias + first * log-odds + second * value)`."""
+
+    bias: float
+    first: float
+    second: float
+
+    def chance(self, confidence: float, value: float) -> float:
+        """The calibrated chance in [0, 1], from the first confidence and the look's number."""
+        return _sigmoid(self.bias + self.first * log_odds(confidence) + self.second * value)
+
+
+@dataclass(frozen=True, slots=True)
 class Calibration:
     """One model's card."""
 
     answer: Scorer
     commit: Scorer | None  # of the first tokens; None: this card was not fitted on them
     digest: str  # SHA-256 of the card, hex: for records and cache keys
+    looks: Mapping[str, Look] = field(default_factory=dict)  # second looks that were shown to help, by their kind
 
 
 def read_cards(shipped: Traversable, made: Traversable | None = None) -> dict[str, Calibration]:
@@ -75,11 +89,25 @@ def _parse(name: str, data: bytes) -> tuple[str, Calibration]:
         model, commit = card["model"], card.get("commit")
         answer = read_scorer(name, card)
         early = None if commit is None else read_scorer(name, commit)
+        looks = {kind: _look(name, look) for kind, look in card.get("looks", {}).items() if look["helps"] is True}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CalibrationError(f"{name} is not a readable calibration") from error
     if not isinstance(model, str):
         raise CalibrationError(f"{name} names no model")
-    return model, Calibration(answer, early, hashlib.sha256(data).hexdigest())
+    return model, Calibration(answer, early, hashlib.sha256(data).hexdigest(), looks)
+
+
+def _look(name: str, section: Mapping[str, Any]) -> Look:
+    numbers = [float(section[key]) for key in ("bias", "first", "second")]
+    if not all(map(math.isfinite, numbers)):
+        raise CalibrationError(f"{name} holds a number that is not finite")
+    return Look(*numbers)
+
+
+def log_odds(chance: float) -> float:
+    """Of a chance in [0, 1], bounded as if it were within a thousandth of its ends."""
+    bounded = min(max(chance, 0.001), 0.999)
+    return math.log(bounded / (1.0 - bounded))
 
 
 def read_scorer(name: str, section: Mapping[str, Any]) -> Scorer:

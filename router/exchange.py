@@ -124,7 +124,7 @@ class Exchange:
     def wasted(self, model: str) -> None:
         """The last answer of `model` is not the one that the caller gets: dropped at home, or the loser of a race."""
         for use in reversed(self.calls):
-            if use.model == model:
+            if use.model == model and not use.is_wasted:  # second looks are wasted already
                 use.is_wasted = True
                 return
 

@@ -30,6 +30,30 @@ class Judging:
         """The judgement of a whole answer; also noted on the outcome."""
         return _note(exchange, trace, "whole", self.measure(exchange, name, trace))
 
+    def wants_look(self, exchange: Exchange) -> bool:
+        """Whether the answer that was judged last, whole, is to be looked at again: a doubtful one, or, under a target,
+        any that was measured, for what is promised is promised of the second score."""
+        plan, judged = exchange.plan, exchange.outcome.judgement
+        if plan is None or plan.look is None or judged is None or judged.confidence is None or judged.at != "whole":
+            return False
+        return judged.verdict == "escalate" or plan.standard is not None
+
+    def after_look(self, exchange: Exchange, name: str, trace: AnswerTrace, value: float | None) -> Judgement:
+        """The judgement after a second look with this number; also noted on the outcome.
+
+        A look that tells nothing: the first judgement stands, but under a target the answer counts as not measured.
+        """
+        plan, judged = exchange.plan, exchange.outcome.judgement
+        assert plan is not None
+        assert plan.look is not None
+        assert judged is not None
+        assert judged.confidence is not None
+        model = exchange.policy.models[name].model
+        second = None if value is None else self._confidence.second(plan.look, model, judged.confidence, value)
+        if second is None and plan.standard is None:
+            return judged
+        return _note(exchange, trace, plan.look, second)
+
     def at_commit(self, exchange: Exchange, name: str, trace: AnswerTrace) -> Judgement:
         """The judgement of the first tokens of an answer; also noted on the outcome. No tokens yet: not measured."""
         confidence = None

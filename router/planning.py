@@ -21,6 +21,7 @@ from router.errors import NotFound
 from router.exits import Exits
 from router.hiding import places_of
 from router.history import earlier_turns, without_turns
+from router.looks import LookKind
 from router.offered import offered_tools
 from router.taint.ledger import CLEAN, Taint, TaintLedger
 from router.types import ChatRequest, Moment
@@ -43,6 +44,9 @@ class Plan:
     dropped: int = 0  # messages of earlier turns that were taken out
     conversation: Conversation | None = None  # where the policy asks for affinity
     standard: Standard | None = None  # what the local answer is held against, where the policy has a target
+    look: LookKind | None = (
+        None  # the second look that a doubtful answer gets, where calibration has shown that it helps
+    )
 
 
 class Planner:
@@ -175,12 +179,28 @@ class Planner:
         if self._promises is None or decision.model is None:
             return plan
         at: Moment = "commit" if decision.stream == "commit" and plan.facts.stream else "whole"
+        plan = self._looked_at(plan, policy, decision.model)
+        decision = plan.decision
+        if plan.look is not None and at == "whole" and policy.escalation.target is not None:
+            at = plan.look
+        assert decision.model is not None
         standard = self._promises.standard(policy, decision.model, plan.signals.values, at)
         if standard is None:
             return plan
         reasons = (*decision.reasons, reason_for(standard))
         decision = replace(decision, threshold=threshold_of(standard.promise), reasons=reasons)
         return replace(plan, decision=decision, standard=standard)
+
+    def _looked_at(self, plan: Plan, policy: Policy, name: str) -> Plan:
+        """The plan with the second look that the policy asks for; off where no calibration shows that it helps."""
+        kind = policy.escalation.second_look
+        if kind == "none" or self._promises is None:
+            return plan
+        if self._promises.has_shown(policy, name, kind):
+            return replace(plan, look=kind)
+        why = f"second_look {kind} is off: no calibration of {policy.models[name].model} shows that it helps"
+        reasons = (*plan.decision.reasons, Reason("escalation", None, why))
+        return replace(plan, decision=replace(plan.decision, reasons=reasons))
 
 
 def _read(request: ChatRequest, policy: Policy) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:

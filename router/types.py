@@ -75,7 +75,7 @@ class Usage:
 
 
 Verdict = Literal["keep", "escalate", "unmeasured"]  # unmeasured: nothing was told, and the answer stands
-Moment = Literal["whole", "commit"]
+Moment = Literal["whole", "commit", "verify", "agreement"]  # the last two: whole, and looked at a second time
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ FLOORS = {
     "router.notice": 6,
     "router.racing": 6,
     "router.judging": 6,
+    "router.second_look": 6,
     "router.restored": 6,
     "router.running": 6,
     "router.engine_child": 6,

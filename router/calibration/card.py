@@ -85,7 +85,7 @@ def _fitted(inputs: Floats, table: Table) -> tuple[JsonObject, tuple[Graded, ...
     good, tasks, questions = table.good, groups_of(table.tasks), np.arange(len(table.good))
     names, why = chosen(inputs, good, tasks)
     columns = inputs[:, [NAMES.index(name) for name in names]]
-    line = fit(columns, good, tasks if _tells_tasks(tasks) else questions)
+    line = fit(columns, good, tasks if tells_tasks(tasks) else questions)
     scores = zip(out_of_fold(columns, good, questions), inputs[:, _REPETITION], good, strict=True)
     graded = tuple(Graded(guarded(float(chance), float(loops)), bool(kind)) for chance, loops, kind in scores)
     section: JsonObject = {
@@ -102,7 +102,7 @@ def chosen(inputs: Floats, good: Floats, tasks: Places) -> tuple[tuple[str, ...]
 
     With fewer than five tasks, questions are left out instead. Rows of `inputs` are in the order of `NAMES`.
     """
-    groups = tasks if _tells_tasks(tasks) else np.arange(len(good))
+    groups = tasks if tells_tasks(tasks) else np.arange(len(good))
     columns = inputs[:, [NAMES.index(name) for name in ALL_FEATURES]]
     trained = out_of_fold(columns, good, groups, count=len(np.unique(groups)) if groups is tasks else 10)
     plain = -inputs[:, NAMES.index(SUM[0])]
@@ -117,7 +117,8 @@ def chosen(inputs: Floats, good: Floats, tasks: Places) -> tuple[tuple[str, ...]
     return (ALL_FEATURES if low > 0 else SUM), {"all_features_against_sum": said}
 
 
-def _tells_tasks(tasks: npt.NDArray[np.intp]) -> bool:
+def tells_tasks(tasks: npt.NDArray[np.intp]) -> bool:
+    """Whether there are tasks enough to leave one out at a time."""
     return len(np.unique(tasks)) >= _LEAST_TASKS
 
 

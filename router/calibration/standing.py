@@ -28,6 +28,7 @@ from router.calibration.targets import (
     standards,
 )
 from router.calibration.thresholds import Promise
+from router.looks import LOOKS, LookKind
 from router.settings import Settings
 from router.types import JsonObject, Moment
 
@@ -69,6 +70,10 @@ def read_card(model: str, digest: str, card: JsonObject) -> dict[Moment, GradedA
         found["whole"] = read_graded(model, digest, card["graded"], volume)
     if "graded" in commit:
         found["commit"] = read_graded(model, digest, commit["graded"], volume)
+    for kind in LOOKS:
+        look = card.get("looks", {}).get(kind)
+        if look is not None and look["helps"] is True:
+            found[kind] = read_graded(model, digest, look["graded"], volume)
     return found
 
 
@@ -92,6 +97,7 @@ class Promises:
         self._folders = tuple(folders)
         self.is_budget_used_up = False  # as the parent says
         self._graded: dict[str, dict[Moment, GradedAnswers]] = {}
+        self._samples: dict[str, int] = {}  # of `agreement`, as it was measured
         self._made: dict[tuple[TargetKind, float, str, Moment], Standards] = {}
         self.reload()
 
@@ -103,6 +109,7 @@ class Promises:
     def reload(self) -> None:
         """Read every card anew. What is unreadable counts for nothing, so its model is uncalibrated."""
         graded: dict[str, dict[Moment, GradedAnswers]] = {}
+        samples: dict[str, int] = {}
         for folder in self._folders:
             for name, data in cards_in(folder):
                 model = unquote(name.removeprefix(_PREFIX).removesuffix(_SUFFIX))
@@ -112,9 +119,10 @@ class Promises:
                     if card["model"] != model:
                         raise ValueError("it is another model's")
                     graded[model] = read_card(model, hashlib.sha256(data).hexdigest(), card)
+                    samples[model] = int(card.get("looks", {}).get("agreement", {}).get("samples", 0))
                 except (ValueError, KeyError, TypeError, AttributeError):
                     log.warning("%s is not a readable calibration card: it promises nothing", name)
-        self._graded, self._made = graded, {}
+        self._graded, self._samples, self._made = graded, samples, {}
 
     def standard(
         self, policy: Policy, name: str, signals: Mapping[str, Signal], at: Moment = "whole"
@@ -133,6 +141,13 @@ class Promises:
         task = signals.get("task")
         told = task.value if task is not None and isinstance(task.value, str) else None
         return standard_for(self._standards(target.kind, target.value, policy.models[name].model, at), told)
+
+    def has_shown(self, policy: Policy, name: str, kind: LookKind) -> bool:
+        """Whether calibration has shown that this second look at answers of the policy's model `name` helps."""
+        model = policy.models[name].model
+        if kind == "agreement" and self._samples.get(model) != policy.escalation.samples:
+            return False  # it was measured on another number of answers
+        return kind in self._graded.get(model, {})
 
     def complaints(self, policy: Policy) -> list[str]:
         """Where a policy has a target and nothing can be promised, in words, by local model."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
@@ -27,14 +28,16 @@ from router.calibration.asking import Answered, NotMeasured, body_for, graded
 from router.calibration.collect import AT_ONCE, Unanswered, collect
 from router.calibration.fit import NothingToFit
 from router.calibration.kept import KeptAnswers
+from router.calibration.looking import Looked, bodies_of, value_of
 from router.calibration.questions import Question, QuestionError, everyday, read_questions
 from router.calibration.standing import FOLDER, card_name
 from router.cli.audited import audited
 from router.cli.calibration_card import Beside, Made, listen, make, month
-from router.cli.calibration_report import guarantee, parse_target, show_promises, show_tasks
+from router.cli.calibration_report import guarantee, look_kind, parse_target, show_look, show_promises, show_tasks
 from router.cli.home import local_backend
 from router.errors import GatehouseError
 from router.keys import StateFolderError, ensure_private_folder, replace_whole
+from router.looks import LOOKS, LookKind
 from router.running import with_local_server
 from router.settings import Settings, from_environment
 from router.store import StoreError
@@ -79,6 +82,14 @@ def calibrate(
             "only you know whether they may be.",
         ),
     ] = None,
+    second_look: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            help="Measure a second look too: verify or agreement. It is used only where this shows that it helps.",
+            show_default="the policy's",
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Ask and report, but write no card.")] = False,
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep the answers' file (content!) in the state folder.")
@@ -112,10 +123,11 @@ def calibrate(
         loaded = with_local_server(load_policy(settings.policy), settings)
         home = _model(loaded, model)
         questions = _sample(everyday() if set_ is None else read_questions(set_), limit)
-        answers = _run(settings, loaded, home, questions, at_once, keep)
+        look = look_kind(second_look, loaded)
+        answers, looked = _run(settings, loaded, home, questions, at_once, keep, look)
         said = () if feedback_days is None else listen(settings, home, feedback_days)
         volume = month(loaded, home, settings, requests_per_month, usd_per_escalation)
-        made = make(home.model, answers, Beside(volume, said))
+        made = make(home.model, answers, Beside(volume, said, looked))
     except KeyboardInterrupt:
         typer.echo("\nStopped. What was answered is kept: run the same command again to go on.", err=True)
         raise typer.Exit(130) from None
@@ -154,20 +166,36 @@ def _sample(questions: Sequence[Question], limit: int | None) -> list[Question]:
 
 
 def _run(
-    settings: Settings, policy: Policy, model: Model, questions: Sequence[Question], at_once: int, keep: bool
-) -> list[Answered]:
+    settings: Settings,
+    policy: Policy,
+    model: Model,
+    questions: Sequence[Question],
+    at_once: int,
+    keep: bool,
+    look: LookKind | None,
+) -> tuple[list[Answered], Looked | None]:
     ensure_private_folder(settings.state_dir)  # first, or it is made for the other's sake, and open to others
     file = settings.state_dir / FOLDER / f"answers-{quote(model.model, safe='')}.jsonl"
     with KeptAnswers(file) as kept:
         bodies = [body_for(question, model.model) for question in questions]
         choices = asyncio.run(_ask(settings, policy, model, bodies, kept, at_once))
         answers = graded(questions, choices, asyncio.run(_measured(policy, questions)).of)
+        looked = None
+        if look is not None:
+            taken = [pair for pair in zip(questions, choices, strict=True) if "refused" not in pair[1]]
+            samples = policy.escalation.samples
+            more = [bodies_of(look, samples, question, choice, model.model) for question, choice in taken]
+            flat = [body for each in more for body in each]
+            said = iter(asyncio.run(_ask(settings, policy, model, flat, kept, at_once)))
+            rows = zip(taken, more, strict=True)
+            values = [value_of(look, choice, list(islice(said, len(each)))) for (_, choice), each in rows]
+            looked = Looked(look, samples, tuple(values))
         if not keep:
             kept.delete()
     refused = len(questions) - len(answers)
     if refused:
         typer.echo(f"{refused} questions were refused by the model (too long, most likely) and are left out", err=True)
-    return answers
+    return answers, looked
 
 
 async def _ask(
@@ -228,6 +256,13 @@ def _finish(
     stated = policy.escalation.target
     shown = wanted or (None if stated is None else (stated.kind, stated.value))
     show_promises(console, made.graded["whole"], shown)
+    for kind in LOOKS:
+        found = made.looks.get(kind)
+        if found is None:
+            continue
+        show_look(console, kind, found)
+        if found["helps"]:
+            show_promises(console, made.graded[kind], shown)
     if policy.escalation.stream == "commit":
         console.print("\nOf streams (stream: commit), judged by their first tokens:")
         show_promises(console, made.graded["commit"], shown)

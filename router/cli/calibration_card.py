@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from policies.types import Model, Policy
@@ -12,6 +12,7 @@ from router.answer_features import NAMES
 from router.calibration.asking import Answered
 from router.calibration.card import card_text, sections, table_of
 from router.calibration.heard import Heard, heard
+from router.calibration.looking import Looked, section
 from router.calibration.standing import read_card
 from router.calibration.targets import GradedAnswers, Volume, write_graded
 from router.calibration.thresholds import Graded
@@ -29,6 +30,7 @@ class Beside:
 
     volume: Volume | None = None
     heard: tuple[Heard, ...] = ()
+    looked: Looked | None = None  # a second look at each answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Made:
     digest: str
     graded: Mapping[Moment, GradedAnswers]  # as serving reads it
     by_question: Mapping[str, Sequence[Graded]]  # by the task that the question names
+    looks: JsonObject = field(default_factory=dict)  # the card's section of second looks, by their kind
 
 
 def make(model: str, answers: Sequence[Answered], beside: Beside) -> Made:
@@ -61,12 +64,14 @@ def make(model: str, answers: Sequence[Answered], beside: Beside) -> Made:
     }
     if beside.volume is not None:
         card["volume"] = asdict(beside.volume)
+    if beside.looked is not None:
+        card["looks"] = {beside.looked.kind: section(beside.looked, table.tasks, table.told, graded)}
     text = card_text(card)
     digest = hashlib.sha256(text).hexdigest()
     by_question: dict[str, list[Graded]] = {}
     for task, row in zip(table.tasks, graded, strict=True):
         by_question.setdefault(task, []).append(row)
-    return Made(text, digest, read_card(model, digest, card), by_question)
+    return Made(text, digest, read_card(model, digest, card), by_question, card.get("looks", {}))
 
 
 def month(

@@ -9,9 +9,12 @@ from typing import get_args
 from rich.console import Console
 from rich.table import Table
 
+from policies.types import Policy
 from router.calibration.figures import auroc, auroc_interval, calibration_error
 from router.calibration.targets import ALL, GradedAnswers, Standards, describe_target, standards
 from router.calibration.thresholds import DELTA, LEAST_LABELS, Graded, Kind, Promise
+from router.looks import LOOKS, LookKind
+from router.types import JsonObject
 
 # Shown where the policy has no target: what these answers could promise.
 USUAL: tuple[tuple[Kind, float], ...] = (
@@ -108,3 +111,26 @@ def guarantee() -> str:
         f"Each promise holds with a probability of {1 - DELTA:.0%} over the draw of the graded answers, for traffic "
         "like them: grade answers to your own requests (--set), and watch gatehouse_promise_observed for drift."
     )
+
+
+def look_kind(text: str | None, policy: Policy) -> LookKind | None:
+    """The second look to measure: as typed, else the policy's; None: none. Raises `ValueError`."""
+    wanted = policy.escalation.second_look if text is None else text
+    found = next((kind for kind in LOOKS if kind == wanted), None)
+    if found is None and wanted != "none":
+        raise ValueError(f"there is no second look {wanted!r}: {', '.join(LOOKS)}, or none")
+    return found
+
+
+def show_look(console: Console, kind: str, found: JsonObject) -> None:
+    """What a second look adds, and whether it will be used."""
+    figures = found["metric"]
+    low, high = figures["gain_95"]
+    console.print(
+        f"\n[bold]Second look, {kind}[/bold]: AUROC {figures['auroc_alone']:.3f} alone, {figures['auroc_first']:.3f} "
+        f"without it, {figures['auroc_both']:.3f} together (gain {low:+.3f} to {high:+.3f})"
+    )
+    if found["helps"]:
+        console.print("It helps, so `escalation.second_look` takes it. Judged after it:")
+    else:
+        console.print("That may be nothing: it stays off for this model, whatever the policy says.")

@@ -15,11 +15,9 @@ from policies.errors import PolicyError
 from policies.part import Part
 from policies.schema import compile_policy
 from policies.shape import PolicyFile
-from policies.shape_escalation import EscalationPart
 from policies.shape_probes import ProbesFile
 from policies.shape_rules import DecisionPart
 from tests.policies.test_readme import POLICIES
-from tests.policies.worlds import BASE, ENTITIES
 
 SCHEMA: dict[str, Any] = json.loads(files("policies").joinpath("policy.schema.json").read_text("utf-8"))
 
@@ -95,23 +93,13 @@ def holders(value: Any, kind: type[Part]) -> Iterator[tuple[Path, dict[str, Any]
 USES = {(part, key): (text, path) for text in POLICIES for part, key, path in used(json.loads(text), PolicyFile)}
 
 
-LATER = {(EscalationPart, "second_look"), (EscalationPart, "samples")}  # words that nothing does yet
-
-
 EXTRA = {(DecisionPart, "cel")}  # an example with it would load only where the extra is installed
-
-
-def test_what_is_not_available_yet_is_refused_and_in_no_example() -> None:
-    for text in ("second_look: verify", "second_look: agreement, samples: 3"):
-        with pytest.raises(PolicyError, match="not available yet"):
-            compile_policy(BASE.replace("threshold: 0.55", f"threshold: 0.55, {text}"), "p", ENTITIES)
-    assert not LATER & USES.keys()
 
 
 def test_every_key_of_every_part_stands_in_an_example_of_the_page() -> None:
     wanted = {(part, key) for part in all_parts(PolicyFile) for key in part.model_fields}
     assert ProbesFile not in {part for part, _ in wanted}
-    assert sorted(f"{part.__name__}.{key}" for part, key in wanted - USES.keys() - LATER - EXTRA) == []
+    assert sorted(f"{part.__name__}.{key}" for part, key in wanted - USES.keys() - EXTRA) == []
 
 
 def misspelled(key: str) -> str:
