@@ -61,7 +61,9 @@ def section(looked: Looked, tasks: Sequence[str], told: Sequence[str], first: Se
     groups, questions = groups_of([tasks[place] for place in rows]), np.arange(len(rows))
     left_out = groups if tells_tasks(groups) else questions
     both = out_of_fold(inputs, good, left_out)
-    low, high = gain_interval(both, before, good.astype(bool))
+    # Against the first confidence as it is, and as fitted in the same folds: those alone may seem to add something.
+    alone = out_of_fold(inputs[:, :1], good, left_out)
+    low, high = min(gain_interval(both, other, good.astype(bool)) for other in (before, alone))
     line = fit(inputs, good, left_out)
     scored = out_of_fold(inputs, good, questions)
     graded = [(told[place], Graded(round(float(score), 4), bool(kind)))

@@ -108,6 +108,43 @@ def test_a_run_grades_fits_reports_and_leaves_a_card_without_a_text(
     assert Promises.of(settings)
 
 
+@pytest.mark.parametrize(("tells", "helps"), [(True, True), (False, False)])
+def test_a_second_look_is_measured_and_kept_only_where_it_helps(
+    tmp_path: Path, questions: Path, home: Recorder, tells: bool, helps: bool
+) -> None:
+    """Every third sum is wrong by one, and nothing but the look could tell which."""
+    rows = [
+        {"prompt": f"What is {place} plus 300?", "truth": str(place + 300), "grader": "number"} for place in range(240)
+    ]
+    questions.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    def again(exchange: Exchange) -> Script:
+        said = exchange.json.get("messages", [{}])
+        if not exchange.json.get("logprobs"):
+            return Script()  # the self-test
+        number = int(said[0]["content"].split()[2])
+        answer = str(number + 300 + (number % 3 == 0))
+        if len(said) == 1:
+            return Script(answer=answer, confidence=0.6 + number % 7 / 20)
+        return Script(answer="no" if tells and said[1]["content"] != str(number + 300) else "yes", confidence=0.9)
+
+    home.script = again
+    shown = gatehouse(*arguments(questions, home, "--second-look", "verify"), folder=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    assert "Second look, verify" in shown.stdout
+    assert ("It helps" in shown.stdout, "stays off for this model" in shown.stdout) == (helps, not helps)
+    card = json.loads((tmp_path / "state" / FOLDER / card_name("scripted")).read_text())
+    assert card["looks"]["verify"]["helps"] is helps
+    second = Confidence(made=tmp_path / "state" / FOLDER).second("verify", "scripted", 0.5, 6.0)
+    assert (second is not None) is helps
+
+
+def test_a_second_look_that_there_is_not_is_refused(tmp_path: Path, questions: Path, home: Recorder) -> None:
+    shown = gatehouse(*arguments(questions, home, "--second-look", "twice"), folder=tmp_path)
+    assert shown.returncode == 2
+    assert "verify, agreement" in shown.stderr
+
+
 def test_too_few_answers_or_too_many_bad_ones_carry_no_threshold_and_it_says_so(
     tmp_path: Path, questions: Path, home: Recorder
 ) -> None:
