@@ -95,6 +95,11 @@ class Haystack:
                 spans += _spans(entry, first, last, need)
         return spans
 
+    def crossed(self, start: int, end: int) -> set[int]:
+        """The cells under bytes `start` to `end`, where these are more than one."""
+        cells = {span.cell for span in self.place(start, end)}
+        return cells if len(cells) > 1 else set()
+
     def borders(self, start: int, end: int) -> list[int]:
         """Where one string begins right behind another inside bytes `start` to `end`."""
         found = []
@@ -215,14 +220,16 @@ def lay_out_joins(
     normalizer: Normalizer | None,
     room: Room,
     key_of: Callable[[Sequence[str]], bytes | None] = lambda texts: b"",
+    is_known: Callable[[Sequence[Stretch]], bool] = lambda run: False,
 ) -> Haystack:
     """Neighbours run together, once without and once with a blank between them; the first with its other views.
 
-    `key_of` gives the key of a run for `Haystack.runs` (b"": none is wanted), or None for one that is to be left out.
+    Those that are known are left out. `key_of` gives the key of a run for `Haystack.runs` (b"": none is wanted), or
+    None for one that is to be left out.
     """
     builder = _Builder()
     bare: list[tuple[list[Stretch], bytes, bool]] = []
-    for run in runs(cells):
+    for run in runs(cells, is_known):
         are_ids = all(is_id_of_a_call(cells[stretch.cell]) for stretch in run)
         # The same texts elsewhere may be a blob: what is said of ids is not remembered.
         key = b"" if are_ids else key_of([stretch.text for stretch in run])

@@ -6,7 +6,7 @@ Only the ends of long strings are put together. It says what stands beside what,
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -33,15 +33,19 @@ class Stretch(NamedTuple):
     text: str
 
 
-def runs(cells: Sequence[Cell]) -> Iterator[list[Stretch]]:
-    """Stretches that follow each other, two or more."""
+def runs(
+    cells: Sequence[Cell], is_known: Callable[[Sequence[Stretch]], bool] = lambda run: False
+) -> Iterator[list[Stretch]]:
+    """Stretches that follow each other, two or more; of neighbours, those that are not known."""
     columns: dict[int, list[int]] = {}
     for index, cell in enumerate(cells):
         if cell.column >= 0 and cell.text:
             columns.setdefault(cell.column, []).append(index)
     for neighbours in columns.values():
         if len(neighbours) > 1:
-            yield from _in_stretches(cells, neighbours)
+            for run in _in_stretches(cells, neighbours):
+                if not is_known(run):
+                    yield run
     if len(cells) > 1:
         for members in _parts_of_one(cells):
             yield [Stretch(index, 0, cells[index].text) for index in members]

@@ -9,14 +9,15 @@ import hashlib
 import secrets
 import threading
 from collections import OrderedDict
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _ENTRY_BYTES = 200  # a key, a tuple and their places in the table
 _SPAN_BYTES = 200
+_STATES = 256  # begun digests that are kept: a tenant, its rules and a name are mostly those of the last request
 
 
 class Remembered(NamedTuple):
-    """One finding inside one string, in code points."""
+    """One finding inside one string, in code points; `cell` says in which, where several are remembered together."""
 
     entity: str
     start: int
@@ -24,6 +25,7 @@ class Remembered(NamedTuple):
     score: float
     detector: str
     via: tuple[str, ...] = ()
+    cell: int = 0
 
 
 class ScanMemory:
@@ -35,15 +37,37 @@ class ScanMemory:
         self._bytes = 0
         self._lock = threading.Lock()  # large bodies are laid out and placed in threads
         self._entries: OrderedDict[bytes, tuple[Remembered, ...]] = OrderedDict()
+        self._begun: dict[tuple[str, str, str], Any] = {}
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is ever remembered."""
+        return self._max_bytes > 0
 
     def key(self, tenant: str, digest: str, name: str, text: str) -> bytes:
         """The key of a string: equal only for the same tenant, detectors and rules, member's name and text."""
+        return self.key_of_bytes(tenant, digest, name, text.encode("utf-8", "surrogatepass"))
+
+    def key_of_bytes(self, tenant: str, digest: str, name: str, raw: bytes) -> bytes:
+        """The same of bytes."""
+        begun = self._begun.get((tenant, digest, name))
+        if begun is None:
+            begun = self._begin(tenant, digest, name)
+        state = begun.copy()
+        state.update(raw)
+        found: bytes = state.digest()
+        return found
+
+    def _begin(self, *parts: str) -> Any:
+        """A digest that has read these parts, kept for the next key that begins so."""
         state = hashlib.blake2b(key=self._key, digest_size=16)
-        for part in (tenant, digest, name):
+        for part in parts:
             raw = part.encode("utf-8", "surrogatepass")
             state.update(len(raw).to_bytes(4, "big") + raw)
-        state.update(text.encode("utf-8", "surrogatepass"))
-        return state.digest()
+        if len(self._begun) >= _STATES:
+            self._begun = {}
+        self._begun[parts[0], parts[1], parts[2]] = state
+        return state
 
     def get(self, key: bytes) -> tuple[Remembered, ...] | None:
         """What was found in that string, or None when it is not remembered."""

@@ -18,12 +18,17 @@ class TooDeeply(Exception):
     """The text is nested more deeply than it can be read."""
 
 
+def may_be_json(text: str) -> bool:
+    """Whether `json_in` would look at the text at all: most begin with a letter."""
+    return text[:1] in _STARTS or text[:1].isspace()
+
+
 def json_in(text: str) -> Any:
     """The object, array or escaped string that the text is, or None when it is none of these.
 
     The value of a key that stands more than once is the list of its values. Raises `TooDeeply`.
     """
-    if text[:1] not in _STARTS and not text[:1].isspace():
+    if not may_be_json(text):
         return None
     stripped = text.strip()
     if not stripped or _ENDS.get(stripped[0]) != stripped[-1] or (stripped[0] == '"' and "\\" not in stripped):

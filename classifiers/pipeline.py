@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from classifiers.approving import Approver, still_unread, unapproved
 from classifiers.boundary import Failure, attempt
 from classifiers.exempting import IsExempt, exempting
+from classifiers.facts import FACTS
 from classifiers.haystack import Haystack, Unviewed, lay_out, lay_out_joins
 from classifiers.kernels import KERNELS
 from classifiers.memory import ScanMemory
 from classifiers.normalize import Normalizer
+from classifiers.parts import Parts
+from classifiers.parts import look_up as look_up_parts
 from classifiers.placing import Placed, findings_of, place, place_joins, without_approved
 from classifiers.process import ScanProcess, ScanProcessDied
 from classifiers.registry import DETECTORS, SIGNALS, SignalSpec
@@ -25,7 +28,7 @@ from classifiers.scanner import Report, Scanner, construct
 from classifiers.timer import PATIENCE, Timer
 from classifiers.types import Scan, ScanRules, Signal, Signals, Unknown
 from classifiers.views.room import Room
-from classifiers.walk import Cell, Walk, Walker, pointer_of, strings_of
+from classifiers.walk import Walk, Walker, pointer_of, strings_of
 
 __all__ = ["Pipeline", "strings_of"]
 
@@ -52,6 +55,7 @@ class _Job:
     wanted: list[int] = field(default_factory=list)  # the cells that hold them
     digest: str = ""  # of detectors and rules
     keys: dict[int, bytes] = field(default_factory=dict)  # cells to remember afterwards
+    parts: Parts = field(default_factory=Parts)
     placed: Placed = field(default_factory=Placed)
     unknowns: list[Unknown] = field(default_factory=list)
     approved: frozenset[int] = frozenset()  # cells that stand in texts which the policy approves
@@ -162,7 +166,7 @@ class Pipeline:
             elif spec.built and spec.where is not None:
                 values[name] = await self._measure(name, body, job)
             elif spec.built and not spec.is_given:
-                values[name] = Signal(name, _FACTS[name](body, job.walk))
+                values[name] = Signal(name, FACTS[name](body, job.walk))
             else:
                 values[name] = Signal(name, error="not_available")
         return values
@@ -186,7 +190,7 @@ class Pipeline:
             job.approved = self._approver.approved(body, job.walk.cells, rules.approvals)
         job.size = sum(len(cell.text) for cell in job.walk.cells)
         job.timer.limit = self._budget + self._per_byte * job.size
-        await _run(job.size > _LOOKED_UP_INLINE, self._look_up, job)
+        await _run(job.size > _LOOKED_UP_INLINE, self._look_up, job, body)
         singles, joins = await _run(job.has_much_to_scan, self._lay_out, job)
         if self._normalizer is None:
             job.unknowns.append(Unknown("detector_error", "", f"normalize: {self._broken['normalize']}"))
@@ -200,11 +204,25 @@ class Pipeline:
         job.timer.pause()
         return job
 
-    def _look_up(self, job: _Job) -> None:
+    def _look_up(self, job: _Job, body: Any) -> None:
         """Take what is remembered; the rest is to be scanned."""
+        if not self._memory.is_on:
+            job.wanted, job.fresh = list(range(len(job.walk.cells))), job.size
+            return
+        job.digest = self._scanner.digest + "/" + (job.rules.digest or repr(job.rules))
+        if isinstance(body, dict):
+            kind = job.digest + "/parts"
+            job.parts = look_up_parts(
+                self._memory,
+                lambda name, raw: self._memory.key_of_bytes(job.tenant, kind, name, raw),
+                body,
+                job.walk,
+            )
+            job.placed.inside.update(job.parts.found)
         for index, cell in enumerate(job.walk.cells):
+            if index in job.parts.of:
+                continue
             if len(cell.text) >= _REMEMBER_FLOOR:
-                job.digest = job.digest or self._scanner.digest + "/" + (job.rules.digest or repr(job.rules))
                 key = self._memory.key(job.tenant, job.digest, cell.key, cell.text)
                 known = self._memory.get(key)
                 if known is not None:
@@ -220,8 +238,12 @@ class Pipeline:
         # In another thread only the wall's time counts: its work is not this one's.
         is_over = job.timer.deadline() if job.has_much_to_scan else job.timer.is_over
         room = Room(_VIEWS_PER_CHARACTER * job.size + _VIEWS_FLOOR, is_over)
+        if job.parts.is_whole:
+            return Haystack(), Haystack()
         singles = lay_out(cells, job.wanted, self._normalizer, room)
-        return singles, lay_out_joins(cells, self._normalizer, room, lambda texts: self._empty_join(job, texts))
+        return singles, lay_out_joins(
+            cells, self._normalizer, room, lambda texts: self._empty_join(job, texts), job.parts.holds
+        )
 
     def _empty_join(self, job: _Job, texts: Sequence[str]) -> bytes | None:
         """The key to remember that nothing was found over these neighbours; None where that is known already."""
@@ -272,13 +294,30 @@ class Pipeline:
             for index, key in job.keys.items():
                 if index not in anew:
                     self._memory.put(key, tuple(job.placed.inside.get(index, ())))
-            for key in _empty(joins, reports):
-                self._memory.put(key, ())
+            self._remember_joins(job, joins, reports, anew)
         unknowns = tuple(dict.fromkeys((*job.walk.unknowns, *job.unknowns)))
         if job.approved:  # only now: what is remembered does not depend on where a text stands
             job.placed = without_approved(job.placed, job.approved)
             unknowns = unapproved(unknowns, job.walk.cells, job.approved)
         job.result = Scan(findings_of(job.placed, job.walk.cells), unknowns, frozenset(job.walk.texts))
+
+    def _remember_joins(self, job: _Job, joins: Haystack, reports: Sequence[Report], anew: set[int]) -> None:
+        """Neighbours over whose borders nothing was said, and the parts of the body that hold only such."""
+        if len(reports) < 2 or joins.errors:
+            return
+        said: list[tuple[int, int]] = [(gap.start, gap.end) for gap in reports[1].unread]
+        crossed = set(anew)
+        for hit in reports[1].hits:
+            cells = joins.crossed(hit.start, hit.end)
+            if cells:
+                said.append((hit.start, hit.end))
+                crossed |= cells
+        if not joins.unread:
+            for key, places in joins.runs.items():
+                if not any(start < to and since < end for start, end in places for since, to in said):
+                    self._memory.put(key, ())
+        if job.parts.fresh:
+            job.parts.put(self._memory, job.placed.inside, crossed)
 
     def _note_unviewed(self, job: _Job, unread: Iterable[Unviewed]) -> set[int]:
         """Keep what had no view in which it could be read, as unknowns of the cells that hold it; those cells."""
@@ -317,16 +356,6 @@ class Pipeline:
         return measured if isinstance(measured, Signal) else Signal(name, error="TypeError")
 
 
-def _empty(joins: Haystack, reports: Sequence[Report]) -> Iterator[bytes]:
-    """The keys of runs of neighbours over which nothing at all was said, by a scan that is whole."""
-    if len(reports) < 2 or joins.unread or joins.errors:
-        return
-    said = [(hit.start, hit.end) for hit in reports[1].hits] + [(gap.start, gap.end) for gap in reports[1].unread]
-    for key, places in joins.runs.items():
-        if not any(start < end_of and start_of < end for start, end in places for start_of, end_of in said):
-            yield key
-
-
 def _is_exempt(job: _Job) -> IsExempt:
     """What the policy says is no finding for this tenant; nothing, should that fail."""
     made = attempt(exempting, job.rules.exemptions) if job.rules.exemptions else None
@@ -339,33 +368,3 @@ def _is_exempt(job: _Job) -> IsExempt:
 async def _run(many: bool, work: Callable[..., _T], *arguments: Any) -> _T:
     """Work in proportion to the text: here when it is little, in a thread when it could hold up the loop."""
     return await asyncio.to_thread(work, *arguments) if many else work(*arguments)
-
-
-def _has_tools(body: Mapping[str, Any], walk: Walk) -> bool:
-    return bool(body.get("tools") or body.get("functions"))
-
-
-def _modality(body: Mapping[str, Any], walk: Walk) -> frozenset[str]:
-    return frozenset({"text"} | {unknown.kind for unknown in walk.unknowns} & {"image", "audio", "file"})
-
-
-def _context_length(body: Mapping[str, Any], walk: Walk) -> int:
-    return estimate_tokens(walk.cells)
-
-
-_DENSE = bytes(code for code in range(256) if not (chr(code).isascii() and (chr(code).islower() or chr(code) in " \n")))
-
-
-def estimate_tokens(cells: Iterable[Cell]) -> int:
-    """Tokens of the body's strings for any tokenizer, erring high: what a window is checked against."""
-    own = [cell.text for cell in cells if not cell.via or cell.outer_length == len(cell.text)]
-    raw = "".join(own).encode("utf-8", "surrogatepass")
-    plain = len(raw.translate(None, _DENSE))
-    return len(raw) - plain + plain // 3 + 6 * len(own) + 8
-
-
-_FACTS: Mapping[str, Callable[[Mapping[str, Any], Walk], bool | int | frozenset[str]]] = {
-    "has_tools": _has_tools,
-    "modality": _modality,
-    "context_length": _context_length,
-}

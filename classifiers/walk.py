@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from classifiers.nested import TooDeeply, json_in
+from classifiers.nested import TooDeeply, json_in, may_be_json
 from classifiers.opaque_fields import opaque_members
 from classifiers.types import Place, Unknown, UnknownKind
 
@@ -32,6 +32,14 @@ _API_VOCABULARY = """
 """
 _API_WORDS = frozenset(_API_VOCABULARY.split())
 _FIXED_VALUES = frozenset({"role", "type", "object"})  # members that hold the API's words, never neighbours of text
+_ROLES = frozenset({"user", "assistant", "system", "tool", "developer", "function"})
+# What such a member holds as a rule: one of these words says nothing and cannot be sensitive. Anything else can.
+_FIXED_VOCABULARY = """
+    text input_text output_text function object string number integer boolean array null tool_use tool_result
+"""
+_FIXED_WORDS = _ROLES.union(_FIXED_VOCABULARY.split())
+_MOST_AT_ONCE = 16  # members of an object whose strings are visited with it; of more, each has a step of its own
+_MOST_TURNS = 1000  # the same of a list of messages
 _TRANSPARENT = frozenset(
     {"content", "text"}
 )  # wrappers of text: what they hold is a neighbour of what their parent holds
@@ -81,11 +89,18 @@ class Cell(NamedTuple):
 
 @dataclass(slots=True)
 class Walk:
-    """What was found. `texts` are the body's own strings, before any unwrapping."""
+    """What was found. `texts` are the body's own strings, before any unwrapping.
+
+    `turns` are the cells of the messages from the first on that are a role and a text and nothing else, one each.
+    `fixed` words of the API, of `fixed_size` characters, are no cells.
+    """
 
     cells: list[Cell] = field(default_factory=list, repr=False)
     unknowns: list[Unknown] = field(default_factory=list)
     texts: set[str] = field(default_factory=set, repr=False)
+    turns: range = range(0)
+    fixed: int = 0
+    fixed_size: int = 0
 
 
 class _Node(NamedTuple):
@@ -174,7 +189,8 @@ class Walker:
         outside = not node.via
         if outside:
             self._check_object(value, node)
-        children = []
+        is_small = len(value) <= _MOST_AT_ONCE
+        children: list[_Node] = []
         for key, child in value.items():
             path: Path = (node.path, key) if outside else node.path
             inner: Path = None if outside else (node.inner, key)
@@ -187,9 +203,26 @@ class Walker:
                 column = -1
             elif key not in _TRANSPARENT:
                 column = self._column(column, key)
+            if is_small and not children and type(child) is str and not may_be_json(child):
+                self._visit_text(child, path, column, key, node, inner)
+                continue
             where = _below(node.where, key)
             children.append(_Node(child, path, node.depth + 1, column, key, where, node.via, node.outer_length, inner))
         self._stack.extend(reversed(children))
+
+    def _visit_text(self, text: str, path: Path, column: int, key: str, parent: _Node, inner: Path) -> None:
+        """A member that is a string and no JSON, without a step of its own."""
+        walk = self.walk
+        self._seen += 1
+        if not parent.via:
+            walk.texts.add(text)
+            if key in _FIXED_VALUES and text in _FIXED_WORDS:
+                walk.fixed += 1
+                walk.fixed_size += len(text)
+                return
+        if text:
+            hint = "" if key in _API_WORDS else key
+            walk.cells.append(Cell(text, path, "value", parent.via, parent.outer_length, column, hint, inner))
 
     def _visit_list(self, value: list[Any], node: _Node) -> None:
         if not node.via and node.key in _TOKEN_KEYS and value and all(type(item) is int for item in value):
@@ -199,12 +232,13 @@ class Walker:
         if digits:
             self.walk.cells.append(Cell(digits, node.path, "value", node.via, node.outer_length, -1, "", node.inner))
         where: _Where = "elsewhere"
+        first = 0
         if node.where == "messages":
-            where = "message"
+            where, first = "message", self._visit_turns(value, node)
         elif node.where == "content":
             where = "part"
         children = []
-        for index, item in enumerate(value):
+        for index, item in enumerate(value[first:] if first else value, first):
             path: Path = (node.path, index) if not node.via else node.path
             inner: Path = (node.inner, index) if node.via else None
             if where == "part" and not isinstance(item, dict | str):
@@ -213,6 +247,30 @@ class Walker:
                 _Node(item, path, node.depth + 1, node.column, node.key, where, node.via, node.outer_length, inner)
             )
         self._stack.extend(reversed(children))
+
+    def _visit_turns(self, messages: list[Any], node: _Node) -> int:
+        """The leading messages that are a role and a text, all at once; how many they are."""
+        if len(messages) > _MOST_TURNS:
+            return 0
+        walk, count, began = self.walk, 0, len(self.walk.cells)
+        for message in messages:
+            if type(message) is not dict or len(message) != 2:
+                break
+            role, text = message.get("role"), message.get("content")
+            if type(role) is not str or role not in _ROLES or type(text) is not str or not text or _is_json(text):
+                break
+            walk.texts.add(role)
+            walk.texts.add(text)
+            walk.fixed_size += len(role)
+            path: Path = ((node.path, count), "content")
+            walk.cells.append(Cell(text, path, "value", (), None, node.column, ""))
+            count += 1
+        if count:
+            walk.texts.update(("role", "content"))
+            walk.fixed += count
+            walk.turns = range(began, began + count)
+            self._seen += 3 * count
+        return count
 
     def _check_object(self, value: dict[str, Any], node: _Node) -> None:
         """Report what this object holds that no detector of text can read."""
@@ -234,6 +292,13 @@ class Walker:
                 self._report("audio", (node.path, key), key)
             elif node.where == "body" and key in _STATE_KEYS and child:
                 self._report("unknown_part", (node.path, key), key)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        return json_in(text) is not None
+    except TooDeeply:
+        return True
 
 
 def _digits_of(value: list[Any]) -> str:
