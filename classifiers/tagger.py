@@ -44,7 +44,7 @@ EDGE: Final = NEAR + max(FAR)
 _WALLS: Final = ("\n", "\x00", "\n") * (EDGE // 3)  # what stands around a string, as in a haystack
 _REMEMBERED: Final = 1 << 15  # words; then all but the usual are forgotten at once
 _MOST_USUAL: Final = 1 << 14
-_STEPS: Final = 6000  # of a remembered number, to each side: five of them added stay within 16 bits
+STEPS: Final = 6000  # of a remembered number, to each side: five of them added stay within 16 bits
 _BUCKETS_AT_MOST: Final = 6  # of the strongest one: a word that adds more is cut there (none of 30,000 does)
 _SHORT: Final = 96  # tokens; up to here means over neighbours are one product with a matrix kept for that length
 _ARRAYS: Final = (
@@ -101,11 +101,15 @@ class Tagger:
         self._bias[: self._hidden] = model.near_bias  # each sum has one number of the first block: the bias goes there
         self._far = _side_by_side(model.far, len(FAR) + 1)
         largest = max(float(np.abs(part @ self._near).max()) for part in np.array_split(model.looks, 16))
-        self._step = np.float32(_BUCKETS_AT_MOST * largest / _STEPS)
+        self._step = np.float32(_BUCKETS_AT_MOST * largest / STEPS)
         self._rows: dict[str, int] = {}
         self._table = np.zeros((_REMEMBERED, self._near.shape[1]), dtype=np.int16)
         self._remember(list(model.usual), self._added(list(model.usual)))
         self._usual = dict(self._rows)  # their rows come first in the table, and stay
+
+    def weights(self) -> tuple[TaggerModel, Floats, Floats, Floats, float]:
+        """The model; its first layer by neighbour, side by side, with the bias; its second likewise; and the step."""
+        return self._model, self._near, self._bias, self._far, float(self._step)
 
     def logits(self, tokens: list[str]) -> Floats:
         """For each token and label a number that grows with its chance; tokens are those of `tokenize`."""
@@ -149,8 +153,8 @@ class Tagger:
 
     def _stepped(self, added: Floats) -> npt.NDArray[np.int16]:
         steps = np.rint(added / self._step)
-        np.maximum(steps, -_STEPS, out=steps)  # np.clip takes ten times as long for a single word
-        np.minimum(steps, _STEPS, out=steps)
+        np.maximum(steps, -STEPS, out=steps)  # np.clip takes ten times as long for a single word
+        np.minimum(steps, STEPS, out=steps)
         return np.asarray(steps, dtype=np.int16)
 
     def _forget(self) -> None:

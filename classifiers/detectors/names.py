@@ -15,6 +15,7 @@ import numpy as np
 from classifiers.detectors.base import Piece
 from classifiers.tagger import LABELS, Floats, Tagger, load
 from classifiers.tagger_features import tokenize
+from classifiers.tagger_kernel import Sure, compiled
 from classifiers.types import Match
 
 FLOOR: Final = 0.4
@@ -41,15 +42,26 @@ class NameDetector:
 
     def __init__(self) -> None:
         self._tagger = Tagger(load())
+        self._compiled = compiled(self._tagger)
 
     def detect(self, piece: Piece, hits: Sequence[int]) -> list[Match]:
         """Every item in the piece."""
         raw = piece.data[piece.start : piece.stop]
+        sure = self._compiled.sure(raw, FLOOR) if self._compiled is not None else None
+        if sure is None:
+            return self._by_reference(raw, piece.start)
+        found, tokens = sure
+        matches = []
+        for label, first, last, score in items(tokens, found) if found else ():
+            start, end = tokens.span(first)[0], tokens.span(last)[1]
+            start += raw[start : start + 1] == b" "
+            matches.append(Match(LABELS[label], piece.start + start, piece.start + end, score))
+        return matches
+
+    def _by_reference(self, raw: bytes, began: int) -> list[Match]:
         text = raw.decode("utf-8", "surrogateescape")
         tokens = tokenize(text)
-        if not tokens:
-            return []
-        found = spans(tokens, self._tagger.logits(tokens))
+        found = spans(tokens, self._tagger.logits(tokens)) if tokens else []
         if not found:
             return []
         ends = list(accumulate(map(len, tokens)))
@@ -58,7 +70,7 @@ class NameDetector:
             start, end = ends[first] - len(tokens[first].lstrip(" ")), ends[last]
             if len(raw) != len(text):
                 start, end = _bytes_before(text, start), _bytes_before(text, end)
-            matches.append(Match(LABELS[label], piece.start + start, piece.start + end, score))
+            matches.append(Match(LABELS[label], began + start, began + end, score))
         return matches
 
 
@@ -68,6 +80,11 @@ def _bytes_before(text: str, at: int) -> int:
 
 def spans(tokens: Sequence[str], logits: Floats) -> list[_Found]:
     """Label, first and last token (inclusive) and score of each item."""
+    return items(tokens, surest(logits))
+
+
+def surest(logits: Floats) -> Sure:
+    """The tokens that are any label with a chance above `FLOOR`."""
     lead = logits[:, 1:].max(axis=1)
     lead -= logits[:, 0]
     some = np.flatnonzero(lead > _LEAST)
@@ -75,11 +92,15 @@ def spans(tokens: Sequence[str], logits: Floats) -> list[_Found]:
         return []
     chances = np.exp(logits[some] - logits[some].max(axis=1, keepdims=True))
     chances /= chances.sum(axis=1, keepdims=True)
-    sure = (1.0 - chances[:, 0]).tolist()
+    any_label = (1.0 - chances[:, 0]).tolist()
+    labels = (chances[:, 1:].argmax(axis=1) + 1).tolist()
+    return [each for each in zip(some.tolist(), labels, any_label, strict=True) if each[2] > FLOOR]
+
+
+def items(tokens: Sequence[str], sure: Sure) -> list[_Found]:
+    """What sure tokens make together."""
     runs: list[tuple[int, list[int], list[float]]] = []  # label, tokens, how sure each is
-    for token, label, chance in zip(some.tolist(), (chances[:, 1:].argmax(axis=1) + 1).tolist(), sure, strict=True):
-        if chance <= FLOOR:
-            continue
+    for token, label, chance in sure:
         if runs and _goes_on(tokens, runs[-1], token, label):
             runs[-1][1].append(token)
             runs[-1][2].append(chance)

@@ -26,6 +26,12 @@ BOUND(bound_expert);
 BOUND(bound_expert_logit);
 BOUND(bound_meaning);
 BOUND(bound_meaning_logits);
+BOUND(bound_tagger);
+BOUND(bound_keep);
+BOUND(bound_learn);
+BOUND(bound_tag);
+BOUND(bound_look);
+BOUND(bound_tokens);
 
 /* The bytes of a `bytes` object, or of a `str` in UTF-8. -1 with an error set where it is neither, or holds a lone
  * surrogate. They live as long as the object. */

@@ -25,6 +25,12 @@ static PyMethodDef methods[] = {
     METHOD(expert_logit),
     METHOD(meaning),
     METHOD(meaning_logits),
+    METHOD(tagger),
+    METHOD(keep),
+    METHOD(learn),
+    METHOD(tag),
+    METHOD(look),
+    METHOD(tokens),
     {NULL, NULL, 0, NULL},
 };
 

@@ -125,8 +125,46 @@ def prompts(kernels: Any, chance: random.Random) -> None:
 
 
 _TABLES = {labels: np.full((1 << 16, labels), -128, dtype=np.int8) for labels in (1, 9, 64)}
+
+
+def tagger(kernels: Any, chance: random.Random) -> None:
+    if not _TAGGERS or chance.random() < 0.02:
+        _TAGGERS[0] = kernels.tagger(*_LAYERS, 0.01, 6000.0)
+    made = _TAGGERS[0]
+    words = [bytes_like(chance)[: chance.randrange(40)] for _ in range(4)]
+    for word in words:
+        with suppress(ValueError):
+            kernels.keep(made, word)
+        with suppress(ValueError):
+            kernels.learn(
+                made, word, np.array(chance.choices(range(-2, 33800), k=chance.randrange(24)), dtype=np.int32).tobytes()
+            )
+        if word.isascii():
+            kernels.look(made, word)
+    for floor in (-1.0, 0.0, 0.4, 1.5, float("nan")):
+        data = bytes_like(chance)
+        kernels.tokens(made, data)
+        found = kernels.tag(made, data, floor)
+        for word in found[0] if isinstance(found, tuple) and found[1] is None else ():
+            with suppress(ValueError):
+                kernels.learn(made, word, np.array([1, 2, 33000], dtype=np.int32).tobytes())
+
+
+_CHANCE = np.random.default_rng(7)
+_SHAPES = ((33792, 32), (32, 240), (240,), (48, 192), (32,), (32, 9), (9,))
+_CLASSES = bytes(_CHANCE.integers(0, 5, 1 << 17, dtype=np.uint8))
+_LAYERS = (*(_CHANCE.normal(size=shape).astype(np.float32) for shape in _SHAPES), bytes(1 << 23), _CLASSES)
+_TAGGERS: dict[int, Any] = {}
 _GRAMS = np.ones(1 << 16, dtype=np.int8)
-DRIVERS: tuple[Callable[[Any, random.Random], None], ...] = (features, table, embedding, classes, prompts, meaning)
+DRIVERS: tuple[Callable[[Any, random.Random], None], ...] = (
+    features,
+    table,
+    embedding,
+    classes,
+    prompts,
+    meaning,
+    tagger,
+)
 
 
 def main(library: str) -> None:
