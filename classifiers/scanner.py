@@ -27,6 +27,8 @@ OVERLAP = 1024  # no shipped pattern needs more to recognise an item
 _SET_MEMORY = 64 << 20  # bound of the automaton's cache; a few MB are used
 _KEPT_RULES = 64  # each tenant may have words of its own
 _FORM = re.compile(r"\{\d|\\d")
+_LONG = re.compile(r"\{\d\d")  # a repetition that is counted to ten or more
+_GAP = "\\x{a0}"  # stands in what is put between the digits of a number
 _SAMPLE = (
     b"Call (212) 555-2368 or +44 20 7946 0958, mail someone@example.org, card 4111 1111 1111 1111, from 192.0.2.7 or "
     b"2001:db8::7, GB82 WEST 1234 5698 7654 32, ssn 536-90-4399. The password is Sample-2468! "
@@ -66,8 +68,8 @@ class Report:
 class _Bank:
     """Some detectors behind sets of triggers. The empty pattern always matches: its absence shows a failed pass.
 
-    Words and forms (digits, counted repetitions) are two sets: one automaton for both has as many states as the two
-    have multiplied, which text that is unlike the text before pays for.
+    Words, and forms (digits, counted repetitions) with gaps, with long repetitions, and others are sets of their own:
+    one automaton for two has as many states as the two have multiplied, which text unlike the text before pays for.
     """
 
     def __init__(self, detectors: Sequence[Detector]) -> None:
@@ -76,9 +78,10 @@ class _Bank:
         for detector in detectors:
             for index, trigger in enumerate(detector.triggers):
                 owners.setdefault(trigger, []).append((detector, index))
-        forms = {trigger for trigger in owners if _FORM.search(trigger.replace("\\x{", ""))}
-        words = owners.keys() - forms
-        self._sets = [_compiled({key: owners[key] for key in owners if key in part}) for part in (words, forms) if part]
+        kinds: dict[str, dict[str, list[tuple[Detector, int]]]] = {}
+        for trigger, owned in owners.items():
+            kinds.setdefault(_kind_of(trigger), {})[trigger] = owned
+        self._sets = [_compiled(kinds[kind]) for kind in sorted(kinds)]
 
     def called(self, data: bytes) -> list[tuple[Detector, list[int]]]:
         """The detectors to call for this text, each with its triggers that occur. Raises `RuntimeError` when unsure."""
@@ -91,6 +94,15 @@ class _Bank:
                 for detector, index in owners[number]:
                     called.setdefault(id(detector), (detector, []))[1].append(index)
         return list(called.values())
+
+
+def _kind_of(trigger: str) -> str:
+    plain = trigger.replace("\\x{", "")
+    if not _FORM.search(plain):
+        return "word"
+    if _GAP in trigger:
+        return "gap"
+    return "long" if _LONG.search(plain) else "form"
 
 
 def _compiled(owners: Mapping[str, list[tuple[Detector, int]]]) -> tuple[Any, list[list[tuple[Detector, int]]]]:
