@@ -100,7 +100,11 @@ class Forked:
 def run_command(
     *arguments: str, env: Mapping[str, str], cwd: Path, stdin: str = "", timeout: float = 300
 ) -> subprocess.CompletedProcess[str]:
-    """Run `gatehouse` with these arguments to its end."""
+    """Run `gatehouse` with these arguments to its end.
+
+    Scans have time, because the machine may be busy and what is not read in time is held; engines have one thread.
+    """
+    env = {"GATEHOUSE_SCAN_BUDGET_MS": "5000", "GATEHOUSE_ENGINE_THREADS": "1", **env}
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         given.write(stdin.encode())
         given.seek(0)
