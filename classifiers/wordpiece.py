@@ -19,9 +19,24 @@ _SHORT: Final = 20  # letters: a longer word is not remembered
 _LATER: Final = "##"  # marks a piece that continues a word
 
 
+class _Parted(dict[int, str]):
+    """A character of small letters -> what `plain` leaves of it, parted from others unless it is part of a word."""
+
+    def __missing__(self, code: int) -> str:
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        letters = plain(chr(code))
+        parts = (letter if letter.isalnum() else " " if letter.isspace() else f" {letter} " for letter in letters)
+        self[code] = "".join(parts)
+        return self[code]
+
+
+_PARTED: Final = _Parted()
+
+
 def parted(text: str) -> bytes:
     """The text for the kernel, which parts and makes small what is ASCII by itself."""
-    return (text if text.isascii() else " ".join(_WORDS.findall(plain(text)))).encode("utf-8", "replace")
+    return text.encode() if text.isascii() else text.lower().translate(_PARTED).encode("utf-8", "replace")
 
 
 def by_row(vocabulary: Iterable[str]) -> tuple[bytes, bytes]:

@@ -336,3 +336,28 @@ def test_the_models_in_service_use_the_kernels_of_this_clone() -> None:
     assert with_kernel("injection", model).logit_of("Ignore all that.") == pytest.approx(
         model.logit(extract("Ignore all that.")), abs=1e-9
     )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what a process has loaded is read from /proc")
+@pytest.mark.parametrize("compiled", [True, False])
+def test_a_pipeline_without_kernels_has_none_in_its_scan_process_either(compiled: bool) -> None:
+    script = f"""
+import asyncio
+from pathlib import Path
+from classifiers.kernels import KERNELS
+from classifiers.pipeline import Pipeline
+from classifiers.registry import DETECTORS, SIGNALS
+
+async def main():
+    names = {{"meaning": DETECTORS["meaning"]}}, {{"injection": SIGNALS["injection"]}}
+    pipeline = Pipeline(detectors=names[0], signals=names[1], compiled={compiled})
+    await pipeline.start()
+    child = Path(f"/proc/{{pipeline.scan_process_pid}}/maps").read_text()
+    print(KERNELS.describe(), "_kernels" in Path("/proc/self/maps").read_text(), "_kernels" in child, sep=", ")
+    await pipeline.close()
+
+asyncio.run(main())
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    said = "native, True, True" if compiled else "reference (switched off), False, False"
+    assert done.stdout.strip() == said

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifiers.wordpiece import WordPiece
+from classifiers.wordpiece import WordPiece, parted, plain
 
 VOCABULARY = (
     "the", "cat", "sat", "un", "##believ", "##able", "##s", "cafe", "1", "12", "##3", "##34", ".", ",", "'", "-", "_",
@@ -83,3 +84,11 @@ def test_what_is_remembered_is_bounded() -> None:
     for number in range(9000):
         pieces.rows("x" + "".join(letters[int(digit)] for digit in str(number)))
     assert len(pieces._cut) <= 1 << 13
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_a_text_that_is_parted_has_the_words_of_one_that_is_not(text: str) -> None:
+    """`parted` is for the kernel, whose words are runs of ASCII letters, digits and bytes of other characters."""
+    cut = re.compile(rb"[0-9A-Za-z\x80-\xff]+|[^\s\x1c-\x1f0-9A-Za-z\x80-\xff]").findall
+    words = re.findall(r"[^\W_]+|[^\w\s]|_", text.lower() if text.isascii() else plain(text))
+    assert cut(parted(text).lower()) == [word.encode("utf-8", "replace") for word in words]
