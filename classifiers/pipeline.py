@@ -17,6 +17,7 @@ from classifiers.exempting import IsExempt, exempting
 from classifiers.facts import FACTS
 from classifiers.haystack import Haystack, Unviewed, lay_out, lay_out_joins
 from classifiers.kernels import KERNELS
+from classifiers.measuring import Measures
 from classifiers.memory import ScanMemory
 from classifiers.normalize import Normalizer
 from classifiers.parts import Parts
@@ -24,9 +25,9 @@ from classifiers.parts import look_up as look_up_parts
 from classifiers.placing import Placed, findings_of, place, place_joins, without_approved
 from classifiers.process import ScanProcess, ScanProcessDied
 from classifiers.registry import DETECTORS, SIGNALS, SignalSpec
-from classifiers.scanner import Report, Scanner, construct
+from classifiers.scanner import Report, Scanner
 from classifiers.timer import PATIENCE, Timer
-from classifiers.types import Scan, ScanRules, Signal, Signals, Unknown
+from classifiers.types import Scan, ScanRules, Signals, Unknown
 from classifiers.views.room import Room
 from classifiers.walk import Walk, Walker, pointer_of, strings_of
 
@@ -102,16 +103,9 @@ class Pipeline:
         self._normalizer = None if isinstance(normalizer, Failure) else normalizer
         self._process = ScanProcess(detectors)
         self._memory = ScanMemory(memory_bytes)
-        self._specs = signals
-        self._measures: dict[str, Any] = {}
+        self._measures = Measures(signals, FACTS)
         self._broken: dict[str, str] = {"normalize": normalizer.error} if isinstance(normalizer, Failure) else {}
-        for name, spec in signals.items():
-            if spec.built and spec.where is not None:
-                measure = attempt(construct, spec.where)
-                if isinstance(measure, Failure):
-                    self._broken[name] = measure.error
-                else:
-                    self._measures[name] = measure
+        self._broken |= self._measures.broken
 
     @property
     def digest(self) -> str:
@@ -155,21 +149,8 @@ class Pipeline:
         began = self._clock()
         job = await self._scan(body, rules, tenant)
         job.timer.resume()
-        values = await self._values(body, job, demanded)
+        values = await self._measures.values(body, job.walk, job.timer, job.is_large, demanded)
         return Signals(values, job.result, (self._clock() - began) * 1000)
-
-    async def _values(self, body: Mapping[str, Any], job: _Job, demanded: Collection[str] | None) -> dict[str, Signal]:
-        values = {}
-        for name, spec in self._specs.items():
-            if spec.on_demand and demanded is not None and name not in demanded:
-                values[name] = Signal(name, error="not_asked")
-            elif spec.built and spec.where is not None:
-                values[name] = await self._measure(name, body, job)
-            elif spec.built and not spec.is_given:
-                values[name] = Signal(name, FACTS[name](body, job.walk))
-            else:
-                values[name] = Signal(name, error="not_available")
-        return values
 
     async def scan_texts(self, texts: Iterable[str], rules: ScanRules, tenant: str) -> Scan:
         """The scan of strings that no body held yet; pointers are `/0`, `/1`, … in the order given."""
@@ -340,20 +321,6 @@ class Pipeline:
             if pointers or not within:
                 job.unknowns += [Unknown(kind, pointer, detector) for pointer in pointers or [""]]
         return cells
-
-    async def _measure(self, name: str, body: Mapping[str, Any], job: _Job) -> Signal:
-        """One signal, or the error that stands in its place."""
-        if name in self._broken:
-            return Signal(name, error=self._broken[name])
-        if job.timer.is_over():
-            return Signal(name, error="timeout")
-        measured = await _run(job.is_large, attempt, self._measures[name].measure, body)
-        if isinstance(measured, Failure):
-            return Signal(name, error=measured.error)
-        if job.timer.is_over():
-            return Signal(name, error="timeout")
-        await job.timer.give_way()
-        return measured if isinstance(measured, Signal) else Signal(name, error="TypeError")
 
 
 def _is_exempt(job: _Job) -> IsExempt:

@@ -45,9 +45,13 @@ class Timer:
         end = self.clock() + self.limit * PATIENCE
         return lambda: self.clock() > end
 
+    def is_slice_over(self) -> bool:
+        """Whether it is time to let others on."""
+        return self.clock() - self.since > _SLICE_SECONDS
+
     async def give_way(self, *, always: bool = False) -> None:
         """Let others on when a slice is over; `always`: now."""
-        if always or self.clock() - self.since > _SLICE_SECONDS:
+        if always or self.is_slice_over():
             self.pause()
             await asyncio.sleep(0)
             self.resume()

@@ -51,6 +51,7 @@ FLOORS = {
     "router.settings": 4,
     "policies": 3,
     "classifiers.pipeline": 2,
+    "classifiers.measuring": 2,
     "classifiers.process": 2,
     "classifiers.registry": 2,
     "classifiers": 1,
