@@ -28,6 +28,9 @@ _LISTED: Final = frozenset({_PERSON, _LOCATION, _NUMBER["NRP"]})  # what stands 
 _BETWEEN: Final = frozenset({",", ";", "and", "und", "et", "y", "e", "en", "|", ":", "\t"})
 _DATES: Final = frozenset({_NUMBER["DATE_TIME"], _NUMBER["DATE_OF_BIRTH"]})
 _GLUE: Final = frozenset("_@#$")
+_SHORTEST_STREET: Final = 3  # letters; an address of one word has more
+_HEX: Final = frozenset("0123456789abcdef")
+_LONGEST_NUMBER: Final = 8  # characters of a house's number with its letters, or of a postal code
 _TITLES: Final = frozenset({"mr", "mrs", "ms", "dr", "miss"})
 _JOINTS: Final = frozenset({"-", "'", "’", ".", "–", "&", "/"})  # may stand inside one item, between two words of it
 _SHORT: Final = frozenset({"PERSON", "LOCATION", "NRP"})  # one letter alone is none of these
@@ -120,7 +123,8 @@ def _with_codes(tokens: Sequence[str], items: list[_Found]) -> list[_Found]:
     found = []
     for place, (label, first, last, score) in enumerate(parted):
         if label == _ADDRESS and _is_code(tokens, first, last):
-            near = [*parted[max(0, place - 1) : place], *parted[place + 1 : place + 2]]
+            beside = [*parted[max(0, place - 1) : place], *parted[place + 1 : place + 2]]
+            near = [each for each in beside if not _is_code(tokens, each[1], each[2])]  # nor do codes make one together
             if not any(each[0] in (_ADDRESS, _LOCATION) and max(each[1] - last, first - each[2]) < 4 for each in near):
                 found.append((_LOCATION, first, last, score))
                 continue
@@ -157,10 +161,25 @@ def _is_whole(tokens: Sequence[str], start: int, end: int, label: int) -> bool:
     if kind == "AGE":
         return len("".join(words)) < 16
     if kind == "STREET_ADDRESS":
-        return any(word.isalpha() and len(word) > 1 for word in words) or _is_code(tokens, start, end)
+        least = 1 if start < end else _SHORTEST_STREET
+        named = any(word.isalpha() and len(word) > least for word in words)
+        return (named or _is_code(tokens, start, end)) and not _is_in_digest(tokens, start, end)
     before, after = tokens[start - 1] if start and tokens[start][0] != " " else " ", tokens[end + 1 : end + 2]
     glued = before[-1].isdigit() or before[-1] in _GLUE or (after and (after[0][0].isdigit() or after[0][0] in "_@"))
     return not glued and any(word.isalpha() for word in words)
+
+
+def _is_in_digest(tokens: Sequence[str], start: int, end: int) -> bool:
+    """Whether the tokens are a part of a digest or an id: of letters and digits that change too often for an address."""
+    if any(tokens[at][0].isspace() for at in range(start + 1, end + 1)):
+        return False
+    while start > 0 and not tokens[start][0].isspace() and tokens[start - 1][-1].isalnum():
+        start -= 1
+    while end + 1 < len(tokens) and tokens[end + 1][0].isalnum():
+        end += 1
+    run = "".join(tokens[start : end + 1]).strip()
+    changes = end - start
+    return run.isalnum() and run == run.lower() and (changes > 2 or (len(run) > _LONGEST_NUMBER and set(run) <= _HEX))
 
 
 def _score(chance: float) -> float:

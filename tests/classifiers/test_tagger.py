@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classifiers.detectors.base import WALL, Piece
-from classifiers.detectors.names import NameDetector
+from classifiers.detectors.names import NameDetector, spans
 from classifiers.linear import ArtifactError
 from classifiers.pipeline import Pipeline
 from classifiers.registry import DETECTORS
-from classifiers.tagger import ABOUT, FAR, NEAR, Tagger, TaggerModel, load
+from classifiers.tagger import ABOUT, FAR, LABELS, NEAR, Tagger, TaggerModel, load
 from classifiers.tagger_features import BUCKETS, LIST_SLOTS, alike, features, tokenize
 from classifiers.types import ScanRules
 
@@ -102,6 +102,50 @@ def test_everyday_text_holds_nobody(detector: NameDetector, text: str) -> None:
 )
 def test_a_part_of_an_identifier_or_a_number_is_no_name_and_no_address(detector: NameDetector, text: str) -> None:
     assert not [entity for entity, _ in read(detector, text) if entity in ("PERSON", "STREET_ADDRESS", "ORGANIZATION")]
+
+
+def sure_of_an_address(text: str, start: int, end: int) -> list[str]:
+    """The addresses that are decoded where the weights are all for one there, and against it elsewhere."""
+    tokens = tokenize(text)
+    logits, at = np.full((len(tokens), len(LABELS)), -9.0, dtype=np.float32), 0
+    for place, token in enumerate(tokens):
+        inside = start <= at + len(token) - len(token.lstrip()) and at + len(token) <= end
+        logits[place, LABELS.index("STREET_ADDRESS") if inside else 0] = 9.0
+        at += len(token)
+    return ["".join(tokens[first : last + 1]).strip() for _, first, last, _ in spans(tokens, logits)]
+
+
+@pytest.mark.parametrize("part", ["ea9e188", "9e188", "188", "07760d7064cea57d36133abfe", "36133", "str", "04288c4136"])
+@pytest.mark.parametrize(
+    "line", ["{} read the file", "Send it to {}, please.", "a: str = {}", "\t{}\n", "index {}..599101a"]
+)
+def test_no_part_of_a_digest_and_no_short_word_is_an_address(line: str, part: str) -> None:
+    whole = {"9e188": "ea9e188", "188": "ea9e188", "36133": "07760d7064cea57d36133abfe"}.get(part, part)
+    text = line.format(whole)
+    start = text.index(whole) + whole.index(part)
+    assert sure_of_an_address(text, start, start + len(part)) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Lindenstraße 12b", "lindenstraße12", "12b Harbour Rd", "1011ab", "SW1A 1AA", "Broadway", "221b baker street"],
+)
+def test_an_address_with_letters_in_its_number_is_one(text: str) -> None:
+    assert sure_of_an_address(text, 0, len(text)) == [text]
+
+
+def test_numbers_in_a_column_are_no_addresses_together_and_a_code_beside_a_street_is() -> None:
+    column = tokenize("7748\n7749\n7750")
+    logits = np.full((len(column), len(LABELS)), -9.0, dtype=np.float32)
+    logits[:, 0] = 0.0
+    for place, token in enumerate(column):
+        logits[place, LABELS.index("STREET_ADDRESS")] = 9.0 if token.isdigit() else -9.0
+    assert {LABELS[label] for label, *_ in spans(column, logits)} == {"LOCATION"}
+    tokens = tokenize("Hauptweg 7, 34117")
+    logits = np.full((len(tokens), len(LABELS)), -9.0, dtype=np.float32)
+    for place, token in enumerate(tokens):
+        logits[place, LABELS.index("STREET_ADDRESS") if token != "," else 0] = 9.0
+    assert [LABELS[label] for label, *_ in spans(tokens, logits)] == ["STREET_ADDRESS", "STREET_ADDRESS"]
 
 
 def test_offsets_are_bytes_of_the_haystack_wherever_the_piece_begins(detector: NameDetector) -> None:
