@@ -170,7 +170,7 @@ def _is_whole(tokens: Sequence[str], start: int, end: int, label: int) -> bool:
 
 
 def _is_in_digest(tokens: Sequence[str], start: int, end: int) -> bool:
-    """Whether the tokens are a part of a digest or an id: of letters and digits that change too often for an address."""
+    """Whether the tokens are a part of a digest or an id: of letters and digits that change too often."""
     if any(tokens[at][0].isspace() for at in range(start + 1, end + 1)):
         return False
     while start > 0 and not tokens[start][0].isspace() and tokens[start - 1][-1].isalnum():
