@@ -194,3 +194,9 @@ for name in ("litellm", "sklearn", "llama_cpp", "redis", "opentelemetry.sdk", "s
         [sys.executable, "-W", "error", "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr[-800:]
+
+
+def test_no_link_is_part_of_the_repository() -> None:
+    """One in the place of the environment would, checked out, take the environment's place and lead nowhere."""
+    listed = subprocess.run(["git", "ls-files", "--stage"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert [line for line in listed.stdout.splitlines() if line.startswith("120000 ")] == []
