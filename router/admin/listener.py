@@ -45,7 +45,7 @@ class _Impatient(H11Protocol):
             self.transport.close()
 
 
-class _Server(uvicorn.Server):
+class QuietServer(uvicorn.Server):
     """Leaves signals to the parent."""
 
     @contextlib.contextmanager
@@ -57,14 +57,19 @@ class AdminListener:
     """Listens where the settings say, as long as `run` does; tries again where the port is taken or the server ends."""
 
     def __init__(
-        self, house: House, key: AdminKey, on_change: Callable[[], None], retry_seconds: float = _RETRY_SECONDS
+        self,
+        house: House,
+        key: AdminKey,
+        on_change: Callable[[], None],
+        retry_seconds: float = _RETRY_SECONDS,
+        make_server: Callable[[uvicorn.Config], uvicorn.Server] = QuietServer,
     ) -> None:
         self._house = house
         self._key = key
         self._on_change = on_change
         self._retry_seconds = retry_seconds
         self._socket: socket.socket | None = None
-        self._server: uvicorn.Server | None = None
+        self._make_server = make_server
         self._warned = False
         self.state: State = "down"
         self.address: str | None = None  # where it answers
@@ -73,16 +78,6 @@ class AdminListener:
     def how_to_read_key(self) -> str:
         """The command that shows the admin's key."""
         return self._key.how_to_read
-
-    @property
-    def is_serving(self) -> bool:
-        """Whether a server answers now."""
-        return self._server is not None and self._server.started and not self._server.should_exit
-
-    def end(self) -> None:
-        """Have the server end; `run` starts another."""
-        if self._server is not None:
-            self._server.should_exit = True
 
     def open(self) -> bool:
         """Take the port; False, with a line in the log the first time, when it cannot be had."""
@@ -135,7 +130,7 @@ class AdminListener:
         with sock:
             names = host_names(self._house.settings, sock.getsockname()[1])
             gate = await asyncio.to_thread(Gate, self._house.settings, self._key, names)
-            server = self._server = _Server(uvicorn.Config(AdminApp(self._house, gate), **self._config()))
+            server = self._make_server(uvicorn.Config(AdminApp(self._house, gate), **self._config()))
             try:
                 await server.serve(sockets=[sock])
             except asyncio.CancelledError:

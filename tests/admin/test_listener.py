@@ -10,9 +10,10 @@ from typing import Any, NamedTuple, cast
 
 import httpx
 import pytest
+import uvicorn
 
 from router.admin.gate import ADMIN_KEY_FILE, ensure_admin_key
-from router.admin.listener import AdminListener
+from router.admin.listener import AdminListener, QuietServer
 from router.admin.types import House
 from router.backends.scripted_replies import Script
 from router.keys import ensure_private_folder
@@ -92,6 +93,11 @@ class Died(NamedTuple):
     listener: AdminListener
     names: list[Any]
     states: list[str]
+    servers: list[uvicorn.Server]
+
+    def serves(self) -> bool:
+        """Whether the server that was made last answers."""
+        return bool(self.servers) and self.servers[-1].started and not self.servers[-1].should_exit
 
 
 @pytest.fixture
@@ -102,9 +108,15 @@ async def died(tmp_path: Path) -> Died:
     house = House(Settings().model_copy(update=wanted), cast(Any, None), writer)  # no route is reached, so no gateway
     states: list[str] = []
     key = ensure_admin_key(ensure_private_folder(tmp_path / "state"))
-    listener = AdminListener(house, key, lambda: states.append(listener.state), retry_seconds=0.01)
+    servers: list[uvicorn.Server] = []
+
+    def make(config: uvicorn.Config) -> uvicorn.Server:
+        servers.append(QuietServer(config))
+        return servers[-1]
+
+    listener = AdminListener(house, key, lambda: states.append(listener.state), retry_seconds=0.01, make_server=make)
     listener.open()
-    return Died(listener, names, states)
+    return Died(listener, names, states, servers)
 
 
 async def eventually(is_so: Callable[[], bool]) -> None:
@@ -127,12 +139,12 @@ async def test_a_server_that_dies_is_said_and_started_again(died: Died, caplog: 
         assert "has stopped (AttributeError)" in caplog.text
         assert not running.done()
         died.names.clear()
-        await eventually(lambda: died.listener.is_serving)
+        await eventually(died.serves)
         assert await status_of(died.listener) == 401
         for _ in range(2):
             died.states.clear()
-            died.listener.end()
-            await eventually(lambda: died.states[-2:] == ["down", "listening"] and died.listener.is_serving)
+            died.servers[-1].should_exit = True
+            await eventually(lambda: died.states[-2:] == ["down", "listening"] and died.serves())
             assert await status_of(died.listener) == 401
         assert "has stopped (its server ended)" in caplog.text
     finally:
