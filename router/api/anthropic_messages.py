@@ -16,11 +16,16 @@ from router.api.dialect import Asked, Told, read_model, read_stream, refuse, sor
 from router.errors import GatehouseError
 from router.types import JsonObject, Principal
 
-_USED = frozenset(
+# What is held or run at the provider, and would change the answer.
+_AT_THE_PROVIDER = ("container", "mcp_servers", "thread", "compaction")
+USED = frozenset(
     {"model", "messages", "system", "max_tokens", "stop_sequences", "stream", "temperature", "top_p", "top_k"}
-    | {"tools", "tool_choice", "output_config", "output_format"}
+    | {"tools", "tool_choice", "output_config", "output_format", *_AT_THE_PROVIDER}
 )
-_IDLE = frozenset({"metadata", "service_tier", "thinking", "context_management", "inference_geo", "speed"})
+IDLE = frozenset(
+    {"metadata", "service_tier", "thinking", "context_management", "inference_geo", "speed", "cache_control"}
+    | {"user_profile_id", "workspace_id", "diagnostics", "billing_policy", "fallback_credit_token"}
+)
 _ERROR_TYPES = {
     400: "invalid_request_error",
     401: "authentication_error",
@@ -41,7 +46,7 @@ class Messages:
 
     async def read(self, body: JsonObject, principal: Principal) -> Asked:
         """A chat-completions body with the same meaning. Raises `InvalidRequest`."""
-        ignored = sort_fields(body, _USED, _IDLE)
+        ignored = _sorted(body)
         if type(body.get("max_tokens")) is not int or body["max_tokens"] < 1:
             raise refuse("max_tokens", "a whole number, at least 1: this dialect asks for it")
         return _asked(body, ignored)
@@ -87,7 +92,17 @@ class CountedMessages(Messages):
 
     async def read(self, body: JsonObject, principal: Principal) -> Asked:
         """The same body as for an answer. Raises `InvalidRequest`."""
-        return _asked(body, sort_fields(body, _USED, _IDLE))
+        return _asked(body, _sorted(body))
+
+
+def _sorted(body: JsonObject) -> tuple[str, ...]:
+    ignored = sort_fields(body, USED, IDLE)
+    for name in _AT_THE_PROVIDER:
+        if body.get(name):
+            raise unsupported(
+                name, "it is held or run at the provider. Send the whole conversation, and your own tools."
+            )
+    return ignored
 
 
 def message_id(request_id: str) -> str:

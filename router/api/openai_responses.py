@@ -18,12 +18,12 @@ from router.api.responses_shape import begun, call_item, ended, message_item, re
 from router.errors import GatehouseError, NotFound
 from router.types import JsonObject, Principal
 
-_USED = frozenset(
+USED = frozenset(
     {"model", "input", "instructions", "tools", "tool_choice", "parallel_tool_calls", "temperature", "top_p", "stream"}
     | {"max_output_tokens", "text", "top_logprobs", "previous_response_id", "store", "include", "background"}
-    | {"conversation", "prompt"}
+    | {"conversation", "prompt", "moderation"}
 )
-_IDLE = frozenset(
+IDLE = frozenset(
     {
         "metadata",
         "user",
@@ -33,7 +33,8 @@ _IDLE = frozenset(
         "service_tier",
         "truncation",
     }
-    | {"max_tool_calls", "reasoning", "stream_options", "context_management"}
+    | {"max_tool_calls", "reasoning", "stream_options", "context_management", "prompt_cache_options"}
+    | {"client_metadata"}  # Codex names itself in it
 )
 _ROLES = ("user", "assistant", "system", "developer")
 _LOGPROBS = "message.output_text.logprobs"
@@ -63,10 +64,12 @@ class Responses:
 
     async def read(self, body: JsonObject, principal: Principal) -> Asked:
         """A chat-completions body with the same meaning, what came before put before it. Raises `InvalidRequest`."""
-        ignored = sort_fields(body, _USED, _IDLE)
+        ignored = sort_fields(body, USED, IDLE)
         for name in ("background", "conversation", "prompt"):
             if body.get(name):
                 raise unsupported(name, "send the whole request, or continue one with `previous_response_id`.")
+        if body.get("moderation"):
+            raise unsupported("moderation", "it runs at the provider. Ask for it apart, where you want it.")
         earlier = await self._earlier(body.get("previous_response_id"), principal)
         said = [*earlier, *_items(await resolved(body.get("input"), principal, self._states))]
         instructions = body.get("instructions")
