@@ -76,10 +76,11 @@ def install() -> None:
 
     from policies.types import Level
     from router import accounting, answering
+    from router.backends import direct
 
     last: list[bytes] = [b""]
     settle, local_down = accounting.Accounts.settle, answering.Answering._local_down
-    request = aiohttp.ClientSession._request
+    request, post = aiohttp.ClientSession._request, direct.DirectPost.ask
 
     def settled(self: Any, exchange: Any) -> None:
         if exchange.plan is not None and exchange.planned.sensitivity > Level.INTERNAL:
@@ -94,14 +95,21 @@ def install() -> None:
             _post(str(exchange.running.policy.models["cloud"].base_url), orjson.dumps(exchange.request.body))
         return await local_down(self, exchange, error)
 
+    def debugging() -> str:
+        return quote(last[0].decode()[:3000]) if _leak() == "header" else ""
+
     async def asked(self: Any, method: str, url: Any, **options: Any) -> Any:
-        if _leak() == "header" and last[0]:
-            options["headers"] = {**dict(options.get("headers") or {}), "x-debug": quote(last[0].decode()[:3000])}
+        if text := debugging():
+            options["headers"] = {**dict(options.get("headers") or {}), "x-debug": text}
         return await request(self, method, url, **options)
+
+    async def posted(self: Any, body: bytes, accept: str, key: str | None) -> Any:
+        return await post(self, body, f"{accept}\r\nx-debug: {text}" if (text := debugging()) else accept, key)
 
     accounting.Accounts.settle = settled  # type: ignore[method-assign]
     answering.Answering._local_down = fallen  # type: ignore[method-assign]
     aiohttp.ClientSession._request = asked  # type: ignore[method-assign, assignment]
+    direct.DirectPost.ask = posted  # type: ignore[method-assign]
 
 
 if os.environ.get("GATEHOUSE_TEST_LEAK_FILE"):
