@@ -150,6 +150,10 @@ class _Wait(Waits):
         super().__init__()
         self._milliseconds = milliseconds
 
+    @property
+    def knows_nothing(self) -> bool:
+        return False
+
     def before(self, policy: Policy, ask: Ask) -> dict[str, float]:
         return {policy.default_local: self._milliseconds}
 
