@@ -308,7 +308,7 @@ async def test_findings_that_are_our_own_placeholders_are_no_findings(policy: Po
 async def test_a_large_body_is_searched_beside_the_loop_with_the_same_result(
     policy: Policy, pipeline: Pipeline
 ) -> None:
-    filler = "The quick brown fox jumps over the lazy dog. " * 600
+    filler = "".join(f"In week {number} the garden had {number % 7} days of rain. " for number in range(600))
     out = await prepared(policy, pipeline, chat(f"{filler} Write to {MAIL}. {filler}", f"And again: {MAIL}!"))
     assert b"corp-mail" not in out.body
     assert names(out) == {"EMAIL_ADDRESS_1": MAIL}

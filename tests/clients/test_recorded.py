@@ -30,7 +30,7 @@ STEPS: list[dict[str, Any]] = AGENT["steps"]
 
 MISTAKEN = """\
     public: [LOCATION, DATE_TIME, NRP, PERSON, STREET_ADDRESS, MEDICAL, PROPRIETARY_CODE,
-      INTERNAL_DOCUMENT, CUSTOMER_DATA, BUSINESS_STRATEGY, HUMAN_RESOURCES, LEGAL_MATTER, URL, IP_ADDRESS]
+      CREDENTIALS, INTERNAL_DOCUMENT, CUSTOMER_DATA, BUSINESS_STRATEGY, HUMAN_RESOURCES, LEGAL_MATTER, URL, IP_ADDRESS]
   on_unknown: {{unsupported_language: {{counts_as: internal, reason: "patterns and paths are no language"}}}}
 """
 
