@@ -130,7 +130,10 @@ class Gateway:
 
         found = {}
         for child in psutil.Process(self.process.pid).children():
-            line = " ".join(child.cmdline())
+            try:
+                line = " ".join(child.cmdline())
+            except psutil.NoSuchProcess:  # it has ended, and its parent has not noticed yet
+                continue
             for word in ("router.engine", "router.app"):
                 if word in line:
                     found[word] = child.pid
