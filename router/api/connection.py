@@ -224,9 +224,12 @@ class Connection(HttpToolsProtocol):
             self._unread = None
 
     def on_response_complete(self) -> None:
+        is_whole = not self.cycle.more_body
         super().on_response_complete()
         if self.transport.get_write_buffer_size():
             self._expect_reading()
+        if not is_whole and self._waiting is None and not self._is_lingering:
+            self._wait_for_head()  # behind the rest of a body that nobody reads
 
     def connection_lost(self, exc: Exception | None) -> None:
         for timer in (self._waiting, self._unread):

@@ -84,6 +84,12 @@ def test_a_byte_at_a_time_is_cut_off_and_others_are_answered_meanwhile(
             assert b"x-gatehouse-request-id: gh-" in received
 
 
+def test_a_caller_that_is_answered_and_sends_no_more_of_its_body_is_not_waited_for(house: Gateway) -> None:
+    with connect(house) as sock:
+        sock.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\nx")
+        assert read_until(sock).startswith(b"HTTP/1.1 200 ")
+
+
 @pytest.mark.parametrize("pieces", [1, 9])
 @pytest.mark.parametrize(
     "extra",
