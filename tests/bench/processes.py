@@ -8,8 +8,10 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import psutil
 
 
 def free_port() -> int:
@@ -23,19 +25,23 @@ def free_port() -> int:
 def running(
     core: int, command: list[str], environment: dict[str, str], folder: Path
 ) -> Iterator[subprocess.Popen[str]]:
-    """`command`, pinned to `core`, ended in the end."""
+    """`command`, pinned to `core`, ended in the end with whatever it started: a launcher may leave its child behind."""
     process = subprocess.Popen(
         ["taskset", "-c", str(core), *command], env=environment, cwd=folder, stdout=subprocess.PIPE, text=True
     )
     try:
         yield process
     finally:
+        started = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
         process.send_signal(signal.SIGTERM)
         try:
             process.wait(30)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        for child in started:
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
 
 
 def wait_for(port: int, seconds: float = 30.0, process: subprocess.Popen[str] | None = None) -> None:
