@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 
 from classifiers.detectors.base import Piece
+from classifiers.detectors.namesakes import is_namesake
 from classifiers.tagger import LABELS, Floats, Tagger, load
 from classifiers.tagger_features import tokenize
 from classifiers.tagger_kernel import Sure, compiled
@@ -30,6 +31,11 @@ _DATES: Final = frozenset({_NUMBER["DATE_TIME"], _NUMBER["DATE_OF_BIRTH"]})
 _GLUE: Final = frozenset("_@#$")
 _SHORTEST_STREET: Final = 3  # letters; an address of one word has more
 _HEX: Final = frozenset("0123456789abcdef")
+_NEAR: Final = 12  # tokens to each side of an address in which its number, or another part of it, stands
+_STREETS: Final = (  # ends of streets' names of one word
+    *("straße", "strasse", "gasse", "weg", "platz", "allee", "damm", "ufer", "ring"),
+    *("straat", "laan", "plein", "kade", "gracht", "dijk", "steeg", "way"),
+)
 _LONGEST_NUMBER: Final = 8  # characters of a house's number with its letters, or of a postal code
 _TITLES: Final = frozenset({"mr", "mrs", "ms", "dr", "miss"})
 _JOINTS: Final = frozenset({"-", "'", "’", ".", "–", "&", "/"})  # may stand inside one item, between two words of it
@@ -44,7 +50,9 @@ class NameDetector:
     triggers: tuple[str, ...] = ()
 
     def __init__(self) -> None:
-        self._tagger = Tagger(load())
+        model = load()
+        self._listed = model.listed
+        self._tagger = Tagger(model)
         self._compiled = compiled(self._tagger)
 
     def detect(self, piece: Piece, hits: Sequence[int]) -> list[Match]:
@@ -55,7 +63,7 @@ class NameDetector:
             return self._by_reference(raw, piece.start)
         found, tokens = sure
         matches = []
-        for label, first, last, score in items(tokens, found) if found else ():
+        for label, first, last, score in items(tokens, found, self._listed) if found else ():
             start, end = tokens.span(first)[0], tokens.span(last)[1]
             start += raw[start : start + 1] == b" "
             matches.append(Match(LABELS[label], piece.start + start, piece.start + end, score))
@@ -64,7 +72,7 @@ class NameDetector:
     def _by_reference(self, raw: bytes, began: int) -> list[Match]:
         text = raw.decode("utf-8", "surrogateescape")
         tokens = tokenize(text)
-        found = spans(tokens, self._tagger.logits(tokens)) if tokens else []
+        found = spans(tokens, self._tagger.logits(tokens), self._listed) if tokens else []
         if not found:
             return []
         ends = list(accumulate(map(len, tokens)))
@@ -81,9 +89,9 @@ def _bytes_before(text: str, at: int) -> int:
     return len(text[:at].encode("utf-8", "surrogateescape"))
 
 
-def spans(tokens: Sequence[str], logits: Floats) -> list[_Found]:
-    """Label, first and last token (inclusive) and score of each item."""
-    return items(tokens, surest(logits))
+def spans(tokens: Sequence[str], logits: Floats, listed: bytes) -> list[_Found]:
+    """Label, first and last token (inclusive) and score of each item; `listed` is the table of names."""
+    return items(tokens, surest(logits), listed)
 
 
 def surest(logits: Floats) -> Sure:
@@ -100,7 +108,7 @@ def surest(logits: Floats) -> Sure:
     return [each for each in zip(some.tolist(), labels, any_label, strict=True) if each[2] > FLOOR]
 
 
-def items(tokens: Sequence[str], sure: Sure) -> list[_Found]:
+def items(tokens: Sequence[str], sure: Sure, listed: bytes) -> list[_Found]:
     """What sure tokens make together."""
     runs: list[tuple[int, list[int], list[float]]] = []  # label, tokens, how sure each is
     for token, label, chance in sure:
@@ -109,7 +117,7 @@ def items(tokens: Sequence[str], sure: Sure) -> list[_Found]:
             runs[-1][2].append(chance)
         else:
             runs.append((label, [token], [chance]))
-    return _with_codes(tokens, [item for run in runs if (item := _item(tokens, *run)) is not None])
+    return _with_codes(tokens, [item for run in runs if (item := _item(tokens, listed, *run)) is not None])
 
 
 def _with_codes(tokens: Sequence[str], items: list[_Found]) -> list[_Found]:
@@ -128,11 +136,18 @@ def _with_codes(tokens: Sequence[str], items: list[_Found]) -> list[_Found]:
             if not any(each[0] in (_ADDRESS, _LOCATION) and max(each[1] - last, first - each[2]) < 4 for each in near):
                 found.append((_LOCATION, first, last, score))
                 continue
-        found.append((label, first, last, score))
+        is_place = label == _ADDRESS and first == last and not _can_be_a_street(tokens, first)
+        found.append((_LOCATION if is_place else label, first, last, score))
     return found
 
 
-def _item(tokens: Sequence[str], label: int, run: list[int], sure: list[float]) -> _Found | None:
+def _can_be_a_street(tokens: Sequence[str], place: int) -> bool:
+    """Whether a lone word names a street, or a number stands near: else it is a place at most, nobody's address."""
+    around = tokens[max(0, place - _NEAR) : place + 1 + _NEAR]
+    return tokens[place].lower().endswith(_STREETS) or any(token.strip().isdecimal() for token in around)
+
+
+def _item(tokens: Sequence[str], listed: bytes, label: int, run: list[int], sure: list[float]) -> _Found | None:
     """A run without the punctuation around it; None when too little is left."""
     first, last = 0, len(run) - 1
     while first <= last and not _is_word(tokens[run[first]]):
@@ -147,8 +162,10 @@ def _item(tokens: Sequence[str], label: int, run: list[int], sure: list[float]) 
         start, end = _with_hyphens(tokens, start, end)
     if not _is_whole(tokens, start, end, label):
         return None
-    if label == _PERSON and start == end:
-        start = _with_title(tokens, start)
+    if label == _PERSON:
+        if is_namesake(tokens, start, end, score, listed):
+            return None
+        start = _with_title(tokens, start) if start == end else start
     return label, start, end, score
 
 
@@ -173,13 +190,20 @@ def _is_in_digest(tokens: Sequence[str], start: int, end: int) -> bool:
     """Whether the tokens are a part of a digest or an id: of letters and digits that change too often."""
     if any(tokens[at][0].isspace() for at in range(start + 1, end + 1)):
         return False
-    while start > 0 and not tokens[start][0].isspace() and tokens[start - 1][-1].isalnum():
+    while start > 0 and not tokens[start][0].isspace() and _is_of_id(tokens[start - 1][-1]):
         start -= 1
-    while end + 1 < len(tokens) and tokens[end + 1][0].isalnum():
+    while end + 1 < len(tokens) and _is_of_id(tokens[end + 1][0]):
         end += 1
     run = "".join(tokens[start : end + 1]).strip()
+    plain = run.replace("-", "")
     changes = end - start
+    if plain != run:
+        return len(plain) > 2 * _LONGEST_NUMBER and set(plain.lower()) <= _HEX
     return run.isalnum() and run == run.lower() and (changes > 2 or (len(run) > _LONGEST_NUMBER and set(run) <= _HEX))
+
+
+def _is_of_id(character: str) -> bool:
+    return character.isalnum() or character == "-"
 
 
 def _score(chance: float) -> float:

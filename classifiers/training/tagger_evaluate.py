@@ -48,7 +48,7 @@ def tagger_finder(model: TaggerModel) -> Finder:
             ends.append(at)
         return [
             Found(ends[first] - len(tokens[first].lstrip(" ")), ends[last], LABELS[label], score)
-            for label, first, last, score in spans(tokens, tagger.logits(tokens))
+            for label, first, last, score in spans(tokens, tagger.logits(tokens), model.listed)
         ]
 
     return find

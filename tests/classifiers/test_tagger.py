@@ -23,6 +23,7 @@ from classifiers.tagger import ABOUT, FAR, LABELS, NEAR, Tagger, TaggerModel, lo
 from classifiers.tagger_features import BUCKETS, LIST_SLOTS, alike, features, tokenize
 from classifiers.types import ScanRules
 
+UUID_PART, UUID = "28-8199-80241df37028", "e205eb4c-1812-4b28-8199-80241df37028"
 ARTIFACTS = Path(str(files("classifiers.artifacts")))
 
 
@@ -112,15 +113,19 @@ def sure_of_an_address(text: str, start: int, end: int) -> list[str]:
         inside = start <= at + len(token) - len(token.lstrip()) and at + len(token) <= end
         logits[place, LABELS.index("STREET_ADDRESS") if inside else 0] = 9.0
         at += len(token)
-    return ["".join(tokens[first : last + 1]).strip() for _, first, last, _ in spans(tokens, logits)]
+    return ["".join(tokens[first : last + 1]).strip() for _, first, last, _ in spans(tokens, logits, bytes(LIST_SLOTS))]
 
 
-@pytest.mark.parametrize("part", ["ea9e188", "9e188", "188", "07760d7064cea57d36133abfe", "36133", "str", "04288c4136"])
+@pytest.mark.parametrize(
+    "part", ["ea9e188", "9e188", "188", "07760d7064cea57d36133abfe", "36133", "str", "04288c4136", UUID_PART]
+)
 @pytest.mark.parametrize(
     "line", ["{} read the file", "Send it to {}, please.", "a: str = {}", "\t{}\n", "index {}..599101a"]
 )
 def test_no_part_of_a_digest_and_no_short_word_is_an_address(line: str, part: str) -> None:
-    whole = {"9e188": "ea9e188", "188": "ea9e188", "36133": "07760d7064cea57d36133abfe"}.get(part, part)
+    whole = {"9e188": "ea9e188", "188": "ea9e188", "36133": "07760d7064cea57d36133abfe", UUID_PART: UUID}.get(
+        part, part
+    )
     text = line.format(whole)
     start = text.index(whole) + whole.index(part)
     assert sure_of_an_address(text, start, start + len(part)) == []
@@ -134,18 +139,39 @@ def test_an_address_with_letters_in_its_number_is_one(text: str) -> None:
     assert sure_of_an_address(text, 0, len(text)) == [text]
 
 
+@pytest.mark.parametrize(
+    ("text", "word", "label"),
+    [
+        ("def parse(line): street, city = line.split()", " street", "LOCATION"),
+        ("tools: Read, Glob, Bash", " Glob", "LOCATION"),
+        ("in 12 Harbour", " Harbour", "STREET_ADDRESS"),
+        ("Ich wohne in der Lindenstraße.", " Lindenstraße", "STREET_ADDRESS"),
+        ("she lives on Broadway", " Broadway", "STREET_ADDRESS"),
+    ],
+)
+def test_a_lone_word_without_a_number_near_is_a_place_at_most(text: str, word: str, label: str) -> None:
+    tokens = tokenize(text)
+    logits = np.full((len(tokens), len(LABELS)), -9.0, dtype=np.float32)
+    logits[:, 0] = 0.0
+    logits[tokens.index(word), LABELS.index("STREET_ADDRESS")] = 9.0
+    assert [LABELS[found] for found, *_ in spans(tokens, logits, bytes(LIST_SLOTS))] == [label]
+
+
 def test_numbers_in_a_column_are_no_addresses_together_and_a_code_beside_a_street_is() -> None:
     column = tokenize("7748\n7749\n7750")
     logits = np.full((len(column), len(LABELS)), -9.0, dtype=np.float32)
     logits[:, 0] = 0.0
     for place, token in enumerate(column):
         logits[place, LABELS.index("STREET_ADDRESS")] = 9.0 if token.isdigit() else -9.0
-    assert {LABELS[label] for label, *_ in spans(column, logits)} == {"LOCATION"}
+    assert {LABELS[label] for label, *_ in spans(column, logits, bytes(LIST_SLOTS))} == {"LOCATION"}
     tokens = tokenize("Hauptweg 7, 34117")
     logits = np.full((len(tokens), len(LABELS)), -9.0, dtype=np.float32)
     for place, token in enumerate(tokens):
         logits[place, LABELS.index("STREET_ADDRESS") if token != "," else 0] = 9.0
-    assert [LABELS[label] for label, *_ in spans(tokens, logits)] == ["STREET_ADDRESS", "STREET_ADDRESS"]
+    assert [LABELS[label] for label, *_ in spans(tokens, logits, bytes(LIST_SLOTS))] == [
+        "STREET_ADDRESS",
+        "STREET_ADDRESS",
+    ]
 
 
 def test_offsets_are_bytes_of_the_haystack_wherever_the_piece_begins(detector: NameDetector) -> None:
