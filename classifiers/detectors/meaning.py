@@ -10,6 +10,7 @@ from importlib.resources.abc import Traversable
 
 from classifiers.detectors.base import WALL, Piece
 from classifiers.meaning import load
+from classifiers.prose import prose_parts
 from classifiers.types import Match
 from classifiers.vocabulary import MEANINGS
 
@@ -30,19 +31,24 @@ class MeaningDetector:
         self._model = load(folder)
 
     def detect(self, piece: Piece, hits: Sequence[int]) -> list[Match]:
-        """The meanings of each segment; of a long one those of its most telling window."""
+        """The meanings of each segment; of a long one those of its most telling window.
+
+        What means nothing beside a text must not hide what the text means: its prose is judged alone too, and the
+        graver of both counts.
+        """
         found = []
         for start, end in segments(piece):
-            if end - start <= _WHOLE:
-                judged = self._model.judge(piece.data[start:end])
-                found += [Match(label, start, end, score) for label, score in judged]
-                continue
             best: dict[str, float] = {}
-            for low, high in windows(piece.data, start, end):
-                for label, score in self._model.judge(piece.data[low:high]):
-                    best[label] = max(score, best.get(label, 0.0))
+            for low, high in windows(piece.data, start, end) if end - start > _WHOLE else ((start, end),):
+                self._judge(piece.data[low:high], best)
             found += [Match(label, start, end, score) for label, score in best.items()]
         return found
+
+    def _judge(self, text: bytes, best: dict[str, float]) -> None:
+        """Raise `best` to what the text and its prose mean."""
+        for part in (text, *(text[low:high] for low, high in prose_parts(text))):
+            for label, score in self._model.judge(part):
+                best[label] = max(score, best.get(label, 0.0))
 
 
 def segments(piece: Piece) -> Iterator[tuple[int, int]]:

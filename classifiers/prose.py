@@ -1,0 +1,85 @@
+"""What of a text is prose, where its beginning or its end is a heap of rare words, numbers and formulas. Pure.
+
+Such a heap says nothing, yet it dilutes what a model reads beside it: a text means what its prose means. Prose is told
+by its small words, in the languages that `meaning` was measured in; a text without any has no part.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+from typing import Final
+
+_LEAST: Final = 24  # bytes of a part; less is a word or two
+_NEAR: Final = 2  # words kept before the first small word and behind the last, and
+_TO_END: Final = 12  # how many behind it the end of its sentence is looked for,
+_TO_START: Final = 4  # and how many before it the beginning
+_HEAP: Final = 3  # words at least, of which
+_SHARE: Final = 0.12  # at most so many are small
+_TIMES: Final = 4  # a heap has at most so many times the words that are left
+_MOST: Final = 6  # ends of sentences that are tried as the border of a heap, at either end
+_GLANCE: Final = 8  # words at each end that tell whether there may be one
+_WORDS: Final = """
+a an and are as at be by can could do does for from had has have how i if in is it its me my not of on or that the their
+they this to was we were what which with would you your our us so but about into than then will any all please he she
+his her him them up out no yes there been over after before under just also more who when where why i'm we're don't
+der die das und ist nicht ein eine mit für von zu auf den dem des im wir unser unsere ich sie es bitte
+le la les un une et est de du que pour dans nous notre je il elle el los las y una es para con por nuestro lo gli di
+che per del della nostro non een het en van voor met op niet onze wij om
+"""
+_MARKS: Final = ("", ".", ",", "?", "!", ":", ";", ")", '"')
+_SMALL: Final = frozenset(f"{word}{mark}".encode() for word in _WORDS.split() for mark in _MARKS)
+_FIRST: Final = re.compile(rb"\x01(?=\x00{0,4}\x01)")  # a small word with another among the five behind it
+_ENDS: Final = frozenset(b".!?:;")
+_SENTENCE_ENDS: Final = (b".", b"!", b"?", b":", b";")
+_CLOSING: Final = b"\"')]"
+_WORD: Final = re.compile(rb"[^ \t\n\r\x0b\f]+")  # as `bytes.split` does
+
+
+def prose_parts(text: bytes) -> list[tuple[int, int]]:
+    """Spans of the text without what is no prose at its ends, none of them all of it; of most texts none.
+
+    From its first to its last stretch of prose; the same in whole sentences; and without what follows
+    on a sentence, or comes before it, and is no prose.
+    """
+    words = text.split()
+    small = bytes([word in _SMALL for word in text.lower().split()])
+    count = len(small)
+    first, last = _FIRST.search(small), _FIRST.search(small[::-1])
+    low, high = (first.start(), count - last.start()) if first and last else (0, count)
+    if low <= _NEAR and high + _NEAR >= count and not _may_have_heap(small):
+        return []
+    ends = [place for place, word in enumerate(words, 1) if word[-1] in _ENDS or _is_closed_end(word)]
+    near = min(high + _NEAR, count)
+    cuts = {
+        (max(low - _NEAR, 0), near),
+        (_beginning(words, low, ends), next((end for end in ends if high <= end < high + _TO_END), near)),
+        *((0, end) for end in islice((end for end in ends if _is_heap(small[end:], end)), _MOST)),
+        *((end, count) for end in islice((end for end in reversed(ends) if _is_heap(small[:end], count - end)), _MOST)),
+    }
+    cuts.discard((0, count))
+    if not cuts:
+        return []
+    places = [(word.start(), word.end()) for word in _WORD.finditer(text)]
+    spans = [(places[one][0], places[other - 1][1]) for one, other in sorted(cuts) if one < other]
+    return [(start, end) for start, end in spans if end - start >= _LEAST]
+
+
+def _may_have_heap(small: bytes) -> bool:
+    return sum(small[-_GLANCE:]) <= 1 or sum(small[:_GLANCE]) <= 1
+
+
+def _is_heap(small: bytes, left: int) -> bool:
+    return _HEAP <= len(small) <= _TIMES * left and sum(small) <= _SHARE * len(small)
+
+
+def _is_closed_end(word: bytes) -> bool:
+    return word[-1] in _CLOSING and word.rstrip(_CLOSING)[-1:] in _SENTENCE_ENDS
+
+
+def _beginning(words: list[bytes], low: int, ends: list[int]) -> int:
+    """Where the sentence of a word begins: behind the end of another, or with a capital that follows on none."""
+    for place in range(low, max(low - _TO_START, 0) - 1, -1):
+        if place == 0 or place in ends or (words[place][:1].isupper() and not words[place - 1][:1].isupper()):
+            return place
+    return max(low - _NEAR, 0)
