@@ -14,6 +14,7 @@ from router.calibration.drift import promise_in_record
 from router.costs import Costs, account
 from router.energy import Burn
 from router.exchange import Exchange
+from router.filing import filed
 from router.keys import Keys
 from router.purse import usd_of
 from router.reasks import ask_digest
@@ -82,12 +83,11 @@ class Accounts:
     def _settle_one(self, exchange: Exchange, elapsed: float, ended: datetime) -> None:
         outcome, costs = exchange.outcome, self._costs(exchange)
         record = self._record(exchange, exchange.permits, outcome, elapsed * 1000, ended, costs)
-        record["ask"] = ask_digest(self._keys, exchange.request.principal, exchange.request.body)
         record.update(_limits_of(exchange))
         candidate, plan = self._candidate(), exchange.plan
         if candidate is not None and plan is not None:
             record["candidate"] = asdict(beside(candidate, plan.facts, plan.signals, plan.decision))
-        self._sink.offer(record)
+        self._sink.offer(filed(record, ask_digest(self._keys, exchange.request.principal, exchange.request.body)))
         self._telemetry.request_finished(
             outcome,
             status=exchange.status,

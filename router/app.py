@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import socket
@@ -50,7 +49,7 @@ from router.judging import Judging
 from router.keys import load_keys
 from router.limiting import Limiting
 from router.logs import configure_logging
-from router.loop import end_tasks, loop_factory
+from router.loop import end_tasks, loop_factory, settle_memory
 from router.memories import make_affinity, make_cache, make_ledger, make_purse, make_rates
 from router.outside import Outside
 from router.partitions import Partitions
@@ -307,7 +306,7 @@ async def serve(control: Path, listener: socket.socket) -> None:
     worker = Worker(settings, effective_policy(await told.get(), settings), client, client)
     client.on_drop = worker.telemetry.records_dropped
     await worker.pipeline.warm()
-    _settle_memory()
+    settle_memory()
     _share_interpreter()
     server = make_server(worker.app, worker.door, settings.grace_s, worker.drain, is_alone=settings.workers == 1)
     tasks = [
@@ -323,16 +322,6 @@ async def serve(control: Path, listener: socket.socket) -> None:
         await end_tasks(tasks)
         await worker.close()
         await client.close()
-
-
-def _settle_memory() -> None:
-    """Take what lives as long as the process out of the garbage collector's sight.
-
-    A full collection over the detectors' tables takes tens of milliseconds, in the middle of somebody's request.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
 
 
 def _share_interpreter() -> None:

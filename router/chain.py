@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from router.types import JsonObject
+from router.filing import in_front
 
 FIRST_DIGEST = "0" * 64  # what the first record names as its predecessor
 
@@ -46,10 +46,10 @@ class ChainReport:
         return self.broken_at is None
 
 
-def link(record: JsonObject, previous: str) -> tuple[bytes, str]:
-    """The text of `record` (canonical JSON: UTF-8, sorted keys) after the one of digest `previous`, and its digest."""
-    text = orjson.dumps({**record, "prev": previous}, option=orjson.OPT_SORT_KEYS)
-    return text, hashlib.sha256(text).hexdigest()
+def link(text: bytes, previous: str) -> tuple[bytes, str]:
+    """A record's text (`router.filing`) behind the one of digest `previous`, which it names first; its own digest."""
+    linked = in_front(text, "prev", previous)
+    return linked, hashlib.sha256(linked).hexdigest()
 
 
 def tombstone(text: bytes) -> bytes:

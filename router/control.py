@@ -1,6 +1,7 @@
 """The wire between the parent and its workers: a unix socket (0600) that carries decision records up and policies down.
 
-Frames are a 4-byte length and a JSON object with its kind under `t`. No content travels here.
+Frames are a 4-byte length and a JSON object with its kind under `t`; behind that of kind `records` follow their texts,
+which nobody reads on the way. No content travels here.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ import asyncio
 import contextlib
 import logging
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import orjson
 
+from router.filing import FiledRecord, packed, unpacked
 from router.types import JsonObject
 
 _LENGTH = struct.Struct(">I")
@@ -34,6 +36,11 @@ async def read_frame(reader: asyncio.StreamReader) -> JsonObject | None:
         if length > _MAX_FRAME:
             return None
         frame = orjson.loads(await reader.readexactly(length))
+        if isinstance(frame, dict) and frame.get("t") == "records":
+            size = sum(card[0] for card in frame["cards"])
+            if size > _MAX_FRAME:
+                return None
+            frame["records"] = unpacked(frame.pop("cards"), await reader.readexactly(size))
     except (asyncio.IncompleteReadError, ConnectionError, orjson.JSONDecodeError):
         return None
     return frame if isinstance(frame, dict) else None
@@ -45,10 +52,16 @@ def frame_bytes(message: JsonObject) -> bytes:
     return _LENGTH.pack(len(payload)) + payload
 
 
+def records_frame(records: Sequence[FiledRecord]) -> bytes:
+    """Records as they go over the socket."""
+    message, texts = packed(records)
+    return frame_bytes({"t": "records", **message}) + texts
+
+
 class RecordWriting(Protocol):
     """What the parent does with records (`router.record_writer.RecordWriter`)."""
 
-    def submit(self, record: JsonObject) -> bool: ...
+    def submit(self, record: FiledRecord) -> bool: ...
 
     async def commit_intent(self, record: JsonObject) -> bool: ...
 
@@ -142,7 +155,7 @@ class ControlClient:
         self._on_message = on_message
         self._on_lost = on_lost
         self.on_drop: Callable[[int], None] = lambda count: None
-        self._waiting: list[JsonObject] = []
+        self._waiting: list[FiledRecord] = []
         self._timer: asyncio.TimerHandle | None = None
         self._asked: dict[int, asyncio.Future[JsonObject]] = {}  # intents and feedback that wait for an answer
         self._number = 0
@@ -176,7 +189,7 @@ class ControlClient:
         if self._writer is not None and not self._writer.transport.is_closing():
             self._writer.write(frame_bytes(message))
 
-    def offer(self, record: JsonObject) -> None:
+    def offer(self, record: FiledRecord) -> None:
         """Hand a record on, at the latest in 50 ms; dropped and counted when the queue is full."""
         if len(self._waiting) >= self._queue:
             self.on_drop(1)
@@ -203,7 +216,7 @@ class ControlClient:
             self._timer = asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self.flush)
             return
         for start in range(0, len(self._waiting), _BATCH):
-            self._writer.write(frame_bytes({"t": "records", "records": self._waiting[start : start + _BATCH]}))
+            self._writer.write(records_frame(self._waiting[start : start + _BATCH]))
         self._waiting = []
 
     async def intend(self, record: JsonObject) -> bool:

@@ -18,7 +18,8 @@ import orjson
 from policies.keeping import kept_shorter
 from policies.types import Policy
 from router.chain import ERASURE, delinked, tombstone
-from router.store import FILTERS, SqliteStore, StoreError, chain_on, translated
+from router.filing import FILTERS
+from router.store import SqliteStore, StoreError, chain_on, translated
 from router.types import JsonObject
 
 _AT_ONCE = 1000  # rows of one transaction: the gateway's own writer waits for it

@@ -33,7 +33,7 @@ from router.identity import ensure_start_key
 from router.key_watch import KeyWatch
 from router.keys import ensure_private_folder, load_keys
 from router.listening import listen, url_of
-from router.loop import end_tasks
+from router.loop import end_tasks, settle_memory
 from router.memories import shared_budgets
 from router.metrics import forget_process, is_running, prepare_metrics_folder, remove_metrics_folder
 from router.policy_source import VersionLog, open_policy
@@ -148,6 +148,7 @@ class Parent:
             tasks.append(loop.create_task(self.admin.run()))
         try:
             await self._start_children(metrics)
+            settle_memory()
             await stop.wait()
         finally:
             await end_tasks(tasks)

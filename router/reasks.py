@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from router.control import RecordWriting
+from router.filing import FiledRecord
 from router.keys import Keys
 from router.types import JsonObject, Principal
 
@@ -56,29 +57,27 @@ class Reasks:
         self._on_reask = on_reask
         self._asked: OrderedDict[str, tuple[str, datetime]] = OrderedDict()  # digest -> id, when it had its answer
 
-    def submit(self, record: JsonObject) -> bool:
+    def submit(self, record: FiledRecord) -> bool:
         """Queue a record for writing; False: dropped."""
-        digest = record.pop("ask", None)
-        if isinstance(digest, str):
-            earlier = self._note(digest, record)
+        if record.ask is not None:
+            earlier = self._note(record.ask, record)
             if earlier is not None:
-                record["reask_of"] = earlier
+                record = record.with_member("reask_of", earlier)
                 self._on_reask(earlier)
         return self._writer.submit(record)
 
     async def commit_intent(self, record: JsonObject) -> bool:
         """Have a record made durable."""
-        record.pop("ask", None)
         return await self._writer.commit_intent(record)
 
-    def _note(self, digest: str, record: JsonObject) -> str | None:
-        ended = datetime.fromisoformat(str(record["time"]))
-        began = ended - timedelta(milliseconds=float(record.get("latency_ms") or 0.0))
+    def _note(self, digest: str, record: FiledRecord) -> str | None:
+        ended = datetime.fromisoformat(record.time)
+        began = ended - timedelta(milliseconds=record.latency_ms or 0.0)
         before = self._asked.get(digest)
         # Asks side by side are samples of one question, and one that failed had no answer to complain of.
         is_again = before is not None and before[1] <= began <= before[1] + WITHIN
-        if (record.get("outcome") or {}).get("error") is None:
-            self._asked[digest] = (str(record["id"]), ended)
+        if record.error is None:
+            self._asked[digest] = (record.id, ended)
             self._asked.move_to_end(digest)
             while len(self._asked) > _MOST:
                 self._asked.popitem(last=False)

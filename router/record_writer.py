@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
+from router.filing import FiledRecord
 from router.store import Store, StoreError
 from router.types import JsonObject
 
@@ -30,7 +31,7 @@ log = logging.getLogger("gatehouse.records")
 
 @dataclass(slots=True)
 class _Waiting:
-    record: JsonObject
+    record: JsonObject | FiledRecord
     durable: asyncio.Future[bool] | None = None  # for an intent: its answer
 
 
@@ -73,7 +74,7 @@ class RecordWriter:
         """Records that wait to be written."""
         return len(self._waiting)
 
-    def submit(self, record: JsonObject) -> bool:
+    def submit(self, record: JsonObject | FiledRecord) -> bool:
         """Queue a record; it is committed with others within 200 ms. False: the queue is full, it was dropped."""
         return self._enqueue(_Waiting(record))
 

@@ -11,8 +11,6 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Protocol
 
-import orjson
-
 from classifiers.types import Finding, Signal, Signals, Unknown
 from policies.causes import Cause, causes
 from policies.serving import Serving
@@ -20,6 +18,7 @@ from policies.tenants import view_of
 from policies.tools import known_as
 from policies.types import Decision, EgressPermit, Facts, Model, Policy, Release
 from router.costs import Costs, to_json
+from router.filing import FiledRecord
 from router.keys import Keys
 from router.types import JsonObject, Outcome, Principal
 
@@ -35,7 +34,7 @@ _FINISH_REASONS = frozenset(
 class RecordSink(Protocol):
     """Where a worker hands its records on. Neither call raises."""
 
-    def offer(self, record: JsonObject) -> None:
+    def offer(self, record: FiledRecord) -> None:
         """Take a record, or drop and count it; never waits."""
         ...
 
@@ -104,11 +103,6 @@ def build_record(
         record["latency_ms"] = _milliseconds(latency_ms)
         record["first_chunk_ms"] = _milliseconds(first_chunk_ms)
     return record
-
-
-def encode_record(record: JsonObject) -> bytes:
-    """A record as canonical JSON (UTF-8, keys sorted)."""
-    return orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
 
 
 def _milliseconds(value: float | None) -> float | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from router.costs import amount
-from router.types import JsonObject
+from router.filing import FiledRecord
 
 _PICO = Decimal(10**12)  # SQLite adds whole numbers exactly: a month is kept in 10^-12 USD, nine million USD at most
 _MOST = Decimal(10_000)  # USD of one request; an upstream that claims more is not believed
@@ -44,16 +44,14 @@ class Spent:
     unknown: int  # requests with a cost that is not known; none of it is in `usd`
 
 
-def rows_of(records: Iterable[JsonObject]) -> list[SpendingRow]:
+def rows_of(records: Iterable[FiledRecord]) -> list[SpendingRow]:
     """What a batch of records adds to the table: one row a month, tenant and reason."""
     sums: dict[tuple[str, str, str], list[int]] = {}
     for record in records:
-        costs = record.get("costs")
-        if record.get("kind") != "decision" or not isinstance(costs, dict):
+        if record.kind != "decision" or not record.has_costs:
             continue
-        tenant = str((record.get("principal") or {}).get("tenant", ""))
-        key = (str(record.get("time", ""))[:7], tenant, str((record.get("outcome") or {}).get("reason", "")))
-        usd = amount(costs.get("usd"))
+        key = (record.time[:7], record.tenant or "", record.reason or "")
+        usd = amount(record.usd)
         usd = None if usd is not None and usd > _MOST else usd
         added = sums.setdefault(key, [0, 0, 0])
         added[0] += 0 if usd is None else int(usd * _PICO)

@@ -20,23 +20,11 @@ import orjson
 
 from router import spending
 from router.chain import ChainReport, Head, Row, check, link
+from router.filing import FILTERS, FiledRecord, filed
 from router.keys import ensure_private_folder
 from router.types import JsonObject
 
 RECORDS_FILE = "records.sqlite"
-
-# What a record can be looked up by, each a column of its own, and where it stands in the record.
-_PLACES = {
-    "kind": (None, "kind"),
-    "tenant": ("principal", "tenant"),
-    "route": ("outcome", "route"),
-    "model": ("outcome", "model"),
-    "rule": ("decision", "rule"),
-    "reason": ("outcome", "reason"),
-    "sensitivity": ("decision", "sensitivity"),
-    "error": ("outcome", "error"),
-}
-FILTERS = tuple(_PLACES)
 
 _PAGE_BYTES = 4096
 _LEAST_PAGES = 16
@@ -76,7 +64,7 @@ class StoreFullError(StoreError):
 class Store(Protocol):
     """Where records are kept. Calls block: run them in a thread."""
 
-    def append(self, records: Sequence[JsonObject], *, durable: bool) -> None:
+    def append(self, records: Sequence[JsonObject | FiledRecord], *, durable: bool) -> None:
         """Chain and write all of `records`, or none. `durable`: on the disk before it returns. Raises `StoreError`."""
         ...
 
@@ -153,7 +141,7 @@ class SqliteStore:
                 self.path.with_name(self.path.name + suffix).rename(kept.with_name(kept.name + suffix))
         self.damage = f"{self.path} could not be read ({why}); it is kept as {kept.name} and a new chain has begun"
 
-    def append(self, records: Sequence[JsonObject], *, durable: bool) -> None:
+    def append(self, records: Sequence[JsonObject | FiledRecord], *, durable: bool) -> None:
         """Chain and write all of `records` in one transaction; with `durable`, on the disk before it returns.
 
         Raises `StoreFullError` and `StoreError`; nothing of the batch is then kept.
@@ -177,18 +165,18 @@ class SqliteStore:
             self._db.close()
 
 
-def chain_on(database: sqlite3.Connection, records: Sequence[JsonObject]) -> None:
+def chain_on(database: sqlite3.Connection, records: Sequence[JsonObject | FiledRecord]) -> None:
     """Chain `records` on, within a write transaction of the caller's."""
     head = _head(database)
     seq, digest = head.seq, head.digest
-    rows = []
-    for record in records:
+    rows, ready = [], [filed(record) for record in records]
+    for record in ready:
         seq += 1
-        text, digest = link(record, digest)
-        rows.append(_row(seq, record, digest, text))
+        text, digest = link(record.text, digest)
+        rows.append((seq, *record.columns, digest, text))
     database.executemany(_INSERT, rows)
     database.execute(_SET_HEAD, (seq, digest))
-    database.executemany(spending.ADD, spending.rows_of(records))
+    database.executemany(spending.ADD, spending.rows_of(ready))
 
 
 def migrate(database: sqlite3.Connection, path: Path, scripts: Sequence[str]) -> None:
@@ -231,17 +219,6 @@ def _cut(database: sqlite3.Connection) -> Head | None:
     except sqlite3.OperationalError:  # a file that no gateway of this version has opened yet
         return None
     return Head(row[0], row[1]) if row else None
-
-
-def _row(seq: int, record: JsonObject, digest: str, text: bytes) -> tuple[object, ...]:
-    columns = (_word_at(record, part, name) for part, name in _PLACES.values())
-    return (seq, str(record.get("id", "")), str(record.get("time", "")), *columns, digest, text)
-
-
-def _word_at(record: JsonObject, part: str | None, name: str) -> str | None:
-    holder = record if part is None else record.get(part)
-    value = holder.get(name) if isinstance(holder, dict) else None
-    return value if isinstance(value, str) else None
 
 
 class RecordReader:

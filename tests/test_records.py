@@ -23,8 +23,9 @@ from policies.types import (
     Reason,
     Refusal,
 )
+from router.filing import filed
 from router.keys import Keys
-from router.records import SCHEMA_VERSION, build_record, encode_record
+from router.records import SCHEMA_VERSION, build_record
 from router.types import Outcome, Principal, Usage
 
 CANARY = "canary-4111-1111"
@@ -173,7 +174,7 @@ def test_a_record_tells_the_whole_decision() -> None:
     ],
 )
 def test_no_text_and_no_name_that_only_the_caller_chose_is_in_it(changed: dict[str, Any]) -> None:
-    text = encode_record(built(**changed))
+    text = filed(built(**changed)).text
     assert CANARY.encode() not in text
     assert PERMIT.digest.hex().encode() not in text  # keyed: a guess at what left cannot be confirmed with it
 
@@ -221,7 +222,7 @@ def test_a_refusal_is_recorded_by_its_code() -> None:
     record = built(decision=refused)
     assert record["decision"]["refusal"] == "policy_denied"
     assert record["decision"]["sensitivity"] == "restricted"
-    assert CANARY.encode() not in encode_record(record)
+    assert CANARY.encode() not in filed(record).text
 
 
 def test_without_an_outcome_it_is_an_intent() -> None:
@@ -233,6 +234,6 @@ def test_without_an_outcome_it_is_an_intent() -> None:
 
 def test_it_is_plain_json_with_its_keys_sorted() -> None:
     record = built()
-    text = encode_record(record)
+    text = filed(record).text
     assert orjson.loads(text) == record
     assert text == orjson.dumps(orjson.loads(text), option=orjson.OPT_SORT_KEYS)

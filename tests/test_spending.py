@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from router.filing import filed
 from router.spending import rows_of
 from router.store import RecordReader, SqliteStore
 
@@ -51,7 +52,7 @@ def test_months_and_tenants_are_apart_and_other_records_cost_nothing() -> None:
         {"kind": "decision", "time": "2026-05-01"},
         record(1e9),
     ]
-    assert rows_of(batch) == [
+    assert rows_of(map(filed, batch)) == [
         ("2026-05", "acme", "default", 150_000, 2, 1),
         ("2026-06", "acme", "default", 500_000_000_000, 1, 0),
         ("2026-05", "other", "default", 500_000_000_000, 1, 0),

@@ -8,7 +8,7 @@ from router.admin.reading import reader_of, whole_number
 from router.admin.types import AdminRoute, Call
 from router.audit import KIND
 from router.errors import InvalidRequest, NotFound
-from router.store import FILTERS
+from router.filing import FILTERS
 from router.types import JsonObject
 
 _KINDS = ("decision", "intent", "feedback")  # the audit trail has a route of its own

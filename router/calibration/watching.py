@@ -9,9 +9,12 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+import orjson
+
 from router.calibration.drift import DriftWatch, Observed
 from router.calibration.standing import FOLDER, digest_of_cards
 from router.control import RecordWriting
+from router.filing import FiledRecord
 from router.telemetry import Telemetry
 from router.types import JsonObject
 
@@ -52,9 +55,10 @@ class PromiseWatch:
         self._drift = DriftWatch()
         self.broken: tuple[str, ...] = ()  # as `/readyz` names them under `degraded`
 
-    def submit(self, record: JsonObject) -> bool:
+    def submit(self, record: FiledRecord) -> bool:
         """Queue a record for writing; False: dropped."""
-        self._drift.take(record)
+        if record.is_promised:
+            self._drift.take(orjson.loads(record.text))
         return self._writer.submit(record)
 
     async def commit_intent(self, record: JsonObject) -> bool:

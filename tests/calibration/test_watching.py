@@ -15,6 +15,7 @@ from router.calibration.standing import FOLDER, card_name
 from router.calibration.targets import Standard
 from router.calibration.thresholds import Promise
 from router.calibration.watching import CardWatch, PromiseWatch
+from router.filing import filed
 from router.metrics import MetricStore
 from router.telemetry import Telemetry
 
@@ -78,7 +79,7 @@ async def test_a_broken_promise_is_shown_warned_of_once_and_taken_back_with_a_ne
     watch = PromiseWatch(writer, telemetry, lambda: told.append(1))
     with caplog.at_level(logging.WARNING, logger="gatehouse.calibration"):
         for number in range(2 * LEAST):
-            assert watch.submit(record(number, "card-1", good_enough=False))
+            assert watch.submit(filed(record(number, "card-1", good_enough=False)))
         watch.show()
         watch.show()
     assert watch.broken == ("promise_broken_home_max_cloud_share",)
@@ -87,11 +88,11 @@ async def test_a_broken_promise_is_shown_warned_of_once_and_taken_back_with_a_ne
     page = telemetry.render().decode()
     assert 'gatehouse_promise_broken{kind="max_cloud_share",model="home"} 1.0' in page
     assert 'gatehouse_promise_observed{kind="max_cloud_share",model="home"} 1.0' in page
-    watch.submit(record(99, "card-2", good_enough=True))
+    watch.submit(filed(record(99, "card-2", good_enough=True)))
     watch.show()
     assert watch.broken == ()
     assert len(told) == 2
     assert 'gatehouse_promise_answers{kind="max_cloud_share",model="home"} 1.0' in telemetry.render().decode()
     assert await watch.commit_intent({"kind": "intent"})
     assert len(writer.records) == 2 * LEAST + 2
-    assert json.dumps(writer.records)
+    assert json.dumps([filed(each).text.decode() for each in writer.records])
