@@ -11,8 +11,9 @@ import json
 import re
 import unicodedata
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, Final
@@ -32,6 +33,8 @@ SAYS_SCALE: Final = 32  # words' scores are bytes in the archive
 _LETTERS: Final = bytes.maketrans(bytes(range(0x41, 0x5B)), bytes(range(0x61, 0x7B)))
 _PLAIN: Final = bytes(code if 0x61 <= code <= 0x7A else 0x20 for code in _LETTERS)
 _WORD: Final = re.compile(r"[^\W\d_]+")
+_HIGH: Final = re.compile(r"[^\x00-\x7f]")
+_SIGMA: Final = "\u03a3"
 
 Scores = npt.NDArray[Any]
 
@@ -42,6 +45,29 @@ def words_of(data: bytes) -> list[bytes]:
         return data.translate(_PLAIN).split()
     text = unicodedata.normalize("NFC", data.decode("utf-8", "replace")).lower()
     return " ".join(_WORD.findall(text)).encode("utf-8").split(b" ") if _WORD.search(text) else []
+
+
+def parted(data: bytes) -> bytes:
+    """The same words, with no letter of another between them, as the kernels read them: they make ASCII small.
+
+    Only what is not ASCII is looked at, a character at a time.
+    """
+    if data.isascii():
+        return data
+    text = unicodedata.normalize("NFC", data.decode("utf-8", "replace"))
+    if _SIGMA in text:  # of which the small letter depends on what stands behind it
+        return b" ".join(words_of(data))
+    return _HIGH.sub(_small, text).encode("utf-8")
+
+
+def _small(hit: re.Match[str]) -> str:
+    return _small_letters(hit.group())
+
+
+@lru_cache(maxsize=4096)
+def _small_letters(character: str) -> str:
+    """The small letters of a character, blanks where there are none."""
+    return "".join(letter if _WORD.fullmatch(letter) else " " for letter in character.lower())
 
 
 def buckets(raw: npt.NDArray[np.uint8], order: int, hashes: npt.NDArray[np.uint32]) -> npt.NDArray[Any]:
@@ -67,6 +93,27 @@ def grams(words: Sequence[bytes]) -> tuple[npt.NDArray[np.uint8], list[npt.NDArr
 
 
 @dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """Words, a line each, and how much each speaks for a language that was not measured, in steps of 1 / SAYS_SCALE."""
+
+    lines: bytes = field(repr=False)
+    says: npt.NDArray[np.int8] = field(repr=False)
+
+    @classmethod
+    def of(cls, words: Mapping[bytes, float]) -> Vocabulary:
+        """Rounded to steps."""
+        return cls(b"\n".join(words), np.round(np.array(list(words.values())) * SAYS_SCALE).astype(np.int8))
+
+    def as_dict(self, only: Collection[bytes] | None = None) -> dict[bytes, float]:
+        """What each word says, or each of these words."""
+        pairs = zip(self.lines.split(b"\n"), (self.says / SAYS_SCALE).tolist(), strict=True)
+        return {word: says for word, says in pairs if only is None or word in only}
+
+
+NO_WORDS: Final = Vocabulary(b"", np.zeros(1, dtype=np.int8))
+
+
+@dataclass(frozen=True, slots=True)
 class LanguageModel:
     """`weights[bucket, class]` are bytes; a text's log-odds by class are bias + step * their sum over its n-grams."""
 
@@ -74,7 +121,7 @@ class LanguageModel:
     weights: npt.NDArray[np.int8]
     bias: Scores
     step: float
-    vocabulary: Mapping[bytes, float]  # how much a word speaks for a language that was not measured
+    vocabulary: Vocabulary
     digest: str = ""
 
     def by_word(self, words: Sequence[bytes]) -> Scores:
@@ -112,7 +159,7 @@ def load(folder: Traversable | None = None, *, vocabulary: bool = True) -> Langu
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             weights, bias = archive["weights"], archive["bias"]
             step = float(archive["step"][0])
-            known = _vocabulary(archive["vocabulary"], archive["says"]) if vocabulary else {}
+            known = _vocabulary(archive["vocabulary"], archive["says"]) if vocabulary else NO_WORDS
     except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
         raise ArtifactError(f"artifact language.npz cannot be read ({type(error).__name__})") from error
     classes = tuple(card.get("classes", ()))
@@ -123,8 +170,11 @@ def load(folder: Traversable | None = None, *, vocabulary: bool = True) -> Langu
     return LanguageModel(classes, weights, bias.astype(np.float32), step, known, digest)
 
 
-def _vocabulary(words: npt.NDArray[Any], says: npt.NDArray[Any]) -> dict[bytes, float]:
-    return dict(zip(words.tobytes().split(), (says.astype(np.float64) / SAYS_SCALE).tolist(), strict=True))
+def _vocabulary(words: npt.NDArray[Any], says: npt.NDArray[Any]) -> Vocabulary:
+    lines = words.tobytes().replace(b" ", b"\n")
+    if says.dtype != np.int8 or says.shape != (lines.count(b"\n") + 1,):
+        raise ArtifactError("artifact language.npz: its vocabulary has the wrong shape")
+    return Vocabulary(lines, says)
 
 
 def measured_languages(folder: Traversable | None = None) -> frozenset[str]:

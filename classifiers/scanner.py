@@ -14,17 +14,15 @@ from dataclasses import dataclass, field
 from importlib import metadata, resources
 from typing import Any, NamedTuple
 
-import re2
-
 from classifiers.boundary import Failure, attempt
 from classifiers.detectors.base import Detector, Piece
 from classifiers.detectors.hashed_terms import HashedTermDetector
 from classifiers.detectors.terms import TermDetector
+from classifiers.patterns import Patterns
 from classifiers.types import Gap, ScanRules, UnknownKind
 
 PIECE = 4096
 OVERLAP = 1024  # no shipped pattern needs more to recognise an item
-_SET_MEMORY = 64 << 20  # bound of the automaton's cache; a few MB are used
 _KEPT_RULES = 64  # each tenant may have words of its own
 _FORM = re.compile(r"\{\d|\\d")
 _LONG = re.compile(r"\{\d\d")  # a repetition that is counted to ten or more
@@ -66,33 +64,31 @@ class Report:
 
 
 class _Bank:
-    """Some detectors behind sets of triggers. The empty pattern always matches: its absence shows a failed pass.
+    """Some detectors behind their triggers.
 
-    Words, and forms (digits, counted repetitions) with gaps, with long repetitions, and others are sets of their own:
+    Words, and forms (digits, counted repetitions) with gaps, with long repetitions, and others are groups of their own:
     one automaton for two has as many states as the two have multiplied, which text unlike the text before pays for.
     """
 
-    def __init__(self, detectors: Sequence[Detector]) -> None:
+    def __init__(self, detectors: Sequence[Detector], *, prefiltered: bool = True) -> None:
         self._always = [detector for detector in detectors if not detector.triggers]
         owners: dict[str, list[tuple[Detector, int]]] = {}
         for detector in detectors:
             for index, trigger in enumerate(detector.triggers):
                 owners.setdefault(trigger, []).append((detector, index))
-        kinds: dict[str, dict[str, list[tuple[Detector, int]]]] = {}
-        for trigger, owned in owners.items():
-            kinds.setdefault(_kind_of(trigger), {})[trigger] = owned
-        self._sets = [_compiled(kinds[kind]) for kind in sorted(kinds)]
+        kinds: dict[str, list[str]] = {}
+        for trigger in owners:
+            kinds.setdefault(_kind_of(trigger), []).append(trigger)
+        groups = [kinds[kind] for kind in sorted(kinds)]
+        self._owners = [owners[trigger] for group in groups for trigger in group]
+        self._triggers = Patterns(groups, prefiltered=prefiltered)
 
     def called(self, data: bytes) -> list[tuple[Detector, list[int]]]:
         """The detectors to call for this text, each with its triggers that occur. Raises `RuntimeError` when unsure."""
         called: dict[int, tuple[Detector, list[int]]] = {id(detector): (detector, []) for detector in self._always}
-        for triggers, owners in self._sets:
-            matched = triggers.Match(data)
-            if 0 not in matched:
-                raise RuntimeError("a set of triggers gave up")
-            for number in matched:
-                for detector, index in owners[number]:
-                    called.setdefault(id(detector), (detector, []))[1].append(index)
+        for number in self._triggers.matching(data):
+            for detector, index in self._owners[number]:
+                called.setdefault(id(detector), (detector, []))[1].append(index)
         return list(called.values())
 
 
@@ -103,19 +99,6 @@ def _kind_of(trigger: str) -> str:
     if _GAP in trigger:
         return "gap"
     return "long" if _LONG.search(plain) else "form"
-
-
-def _compiled(owners: Mapping[str, list[tuple[Detector, int]]]) -> tuple[Any, list[list[tuple[Detector, int]]]]:
-    """A set of these triggers and, by its numbers, whose they are."""
-    options = re2.Options()
-    options.log_errors = False
-    options.max_mem = _SET_MEMORY
-    triggers = re2.Set.SearchSet(options)
-    triggers.Add(b"")
-    for trigger in owners:
-        triggers.Add(trigger.encode("utf-8"))
-    triggers.Compile()
-    return triggers, [[], *owners.values()]
 
 
 class Scanner:
@@ -203,7 +186,7 @@ class Scanner:
 
 def _policy_bank(rules: ScanRules) -> _Bank:
     hashed = [HashedTermDetector(dictionary) for dictionary in rules.dictionaries if dictionary.hashes]
-    return _Bank([TermDetector(rules), *hashed])
+    return _Bank([TermDetector(rules), *hashed], prefiltered=False)  # an admin's patterns may be of any kind
 
 
 def construct(where: str) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 
 from classifiers.bodies import last_text
 from classifiers.kernels import KERNELS
-from classifiers.language import BACKGROUND, LEARNED, grams, load, words_of
+from classifiers.language import BACKGROUND, LEARNED, grams, load, parted, words_of
 from classifiers.types import Signal
 from classifiers.vocabulary import OTHER
 
@@ -93,9 +93,7 @@ class LanguageSignal:
 
 
 def _tell(compiled: Any, text: str) -> tuple[int, float] | None:
-    data = text.encode("utf-8", "replace")
-    parted = data if data.isascii() else b" ".join(words_of(data))
-    told: tuple[int, float] | None = KERNELS.module().tell_language(compiled, parted)
+    told: tuple[int, float] | None = KERNELS.module().tell_language(compiled, parted(text.encode("utf-8", "replace")))
     return told
 
 

@@ -6,7 +6,7 @@ Too short to tell (under four different words or twenty letters) counts as measu
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -15,12 +15,11 @@ import numpy as np
 from classifiers.detectors.base import WALL, Piece, pattern
 from classifiers.language import BACKGROUND, LEARNED, LanguageModel, Scores, load, measured_languages, words_of
 from classifiers.scripts import Scripts
+from classifiers.strangeness import Strangeness
 from classifiers.types import Gap
 
 KIND: Final = "unsupported_language"
-_STRANGE: Final = 1.2  # what a word that is in no vocabulary says; a known one says up to 3, or minus 3
 _SUSPICION: Final = 5.5  # a run of words that says this much is looked at closely
-_BEFORE, _AFTER = 8, 24  # words around the place where it does
 _LONGEST: Final = 96  # words looked at together
 # Words of a window, and the margin in log-odds from which it is in an unmeasured language: a long text has many short
 # windows. A text that is one window is judged by the last.
@@ -53,8 +52,7 @@ class LanguageDetector:
         names = (measured or measured_languages()) | {BACKGROUND}
         self._measured = np.array([name in names for name in self._model.classes])
         # The vocabulary tells apart what it was made for; with fewer languages measured every text is looked at.
-        self._known = self._model.vocabulary
-        self._suspicion = _SUSPICION if names >= LEARNED else 0.0
+        self._strangeness = Strangeness(self._model.vocabulary, _SUSPICION if names >= LEARNED else 0.0)
         self._scripts = Scripts()
         self._word = pattern("\\pL[\\pL\\pM]*")
 
@@ -62,28 +60,15 @@ class LanguageDetector:
         """The stretches of the piece that nothing was measured for; of a piece of one string the first is enough."""
         data = piece.data[piece.start : piece.stop]
         found = [] if data.isascii() else list(self._scripts.unmeasured(piece))
-        words = words_of(data)
-        for start, stop in _joined(self._suspicious(words)):
-            if found and WALL not in data:
-                break
-            if stop - start >= _LEAST_WORDS:
-                found += self._in_run(piece, words, start, stop)
+        if not found or WALL in data:
+            runs = self._strangeness.runs(data)
+            words = words_of(data) if runs else []
+            for start, stop in _joined(runs):
+                if found and WALL not in data:
+                    break
+                if stop - start >= _LEAST_WORDS:
+                    found += self._in_run(piece, words, start, stop)
         return [Gap(KIND, start, end) for start, end in found]
-
-    def _suspicious(self, words: Sequence[bytes]) -> Iterator[tuple[int, int]]:
-        """Runs of words to look at closely: where the sum of neighbours speaks for another language. One pass."""
-        known, least, total, began = self._known.get, self._suspicion, 0.0, 0
-        after = -1
-        for place, word in enumerate(words):
-            if total == 0.0:
-                began = place
-            total += known(word, _STRANGE)
-            if total < 0.0:
-                total = 0.0
-            if total >= least and place >= after:
-                after = place + _AFTER
-                yield max(0, began - _BEFORE), min(len(words), after)
-                total = 0.0
 
     def _in_run(self, piece: Piece, words: Sequence[bytes], start: int, stop: int) -> Iterator[tuple[int, int]]:
         """Byte spans of what in a run of words is in a language that was not measured."""
@@ -160,7 +145,7 @@ def _largest(says: Scores) -> tuple[int, int]:
     return int(sums[:last].argmin()), last
 
 
-def _joined(runs: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+def _joined(runs: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     """Runs in order, those that touch as one, of about `_LONGEST` words at most."""
     current: tuple[int, int] | None = None
     for run in runs:

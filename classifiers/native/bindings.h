@@ -32,6 +32,10 @@ BOUND(bound_learn);
 BOUND(bound_tag);
 BOUND(bound_look);
 BOUND(bound_tokens);
+BOUND(bound_prefilter);
+BOUND(bound_prefilter_ends);
+BOUND(bound_strangeness);
+BOUND(bound_strange_runs);
 
 /* The bytes of a `bytes` object, or of a `str` in UTF-8. -1 with an error set where it is neither, or holds a lone
  * surrogate. They live as long as the object. */

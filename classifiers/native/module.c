@@ -31,6 +31,10 @@ static PyMethodDef methods[] = {
     METHOD(tag),
     METHOD(look),
     METHOD(tokens),
+    METHOD(prefilter),
+    METHOD(prefilter_ends),
+    METHOD(strangeness),
+    METHOD(strange_runs),
     {NULL, NULL, 0, NULL},
 };
 

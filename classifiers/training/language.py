@@ -30,7 +30,7 @@ from scipy.sparse import csr_matrix  # type: ignore[import-untyped]  # scipy shi
 
 from classifiers.detectors.base import Piece
 from classifiers.detectors.language import LanguageDetector
-from classifiers.language import BACKGROUND, BITS, ORDERS, SAYS_SCALE, LanguageModel, grams, words_of
+from classifiers.language import BACKGROUND, BITS, ORDERS, LanguageModel, Vocabulary, grams, words_of
 from classifiers.training.asking import requests
 from classifiers.training.catalogues import ARCHIVES, sentences
 from classifiers.training.corpus import read
@@ -139,7 +139,7 @@ def fit(learned: Sequence[Row], words: Mapping[bytes, float]) -> LanguageModel:
             weights[columns] -= _RATE * gradient / np.sqrt(spent[columns])
             bias -= _RATE * error.sum(axis=0)
     step = float(np.abs(weights).max() / 127)
-    return LanguageModel(CLASSES, np.round(weights / step).astype(np.int8), bias, step, words)
+    return LanguageModel(CLASSES, np.round(weights / step).astype(np.int8), bias, step, Vocabulary.of(words))
 
 
 def _chances(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -227,8 +227,8 @@ def write(model: LanguageModel, folder: Path, card: Mapping[str, Any]) -> None:
         weights=model.weights,
         bias=model.bias,
         step=np.array([model.step]),
-        vocabulary=np.frombuffer(b" ".join(model.vocabulary), dtype=np.uint8),
-        says=np.round(np.array(list(model.vocabulary.values())) * SAYS_SCALE).astype(np.int8),
+        vocabulary=np.frombuffer(model.vocabulary.lines.replace(b"\n", b" "), dtype=np.uint8),
+        says=model.vocabulary.says,
     )
     full = {**card, "sha256": hashlib.sha256(buffer.getvalue()).hexdigest()}
     (folder / "language.npz").write_bytes(buffer.getvalue())

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
-import re2
-
+from classifiers.patterns import Patterns
 from classifiers.views.blobs import DIGITS_IN_BASE64, SHORT
 from classifiers.views.separators import GROUP_SEEDS, SEEDS
 from classifiers.views.spoken import ADDRESS_SEEDS, DIGIT_SEEDS
@@ -40,42 +39,23 @@ TRIGGERS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "letters": (r"\d[ .\-/]?[OoIl]{1,3}[ .\-/]?\d",),
     }
 )
-_MEMORY = 64 << 20  # bound of an automaton's cache; a few MB are used
 # Families whose triggers have an automaton of their own, in groups: with the others in one they have many times the
 # states, which text that is unlike the text before pays for. The rest share one.
 _APART: Final = (("digits", "address"), ("blobs",))
 
 
 class Triggers:
-    """The compiled sets."""
+    """The triggers of all families behind one question."""
 
     def __init__(self) -> None:
         apart = {family for group in _APART for family in group}
         groups = (tuple(family for family in TRIGGERS if family not in apart), *_APART)
-        self._sets = [_compiled(group) for group in groups]
+        self._owners = [family for group in groups for family in group for _ in TRIGGERS[family]]
+        self._patterns = Patterns([trigger for family in group for trigger in TRIGGERS[family]] for group in groups)
 
     def wanted(self, data: bytes) -> frozenset[str] | set[str]:
-        """The families whose triggers occur; all of them when a set gives up."""
-        found: set[str] = set()
-        for triggers, owners in self._sets:
-            matched = triggers.Match(data)
-            if not matched or 0 not in matched:
-                return set(TRIGGERS)
-            if len(matched) > 1:
-                found.update(owners[number] for number in matched if number)
-        return found
-
-
-def _compiled(families: tuple[str, ...]) -> tuple[Any, list[str]]:
-    """A set of the triggers of these families and, by its numbers, whose they are."""
-    options = re2.Options()
-    options.log_errors = False
-    options.max_mem = _MEMORY
-    triggers, owners = re2.Set.SearchSet(options), [""]
-    triggers.Add(b"")  # always matches: its absence shows a failed pass
-    for family in families:
-        for expression in TRIGGERS[family]:
-            triggers.Add(expression.encode("utf-8"))
-            owners.append(family)
-    triggers.Compile()
-    return triggers, owners
+        """The families whose triggers occur; all of them when that cannot be said."""
+        try:
+            return {self._owners[number] for number in self._patterns.matching(data)}
+        except RuntimeError:
+            return set(TRIGGERS)

@@ -150,6 +150,32 @@ def tagger(kernels: Any, chance: random.Random) -> None:
                 kernels.learn(made, word, np.array([1, 2, 33000], dtype=np.int32).tobytes())
 
 
+def prefilter(kernels: Any, chance: random.Random) -> None:
+    blocks = chance.choice((0, 1, 3))
+    gapped = chance.randint(0, blocks)
+    words = [np.frombuffer(chance.randbytes(8 * 16 * count), dtype=np.uint64) for count in (blocks, blocks)]
+    rows = [np.frombuffer(chance.randbytes(8 * 16 * 256 * count), dtype=np.uint64) for count in (blocks, gapped)]
+    with suppress(ValueError):  # an empty one
+        made = kernels.prefilter(*words, *rows)
+        ends = kernels.prefilter_ends(made, bytes_like(chance))
+        assert ends == sorted(ends)
+        assert all(end < 1024 * blocks for end in ends)
+    with suppress(ValueError):
+        kernels.prefilter(*words, rows[0], np.zeros(chance.randrange(9000), dtype=np.uint8))
+
+
+def strangeness(kernels: Any, chance: random.Random) -> None:
+    lines = bytes_like(chance)
+    says = np.frombuffer(chance.randbytes(lines.count(b"\n") + 1), dtype=np.int8)
+    made = kernels.strangeness(kernels.words(lines), says, 1 / 32, 1.2)
+    for least in (0.0, -1.0, 5.5, float("nan")):
+        data = bytes_like(chance)
+        runs = kernels.strange_runs(made, data, least)
+        assert all(0 <= first < stop <= len(data) for first, stop in runs)
+    with suppress(ValueError):
+        kernels.strangeness(kernels.words(lines), says[1:], 1 / 32, 1.2)
+
+
 _CHANCE = np.random.default_rng(7)
 _SHAPES = ((33792, 32), (32, 240), (240,), (48, 192), (32,), (32, 9), (9,))
 _CLASSES = bytes(_CHANCE.integers(0, 5, 1 << 17, dtype=np.uint8))
@@ -164,6 +190,8 @@ DRIVERS: tuple[Callable[[Any, random.Random], None], ...] = (
     prompts,
     meaning,
     tagger,
+    prefilter,
+    strangeness,
 )
 
 

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import AsyncIterator, Callable
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from classifiers.detectors.base import Piece
 from classifiers.detectors.language import LanguageDetector
-from classifiers.language import load, measured_languages, words_of
+from classifiers.kernels import KERNELS
+from classifiers.language import load, measured_languages, parted, words_of
 from classifiers.linear import ArtifactError
 from classifiers.pipeline import Pipeline
 from classifiers.registry import DETECTORS
+from classifiers.strangeness import Strangeness, reference
 from classifiers.types import Scan, ScanRules
 
 MEASURED = {"de", "en", "es", "fr", "it", "nl"}
@@ -257,3 +263,32 @@ def test_an_artifact_that_is_absent_altered_or_without_languages_is_an_error(art
         altered.write(b"\0")
     with pytest.raises(ArtifactError, match="SHA-256"):
         load(artifacts)
+
+
+_SPOKEN = "the a we landlord si\u0119 Krakowie lat zyx wvu Wasser, r\u00e9sum\u00e9 na \u0130stanbul 12 - \n"
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(_SPOKEN.split(" ")) | st.text(max_size=5), max_size=90).map(" ".join) | st.binary())
+def test_the_runs_to_look_at_are_those_of_the_reference(text: str | bytes) -> None:
+    """Of any bytes, with the kernel that serves and by the dictionary."""
+    data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    strangeness, known = _with_dictionary()
+    assert strangeness.runs(data) == list(reference(words_of(data), known, 5.5))
+
+
+@given(st.text() | st.text("\u03a3\u03c3\u0130\u212a\u0301e\u00b2\u0660_9A \u2019\u00df\u1e9e\ud800", max_size=12))
+def test_texts_are_parted_into_the_same_words_for_the_kernels(text: str) -> None:
+    data = text.encode("utf-8", "surrogatepass")
+    letters = re.sub(rb"[^a-z\x80-\xff]+", b" ", parted(data).lower())  # what the kernels see
+    assert letters.split() == words_of(data)
+
+
+@cache
+def _with_dictionary() -> tuple[Strangeness, dict[bytes, float]]:
+    vocabulary = load().vocabulary
+    return Strangeness(vocabulary, 5.5), vocabulary.as_dict()
+
+
+def test_the_kernel_does_the_work_where_there_are_kernels(detector: LanguageDetector) -> None:
+    assert KERNELS.module() is None or "strangeness" not in KERNELS.refused
