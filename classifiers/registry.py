@@ -29,6 +29,7 @@ DETECTORS: Mapping[str, str] = MappingProxyType(
         "private_keys": "classifiers.detectors.private_keys:PrivateKeyDetector",
         "language": "classifiers.detectors.language:LanguageDetector",
         "names": "classifiers.detectors.names:NameDetector",
+        "groups": "classifiers.detectors.groups:GroupDetector",
         "meaning": "classifiers.detectors.meaning:MeaningDetector",
     }
 )

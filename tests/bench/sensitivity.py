@@ -30,6 +30,7 @@ MEASURES = {
     "ids": ("tests.bench.sensitivity_ids", "ids"),
     "benign": ("tests.bench.sensitivity_benign", "benign"),
     "languages": ("tests.bench.sensitivity_benign", "languages"),
+    "groups": ("tests.bench.sensitivity_groups", "groups"),
     "meaning": ("tests.bench.sensitivity_benign", "meaning"),
     "speed": ("tests.bench.sensitivity_speed", "speed"),
     "patterns": ("tests.bench.sensitivity_speed", "patterns"),
