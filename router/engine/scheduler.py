@@ -260,7 +260,7 @@ class Lane:
         if not self._speculates:
             return []
         is_safe = self._rounds_alike or not sequence.sampler.is_greedy
-        return sequence.guess() if is_safe and len(self._running) == 1 and not len(self._queue) else []
+        return sequence.guess(self._model.ends) if is_safe and len(self._running) == 1 and not len(self._queue) else []
 
     def _turn(self) -> list[Sequence]:
         adapters = sorted({sequence.generation.adapter for sequence in self._running}, key=lambda name: name or "")

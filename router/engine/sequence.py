@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 
 from router.engine.prefix import Partition, Slot
 from router.engine.sampling import Sampler
@@ -61,10 +62,10 @@ class Sequence:
         leader = self.leader
         return leader is None or leader.is_done or (leader.slot is not None and not leader.is_prefilling)
 
-    def guess(self) -> list[int]:
-        """Tokens that may follow the one chosen last, by prompt lookup."""
+    def guess(self, ends: Collection[int]) -> list[int]:
+        """Tokens that may follow the one chosen last, by prompt lookup; `ends` are those that end an answer."""
         if self._lookup is None:
-            self._lookup = PromptLookup([*self.generation.prompt, *self.said])
+            self._lookup = PromptLookup([*self.generation.prompt, *self.said], ends)
         return self._lookup.guess(self.generation.max_tokens - len(self.said) - 1)
 
     def learn(self, guessed: int, right: int) -> None:

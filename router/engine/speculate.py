@@ -7,7 +7,7 @@ Source: Saxena, "Prompt Lookup Decoding", 2023.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 _GRAM = 3  # tokens that must have occurred before
@@ -46,14 +46,19 @@ class _Odds:
 class PromptLookup:
     """Guesses for one sequence. They grow with how much of what came before agrees, and with how good the last were."""
 
-    def __init__(self, tokens: Sequence[int]) -> None:
+    def __init__(self, tokens: Sequence[int], ends: Collection[int] = ()) -> None:
+        """Guesses for what follows `tokens`, the prompt; `ends` are the tokens that end an answer."""
         self._tokens = list(tokens)
+        self._ends = frozenset(ends)
         self._places: dict[tuple[int, ...], int] = {}  # a gram -> where what follows it begins
         # By the length of the agreement.
         self._odds = (_Odds(1.0, 2.0), _Odds(3.0, 4.0), _Odds(9.0, 10.0), _Odds(19.0, 20.0))
         self._used = self._odds[0]
         self._all = _Odds(2.0, 3.0)  # of any agreement: text that copies nothing is told by it after a few guesses
         self._read = 0  # the place behind what was copied last, from where on it may go on; 0: nothing was
+        self._single: dict[int, int] = {}  # a token of the prompt -> the place behind it; 0: it stands there twice
+        for place, token in enumerate(self._tokens, 1):
+            self._single[token] = 0 if token in self._single else place
         for end in range(_GRAM, len(self._tokens)):
             self._places[tuple(self._tokens[end - _GRAM : end])] = end
 
@@ -67,28 +72,39 @@ class PromptLookup:
 
     def guess(self, most: int) -> list[int]:
         """At most `most` tokens that may come next; none when nothing like it has occurred."""
-        place = self._places.get(tuple(self._tokens[-_GRAM:])) or self._near()
-        if place is None or most < 1:
+        place = self._places.get(tuple(self._tokens[-_GRAM:])) or self._near() or self._behind_its_only_like()
+        if not 0 < place < len(self._tokens) or most < 1:
             return []
         agreement = self._agreement(place)
         if agreement < _SURE and not self._all.pays:
             return []
         self._used = self._odds[0 if agreement < _GRAM else 1 if agreement < _SURE else 2 if agreement < 9 else 3]
         self._read = place
-        return self._tokens[place : place + min(most, self._used.length)]
+        guess = self._tokens[place : place + min(most, self._used.length)]
+        if self._ends.isdisjoint(guess):
+            return guess
+        end = next(index for index, token in enumerate(guess) if token in self._ends)
+        return guess[: end + 1]  # what stands behind the end of a turn in the prompt is no part of an answer
 
     def learn(self, guessed: int, right: int) -> None:
         """Say how many of the last guess's tokens were right."""
         self._used.learn(guessed, right)
         self._all.learn(guessed, right)
 
-    def _near(self) -> int | None:
-        """Where a copy that was left may go on: behind the last token's like, beside where it was left."""
+    def _near(self) -> int:
+        """Where a copy that was left may go on: behind the last token's like, beside where it was left; 0: nowhere."""
         for away in range(_NEAR if self._read else 0):
             for place in (self._read + away, self._read - away):
                 if 0 < place < len(self._tokens) and self._tokens[place - 1] == self._tokens[-1]:
                     return place
-        return None
+        return 0
+
+    def _behind_its_only_like(self) -> int:
+        """Where a copy may begin: behind the last token, if it stands once in the prompt; 0: nowhere.
+
+        Names, numbers and rare words are such tokens. A copy is met two tokens sooner than by three in common.
+        """
+        return self._single.get(self._tokens[-1], 0) if self._tokens else 0
 
     def _agreement(self, place: int) -> int:
         """How many tokens before `place` are those at the end."""

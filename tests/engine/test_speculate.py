@@ -95,12 +95,17 @@ def test_a_copy_goes_on_after_one_token_that_fits(changed: list[int]) -> None:
     assert guess == [46]
 
 
-def test_one_token_is_no_reason_elsewhere() -> None:
-    lookup = PromptLookup([*range(100), 600, 40, 41, 42])
-    assert lookup.guess(1) == [43]
-    for token in (500, 80):
+def test_one_token_is_reason_enough_if_it_stands_once_in_the_prompt() -> None:
+    lookup = PromptLookup([*range(100), 80, 600])
+    for token, guess in ((500, []), (80, []), (70, [71]), (999, [])):
         lookup.push(token)
-    assert lookup.guess(1) == []
+        assert lookup.guess(1) == guess
+
+
+def test_nothing_is_guessed_behind_the_end_of_an_answer() -> None:
+    text = list(range(100))
+    assert PromptLookup([*text, *text[:50]], ends={53, 57}).guess(100) == [50, 51, 52, 53]
+    assert PromptLookup([*text, *text[:50]], ends={57}).guess(2) == [50, 51]
 
 
 # In a lane, with a real model.
