@@ -92,6 +92,11 @@ def lock(state_dir: Path, *, reason: str, tenant: str | None = None, by: str = "
     return made
 
 
+def reason_to_end(text: str) -> str:
+    """Why a lock ends, as it is kept. Raises `LockdownError` for a reason that is none."""
+    return _one_line(text, "the reason", _LONGEST_REASON)
+
+
 def unlock(state_dir: Path, *, tenant: str | None = None) -> tuple[Lock, ...]:
     """End the locks on everything (or those on one tenant alone); returns those that were ended.
 

@@ -103,8 +103,12 @@ def changes(before: Locks, after: Locks) -> list[tuple[Action, tuple[Lock, ...]]
     return found
 
 
-def lockdown_record(action: Action, locks: Iterable[Lock], *, source: str, by: str = "") -> JsonObject:
-    """What was locked or ended, by whom and why, as a record of the chain. `source`: `cli`, `admin`, `shared`."""
+def lockdown_record(
+    action: Action, locks: Iterable[Lock], *, source: str, by: str = "", reason: str = ""
+) -> JsonObject:
+    """What was locked or ended, by whom and why, as a record of the chain. `source`: `cli`, `admin`, `shared`.
+
+    `reason` is why locks were ended, where somebody said so; each lock says itself why it was made."""
     these = tuple(locks)
     return {
         "schema_version": 1,
@@ -116,6 +120,7 @@ def lockdown_record(action: Action, locks: Iterable[Lock], *, source: str, by: s
             "action": action,
             "source": source,
             "by": by,
+            "reason": reason,
             "locks": [
                 {"id": each.id, "tenant": each.tenant, "reason": each.reason, "since": each.since, "by": each.by}
                 for each in these

@@ -14,7 +14,7 @@ from router.admin.reading import text_of
 from router.admin.types import AdminRoute, Call
 from router.errors import Denied, InvalidRequest, Unavailable
 from router.keys import StateFolderError
-from router.lockdown import Lock, LockdownError, lock, lock_object, read_locks, unlock
+from router.lockdown import Lock, LockdownError, lock, lock_object, read_locks, reason_to_end, unlock
 from router.lockdown_sharing import Action, lockdown_record, shared_locks, sync_once
 from router.types import JsonObject
 
@@ -43,25 +43,25 @@ async def begin(call: Call) -> JsonObject:
 async def end(call: Call) -> JsonObject:
     """End the locks on everything, or those on one tenant alone."""
     _of_the_house(call)
-    tenant = _tenant(call)
+    tenant, reason = _tenant(call), _why(call)
 
     async def work() -> Done:
         await _share(call)  # first: only a lock that has been seen can be ended
         over = await _changed(lambda: unlock(call.house.settings.state_dir, tenant=tenant))
-        return await _told(call, "unlock", over)
+        return await _told(call, "unlock", over, reason)
 
     return await perform(call, "lockdown.unlock", tenant, work)
 
 
-async def _told(call: Call, action: Action, locks: tuple[Lock, ...]) -> Done:
+async def _told(call: Call, action: Action, locks: tuple[Lock, ...], reason: str = "") -> Done:
     """Tell the other hosts and the records; a lock that one of them did not hear of is a lock all the same."""
     is_shared = await _share(call)
     if is_shared and action == "unlock" and call.house.settings.lockdown_key is None:
         is_shared = False  # the others take the end of a lock from nobody who cannot prove it
     if locks:
-        call.house.sink.submit(lockdown_record(action, locks, source="admin", by=_who(call)))
+        call.house.sink.submit(lockdown_record(action, locks, source="admin", by=_who(call), reason=reason))
     found = {"action": action, "locks": _objects(locks)}
-    return Done({**found, "shared": is_shared}, found)
+    return Done({**found, "shared": is_shared}, {**found, "reason": reason} if action == "unlock" else found)
 
 
 async def _share(call: Call) -> bool | None:
@@ -94,6 +94,15 @@ def _tenant(call: Call) -> str | None:
     return text_of(call, "tenant", 200) if call.body.get("tenant") is not None else None
 
 
+def _why(call: Call) -> str:
+    if call.body.get("reason") is None:
+        return ""
+    try:
+        return reason_to_end(text_of(call, "reason", 200))
+    except LockdownError as error:
+        raise InvalidRequest(f"`reason`: {error}.", param="reason") from None
+
+
 def _who(call: Call) -> str:
     return f"key {call.principal.key_id}"
 
@@ -112,6 +121,9 @@ ROUTES = (
         command="gatehouse lockdown",
     ),
     AdminRoute(
-        *("POST", "/unlock", "admin", end), fields=frozenset({"tenant"}), changes=True, command="gatehouse unlock"
+        *("POST", "/unlock", "admin", end),
+        fields=frozenset({"reason", "tenant"}),
+        changes=True,
+        command="gatehouse unlock",
     ),
 )

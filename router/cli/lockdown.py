@@ -12,7 +12,7 @@ import typer
 from router.cli.audited import audited
 from router.keys import StateFolderError
 from router.lockdown import Lock, LockdownError, lock, lock_object, read_locks
-from router.lockdown_sharing import lockdown_record, shared_locks, sync_once, write_down
+from router.lockdown_sharing import Action, lockdown_record, shared_locks, sync_once, write_down
 from router.settings import Settings, from_environment
 
 T = TypeVar("T")
@@ -72,9 +72,9 @@ def tell_others(settings: Settings) -> None:
         )
 
 
-def note_down(settings: Settings, action: str, locks: tuple[Lock, ...]) -> None:
+def note_down(settings: Settings, action: Action, locks: tuple[Lock, ...], reason: str = "") -> None:
     """Put the event into the records; a lock that could not be recorded is a lock all the same."""
-    record = lockdown_record("lock" if action == "lock" else "unlock", locks, source="cli")
+    record = lockdown_record(action, locks, source="cli", reason=reason)
     failed = write_down(settings, record)
     if failed is not None:
         typer.echo(f"Done, but not recorded: {failed}", err=True)

@@ -100,10 +100,13 @@ def test_lockdown_and_unlock(admin: AdminHouse) -> None:
         until(lambda: httpx.post(url, json=pinned, headers=headers, trust_env=False, timeout=60).status_code != 200)
         assert admin.ask("POST", "/unlock", admin.keys["acme-admin"], json={}).status_code == 403
     finally:
-        ended = admin.post("/unlock")
+        assert admin.ask("POST", "/unlock", json={"reason": "two\nlines"}).status_code == 400
+        ended = admin.post("/unlock", reason="it is over")
     assert [each["id"] for each in ended["locks"]] == [made["id"]]
     assert admin.get("/lockdown")["locked"] is False
-    told = [each["audit"]["action"] for each in admin.get("/audit")["entries"] if each["audit"]["result"] == "done"]
+    done = [each["audit"] for each in admin.get("/audit")["entries"] if each["audit"]["result"] == "done"]
+    assert done[0]["detail"]["reason"] == "it is over"
+    told = [each["action"] for each in done]
     assert told[:2] == ["lockdown.unlock", "lockdown.lock"]
 
 

@@ -41,7 +41,7 @@ def results(state: Path) -> list[tuple[str, str | None, str]]:
 
 def test_locks_stand_there_with_whom_and_why(state: Path) -> None:
     lockdown.lockdown(reason="a leak", tenant="acme")
-    unlock.unlock(tenant="acme")
+    unlock.unlock(tenant="acme", reason="their key was revoked")
     assert results(state) == [
         ("lockdown.lock", "acme", "begun"),
         ("lockdown.lock", "acme", "done"),
@@ -49,6 +49,10 @@ def test_locks_stand_there_with_whom_and_why(state: Path) -> None:
         ("lockdown.unlock", "acme", "done"),
     ]
     assert [each["detail"]["locks"][0]["reason"] for each in trail(state)[1::2]] == ["a leak", "a leak"]
+    assert trail(state)[3]["detail"]["reason"] == "their key was revoked"
+    with RecordReader(state / RECORDS_FILE) as reader:
+        told = [each["lockdown"] for each in reader.rows_since("", ["lockdown"])]
+    assert [(each["action"], each["reason"]) for each in told] == [("lock", ""), ("unlock", "their key was revoked")]
     assert {each["via"] for each in trail(state)} == {"cli"}
     assert all(each["user"] for each in trail(state))
 
@@ -60,6 +64,14 @@ def test_a_lock_is_made_although_it_cannot_be_written_down_and_not_ended_then(st
     assert read_locks(state).holds_all
     with pytest.raises(typer.Exit):
         unlock.unlock()
+    assert read_locks(state).holds_all
+
+
+@pytest.mark.parametrize("reason", ["", "  ", "two\nlines", "x" * 1000])
+def test_a_reason_that_is_none_ends_no_lock(state: Path, reason: str) -> None:
+    lockdown.lockdown(reason="a leak")
+    with pytest.raises(typer.Exit):
+        unlock.unlock(reason=reason)
     assert read_locks(state).holds_all
 
 
