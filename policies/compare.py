@@ -16,7 +16,7 @@ from policies.compare_tools import tools_differences
 from policies.conditions import needs
 from policies.proof import reachable
 from policies.tenants import view_of
-from policies.types import Level, Model, Payload, Policy, Rule
+from policies.types import CachePolicy, Level, Model, Payload, Policy, Rule
 
 Direction = Literal["loosens", "sends out", "tightens", "changes"]
 _RANK: dict[Payload, int] = {"none": 0, "pseudonymized": 1, "full": 2}
@@ -26,7 +26,6 @@ _SETTINGS = (
     "default_local",
     "default_cloud",
     "aliases",
-    "cache",
     "limits",
     "retention_days",
     "headers_after_seconds",
@@ -231,7 +230,7 @@ def _said(rule: Rule | None) -> str:
     if rule.fallback is not None:
         does += f" with fallback [{', '.join(rule.fallback)}]"
     if rule.cache is not None:
-        does += " without cache" if rule.cache.mode == "off" else f" cached for {rule.cache.ttl_seconds:,} s"
+        does += f" {_cached(rule.cache)}"
     if rule.serving is not None:
         does += f" {served(rule.serving)}"
     if rule.limits is not None:
@@ -241,6 +240,13 @@ def _said(rule: Rule | None) -> str:
         does += f" recorded for {rule.retention_days:,} days"
     when = f" when {needs(rule)}" if needs(rule) else ""
     return f"{does}{when} (priority {rule.priority})"
+
+
+def _cached(cache: CachePolicy) -> str:
+    if cache.mode == "off":
+        return "without cache"
+    by_meaning = f" by meaning from {cache.similarity:g} on" if cache.mode == "semantic" else ""
+    return f"cached{by_meaning} for {cache.ttl_seconds:,} s"
 
 
 def _ways_out(old: Policy, new: Policy) -> Iterable[Difference]:
@@ -285,6 +291,8 @@ def _ways_out(old: Policy, new: Policy) -> Iterable[Difference]:
 
 
 def _settings(old: Policy, new: Policy) -> Iterable[Difference]:
+    if old.cache != new.cache:  # nothing leaves by it: an answer that was given before is given again
+        yield Difference("cache", "changes", f"{_cached(old.cache)} -> {_cached(new.cache)}")
     for name in _SETTINGS:
         if getattr(old, name) != getattr(new, name):
             yield Difference(name, "changes", f"{name} differs")

@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 from policies.document import Document, Path
 from policies.errors import Problem, suggest
 from policies.part import Part
-from policies.shape import LATER_KEYS, LATER_VALUES, PolicyFile
+from policies.shape import PolicyFile
 from policies.shape_words import PATTERN_WORDS
 
 _KINDS = {
@@ -63,15 +63,14 @@ def _complaint(error: ErrorDetails, document: Document, root: type[Part]) -> Pro
 def _value_message(error: ErrorDetails, path: Path, name: str) -> str:
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
     if kind == "literal_error":
-        return _not_one_of(path, name, value, re.findall(r"'([^']*)'", str(context["expected"])))
+        return _not_one_of(name, value, re.findall(r"'([^']*)'", str(context["expected"])))
     if kind == "string_pattern_mismatch":
         return f"'{name}' must be {PATTERN_WORDS[context['pattern']]}"
     if kind == "too_short":
         return f"'{name}' may not be empty"
     if kind in _BOUNDS:
         words, bound = _BOUNDS[kind]
-        later = "; more is not available yet" if path[-2:] == ("escalation", "max_hops") and kind[0] == "l" else ""
-        return f"'{name}' must be {words} {_figure(context[bound])}{later}"
+        return f"'{name}' must be {words} {_figure(context[bound])}"
     wanted = _KINDS.get(kind, "something else")
     if not path:
         return "the file is empty" if value is None else f"a policy must be {wanted}, not {_kind_of(value)}"
@@ -84,11 +83,9 @@ def _figure(bound: float) -> str:
     return f"{bound:,}" if isinstance(bound, int) else f"{bound:g}"
 
 
-def _not_one_of(path: Path, name: str, value: object, words: list[str]) -> str:
+def _not_one_of(name: str, value: object, words: list[str]) -> str:
     if not isinstance(value, str):
         return f"'{name}' must be one of {', '.join(words)}"
-    if (*path[-2:], value) in LATER_VALUES:
-        return f"'{value}' is not available yet; '{name}' can be {', '.join(words)}"
     shown = f"'{value}'" if len(value) <= 40 else "this"
     return f"{shown} is not one of {', '.join(words)}{suggest(value, words)}"
 
@@ -96,8 +93,6 @@ def _not_one_of(path: Path, name: str, value: object, words: list[str]) -> str:
 def _unknown_key(path: Path, root: type[Part]) -> str:
     part = _part_at(path[:-1], root)
     key = str(path[-1])
-    if key in LATER_KEYS.get(part, ()):
-        return f"'{key}' is not available yet"
     hint = suggest(key, part.model_fields)
     return f"unknown key '{key[:64]}'{_within(path)}{hint or _known(part)}"
 

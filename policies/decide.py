@@ -29,7 +29,20 @@ from policies.levels import kept_level, request_level, scan_level
 from policies.prepared import prepare
 from policies.releasing import lifted, standing
 from policies.staying import stay
-from policies.types import Decision, EgressPermit, Facts, Grant, Level, Payload, Policy, Reason, Refusal, Release, Rule
+from policies.types import (
+    CachePolicy,
+    Decision,
+    EgressPermit,
+    Facts,
+    Grant,
+    Level,
+    Payload,
+    Policy,
+    Reason,
+    Refusal,
+    Release,
+    Rule,
+)
 
 DIGEST_BYTES = 32  # BLAKE2b-256
 
@@ -199,6 +212,7 @@ def _decision(case: Case, choice: Choice) -> Decision:
     is_harmless = case.level <= Level.INTERNAL and not case.facts.no_store and payload != "pseudonymized"
     grants = tuple(grant for grant in (answer, escalation, fallback, *others) if grant is not None)
     release = case.release if any(case.release and grant.model == case.release.model for grant in grants) else None
+    is_kept = cache.mode != "off" and is_harmless and target is not None and release is None
     return Decision(
         route=target.model.locality if target is not None else "refused",
         model=target.model.name if target is not None else None,
@@ -216,8 +230,9 @@ def _decision(case: Case, choice: Choice) -> Decision:
         after=tuple(each.model.name for each in after),
         serving=serving_of(policy, choice.by),
         held=choice.held,
-        cacheable=cache.mode == "exact" and is_harmless and target is not None and release is None,
+        cacheable=is_kept,
         cache_seconds=cache.ttl_seconds,
+        cache_similarity=cache.similarity if is_kept and _is_plain_question(case, cache) else None,
         max_output_tokens=choice.by.limits.max_output_tokens if choice.by and choice.by.limits else None,
         refusal=choice.refusal,
         candidates=case.targets.candidates(),
@@ -226,6 +241,13 @@ def _decision(case: Case, choice: Choice) -> Decision:
         tenant=policy.tenant,
         release=release,
     )
+
+
+def _is_plain_question(case: Case, cache: CachePolicy) -> bool:
+    """Whether what another question was answered may do for this one: a public one, in words alone, all of it read."""
+    facts = case.facts
+    has_more = facts.needs or facts.unknown_fields or facts.tools or facts.taint is not Level.PUBLIC
+    return cache.mode == "semantic" and case.level is Level.PUBLIC and not has_more
 
 
 def _later(case: Case, choice: Choice) -> tuple[Grant | None, Grant | None]:

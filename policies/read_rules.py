@@ -14,8 +14,9 @@ from policies.document import Path
 from policies.errors import nearest, suggest
 from policies.limits import read_limits, read_tighter
 from policies.notes import Notes
+from policies.read_cache import read_rule_cache
 from policies.read_fallback import check_place, read_fallback
-from policies.read_retention import read_rule_cache, read_rule_retention
+from policies.read_retention import read_rule_retention
 from policies.read_serving import read_rule_serving
 from policies.read_when import read_when
 from policies.serving import Serving

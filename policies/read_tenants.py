@@ -14,8 +14,9 @@ from policies.errors import suggest
 from policies.limits import read_tighter
 from policies.notes import Notes
 from policies.proof import beyond
+from policies.read_cache import read_tenant_cache, tighter_rule_cache
 from policies.read_release import read_tenant_release
-from policies.read_retention import read_tenant_cache, read_tenant_days, tighter_rule_cache
+from policies.read_retention import read_tenant_days
 from policies.read_rules import check_forbid, check_order
 from policies.read_sensitivity import Sensitivity, level_of, own_names, with_more_rules
 from policies.read_words import check_entity

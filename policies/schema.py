@@ -31,12 +31,12 @@ from policies.merging import merge
 from policies.notes import Notes
 from policies.proof import reachable, violations
 from policies.read_allowances import read_budgets, read_rates
+from policies.read_cache import read_cache
 from policies.read_escalation import read_escalation
 from policies.read_fallback import read_fallback
 from policies.read_models import read_aliases, read_defaults, read_models, read_networks
 from policies.read_probes import check_probes
 from policies.read_release import read_release
-from policies.read_retention import read_cache
 from policies.read_rules import read_egress, read_rules
 from policies.read_sensitivity import read_sensitivity
 from policies.read_serving import read_default_serving

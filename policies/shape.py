@@ -12,6 +12,7 @@ from pydantic import Field
 
 from policies.part import Part
 from policies.shape_allowances import BudgetsPart, KeyId, RatesPart
+from policies.shape_cache import CachePart
 from policies.shape_escalation import EscalationPart
 from policies.shape_life import ApprovalsPart, KeptPart
 from policies.shape_limits import LimitsPart
@@ -24,13 +25,6 @@ from policies.shape_sensitivity import ApprovedTextPart, SensitivityPart
 from policies.shape_tenants import TenantPart
 from policies.shape_tools import ToolsPart
 from policies.shape_words import ALIAS, ModelName, TenantName
-
-
-class CachePart(Part):
-    """Whether answers are kept."""
-
-    mode: Literal["off", "exact"] = Field(description="exact: the very same request is answered from the cache.")
-    ttl_seconds: int = Field(default=3600, ge=1, le=2_592_000, description="How long an answer is kept.")
 
 
 class FallbackPart(Part):
@@ -113,10 +107,3 @@ class PolicyFile(Part):
     probes: list[ProbePart] = Field(
         default=[], max_length=5000, description="Requests and what must come of them: gatehouse policy probe."
     )
-
-
-# Keys and values that the language will have and that nothing implements yet: refused, never ignored.
-LATER_KEYS: dict[type[Part], frozenset[str]] = {
-    CachePart: frozenset({"similarity", "threshold"}),
-}
-LATER_VALUES = frozenset({("cache", "mode", "semantic")})

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import Field
 
 from policies.part import Part
+from policies.shape_cache import RuleCache
 from policies.shape_limits import LimitsPart
 from policies.shape_serving import DeadlinePart
 from policies.shape_words import RULE_NAME, Entity, ModelName, Reason, Word
@@ -42,26 +43,12 @@ class EgressPart(Part):
     )
 
 
-class RuleCachePart(Part):
-    """Whether answers to what a route decides are kept, where that differs from `cache`."""
-
-    mode: Literal["off", "exact"] = Field(default="exact", description="As in `cache`.")
-    ttl_seconds: int | None = Field(
-        default=None, ge=1, le=2_592_000, description="How long an answer is kept; absent: as `cache` says."
-    )
-
-
 class RuleRetentionPart(Part):
     """How long is kept what the requests of one route leave behind."""
 
     records_days: int = Field(
         ge=1, le=36_500, description="Their records are emptied then; no longer than `retention` says."
     )
-
-
-def mode_alone(value: Any) -> Any:
-    """A bare word is short for the mode alone."""
-    return {"mode": value} if isinstance(value, str) else value
 
 
 class DecisionPart(Part):
@@ -86,11 +73,9 @@ class DecisionPart(Part):
     urgency: Literal["normal", "low"] | None = Field(
         default=None, description="Of a route. low: at home it waits until nobody else does (titles, tags)."
     )
-    cache: Annotated[
-        RuleCachePart | None,
-        BeforeValidator(mode_alone),
-        WithJsonSchema({"anyOf": [{"enum": ["off", "exact"]}, RuleCachePart.model_json_schema()]}),
-    ] = Field(default=None, description="Of a route: whether its answers are kept; absent: as `cache` says.")
+    cache: RuleCache = Field(
+        default=None, description="Of a route: whether its answers are kept; absent: as `cache` says."
+    )
     limits: LimitsPart | None = Field(
         default=None, description="Of a route: how big its requests and answers may be, less than `limits` says."
     )

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import Field
 
 from classifiers.types import UnknownKind
 from policies.part import Part
+from policies.shape_cache import RuleCache
 from policies.shape_limits import LimitsPart
 from policies.shape_release import TenantReleasePart
 from policies.shape_retention import RetentionPart
-from policies.shape_rules import RuleCachePart, mode_alone
 from policies.shape_sensitivity import DictionaryPart, LevelsPart, OnUnknownPart, PatternPart
 from policies.shape_words import Entity, ModelName, Unit, Word
 
@@ -58,11 +58,9 @@ class TenantPart(Part):
     egress: TenantEgressPart = Field(default=TenantEgressPart(), description="What less may leave.")
     sensitivity: TenantSensitivityPart = Field(default=TenantSensitivityPart(), description="What more is sensitive.")
     release: TenantReleasePart | None = Field(default=None, description="What less may be released.")
-    cache: Annotated[
-        RuleCachePart | None,
-        BeforeValidator(mode_alone),
-        WithJsonSchema({"anyOf": [{"enum": ["off", "exact"]}, RuleCachePart.model_json_schema()]}),
-    ] = Field(default=None, description="Off, where the file keeps answers, or kept for less long.")
+    cache: RuleCache = Field(
+        default=None, description="Off or exact, where the file does more, kept for less long, or nearer questions."
+    )
     audit: Literal["required"] | None = Field(
         default=None, description="required: nothing of it leaves before its record is durable."
     )

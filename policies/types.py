@@ -21,7 +21,7 @@ Route = Literal["local", "lan", "cloud", "refused"]
 Payload = Literal["none", "pseudonymized", "full"]
 BackendKind = Literal["engine", "openai", "litellm"]
 Operator = Literal["at_least", "at_most", "in", "is"]
-CacheMode = Literal["off", "exact"]
+CacheMode = Literal["off", "exact", "semantic"]
 History = Literal["keep_local", "drop_turns"]
 Notice = Literal["none", "field", "text"]
 # Why a request inherits a level: an answer that it holds, marks that had to be forgotten, or nobody to ask for them.
@@ -156,10 +156,11 @@ class Loosening:
 
 @dataclass(frozen=True, slots=True)
 class CachePolicy:
-    """Whether and for how long answers are kept."""
+    """Whether, for which questions and for how long answers are kept."""
 
     mode: CacheMode = "off"
     ttl_seconds: int = 3600
+    similarity: float = 0.95  # semantic: how near two questions must be
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,6 +367,7 @@ class Decision:
     held: str | None = None  # the route rule that would have sent an `auto` request out, had that been lawful
     cacheable: bool = False
     cache_seconds: int = 0  # how long an answer is kept if it is
+    cache_similarity: float | None = None  # how near another question must be; None: only the very same request counts
     max_output_tokens: int | None = None  # the rule's bound on an answer for which the caller names none
     refusal: Refusal | None = None
     candidates: tuple[Candidate, ...] = ()

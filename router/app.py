@@ -59,6 +59,7 @@ from router.releases import make_releases
 from router.response_states import STATES_FILE, ResponseStateFile
 from router.running import Running, RunningPolicy, with_local_server
 from router.settings import Settings
+from router.similar import SimilarQuestions
 from router.status import Status
 from router.telemetry import Telemetry
 from router.tokens import verifier_of
@@ -101,7 +102,7 @@ class Worker:
         self.status.classifiers = KERNELS.describe()
         self.promises, self.confidence = Promises.of(settings), Confidence(made=settings.state_dir / CARDS)
         self._tell_uncalibrated()
-        self.cache, self._cache_state = make_cache(settings, keys)
+        self.cache, similar, self._cache_state = make_cache(settings, keys)
         is_lone = settings.workers == 1 and settings.engine_socket_path is None
         self.waits = Waits(shares_engine=not is_lone)
         self.ledger = make_ledger(settings, keys, self.telemetry)
@@ -118,7 +119,9 @@ class Worker:
         )
         self.purse = make_purse(settings, self.telemetry)
         self.rates = make_rates(settings, self.telemetry)
-        replies = ReplyCache(self.cache, CacheKeys(keys), self.pipeline.digest, self.telemetry)
+        cache_keys = CacheKeys(keys)
+        questions = SimilarQuestions(similar, cache_keys)
+        replies = ReplyCache(self.cache, cache_keys, self.pipeline.digest, self.telemetry, questions)
         calls = Calls(self.telemetry, self.waits)
         answering = Answering(
             outside=Outside(

@@ -9,6 +9,7 @@ from router.affinity import TABLE_BYTES, TABLE_FILE, Affinity
 from router.cache.base import Cache
 from router.cache.memory import MemoryBytes
 from router.cache.sealed import SealedCache, Sealer
+from router.cache.semantic import SimilarIndex
 from router.keys import Keys
 from router.purse import Purse
 from router.rate_table import RATES_FILE
@@ -22,14 +23,16 @@ if TYPE_CHECKING:
     from router.cache.redis_budgets import RedisBudgets
 
 
-def make_cache(settings: Settings, keys: Keys) -> tuple[Cache, Callable[[], str]]:
-    """The cache, and how to ask for its state."""
+def make_cache(settings: Settings, keys: Keys) -> tuple[Cache, SimilarIndex, Callable[[], str]]:
+    """The cache, the index of similar questions in the same place, and how to ask for its state."""
+    sealer = Sealer(keys)
     if settings.redis_url is None:
-        return SealedCache(Sealer(keys), MemoryBytes(settings.cache_max_bytes)), lambda: "ok"
+        place = MemoryBytes(settings.cache_max_bytes)
+        return SealedCache(sealer, place), SimilarIndex(sealer, place), lambda: "ok"
     from router.cache.redis import RedisBytes  # only where it is configured: the client costs 6 MB
 
     redis = RedisBytes(settings.redis_url, settings.redis_timeout_ms)
-    return SealedCache(Sealer(keys), redis), lambda: redis.state
+    return SealedCache(sealer, redis), SimilarIndex(sealer, redis), lambda: redis.state
 
 
 def make_ledger(settings: Settings, keys: Keys, telemetry: Telemetry) -> TaintLedger:

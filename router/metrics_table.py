@@ -179,7 +179,12 @@ TABLE: tuple[Definition, ...] = (
         "gatehouse.result",
     ),
     _counter("gatehouse.placeholders", "{placeholder}", "Placeholders in answers by result.", "gatehouse.result"),
-    _counter("gatehouse.cache", "{lookup}", "Cache lookups by result.", "gatehouse.result"),
+    _counter(
+        "gatehouse.cache",
+        "{lookup}",
+        "Cache lookups by result: hit, similar (the answer to another question), miss.",
+        "gatehouse.result",
+    ),
     _counter(
         "gatehouse.taint.hits",
         "{request}",

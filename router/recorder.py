@@ -18,7 +18,7 @@ from router.types import Outcome, Usage
 if TYPE_CHECKING:
     from router.metrics import Counter, Gauge, Histogram
 
-CacheResult = Literal["hit", "miss", "error", "stored", "bypassed"]
+CacheResult = Literal["hit", "similar", "miss", "error", "stored", "bypassed"]
 EngineState = Literal["off", "starting", "ready", "restarting", "crash_loop", "unreachable"]
 
 _SERVER_PROVIDER = "gatehouse"  # towards its callers the gateway is the server, whichever model answered

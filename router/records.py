@@ -109,6 +109,10 @@ def _milliseconds(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
 
 
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
 def _permit(permit: EgressPermit, keys: Keys) -> JsonObject:
     return {
         "model": permit.model,
@@ -209,6 +213,7 @@ def _decision(decision: Decision, policy: Policy | None, private: frozenset[str]
         "payload": decision.payload,
         "held": decision.held,
         "cacheable": decision.cacheable,
+        "cache_similarity": decision.cache_similarity,
         "threshold": decision.threshold,
         "deadline": _deadline(decision.serving),
         "refusal": decision.refusal.code if decision.refusal is not None else None,
@@ -282,6 +287,7 @@ def _outcome(outcome: Outcome, policy: Policy | None) -> JsonObject:
         "release": {"result": outcome.release[0], "id": outcome.release[1]} if outcome.release is not None else None,
         "complexity": outcome.complexity,
         "confidence": outcome.confidence,
+        "similarity": _rounded(outcome.similarity),
         "answer_features": list(outcome.answer_features) or None,
         "judgement": asdict(outcome.judgement) if outcome.judgement is not None else None,
         "raced": outcome.raced,

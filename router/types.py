@@ -106,6 +106,7 @@ class Outcome:
     dropped: int = 0  # messages of earlier turns that were taken out before it left
     complexity: float | None = None
     confidence: float | None = None
+    similarity: float | None = None  # of an answer from the cache that another question got: how near that was
     answer_features: tuple[float, ...] = ()  # of the local answer, `router.answer_features.NAMES`; no content
     judgement: Judgement | None = None  # of the local answer, where there was something to judge it for
     raced: bool = False  # the cloud was asked at once, beside the local model

@@ -39,6 +39,7 @@ FLOORS = {
     "router.racing": 6,
     "router.judging": 6,
     "router.second_look": 6,
+    "router.similar": 6,
     "router.restored": 6,
     "router.running": 6,
     "router.engine_child": 6,

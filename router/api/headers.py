@@ -27,6 +27,7 @@ EXPOSED = (
             "released",
             "complexity",
             "confidence",
+            "similarity",
             "ignored",
         )
     ),
@@ -57,6 +58,8 @@ def outcome_headers(request_id: str, outcome: Outcome) -> Headers:
         headers.append((b"x-gatehouse-complexity", b"%.3f" % outcome.complexity))
     if outcome.confidence is not None:
         headers.append((b"x-gatehouse-confidence", b"%.3f" % outcome.confidence))
+    if outcome.similarity is not None:
+        headers.append((b"x-gatehouse-similarity", b"%.3f" % outcome.similarity))
     if outcome.ignored:
         headers.append((b"x-gatehouse-ignored", _token(",".join(outcome.ignored))))
     return headers
@@ -80,7 +83,8 @@ def outcome_object(request_id: str, outcome: Outcome) -> dict[str, object]:
         for name, value in outcome_headers(request_id, outcome)
         if name.startswith(b"x-gatehouse-")
     }
-    return {**facts, **{name: float(facts[name]) for name in ("complexity", "confidence") if name in facts}}
+    numbers = ("complexity", "confidence", "similarity")
+    return {**facts, **{name: float(facts[name]) for name in numbers if name in facts}}
 
 
 def _token(value: str) -> bytes:

@@ -74,9 +74,12 @@ SAID = "forbid cloud when injection at least 0.8 (priority 90)"
         ("version: 3\n", "version: 3\ntools: {forbid: [shell]}\n", "tightens", "forbidden: shell"),
         ("version: 3\n", "version: 3\ntools: {outside: {internal: {forbid: [a]}}}\n", "tightens",
          "internal: fewer tools may be offered outside"),
-        ("cache: {mode: exact}", "cache: {mode: 'off'}", "changes", "cache differs"),
+        ("cache: {mode: exact}", "cache: {mode: 'off'}", "changes", "cached for 3,600 s -> without cache"),
+        ("cache: {mode: exact}", "cache: {mode: semantic}", "changes",
+         "cached for 3,600 s -> cached by meaning from 0.95 on for 3,600 s"),
         ("version: 3\n", "version: 3\nretention: {records_days: 30}\n", "changes", "retention_days differs"),
-        ("version: 3\n", "version: 3\nretention: {cache_seconds: 60}\n", "changes", "cache differs"),
+        ("version: 3\n", "version: 3\nretention: {cache_seconds: 60}\n", "changes",
+         "cached for 3,600 s -> cached for 60 s"),
     ],
 )  # fmt: skip
 def test_a_difference_is_named_with_its_direction(before: str, after: str, direction: str, what: str) -> None:

@@ -44,6 +44,7 @@ def test_the_decision_is_the_one_of_the_table(row: dict[str, Any]) -> None:
         "cacheable": decision.cacheable,
         "released": decision.release.model if decision.release else "none",
         "cache_seconds": decision.cache_seconds,
+        "similar": decision.cache_similarity,
         "max_output_tokens": decision.max_output_tokens,
         "races": decision.races,
         "shadow_route": decision.shadow_route or "none",

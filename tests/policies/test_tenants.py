@@ -95,6 +95,47 @@ def test_a_tenant_that_would_keep_more_or_take_more_is_an_error_at_its_place(par
     assert problem.line == len((BASE + "limits\nretention\ntenants\n").splitlines()) + 1
 
 
+BY_MEANING = BASE.replace("mode: exact", "mode: semantic, similarity: 0.96").replace(
+    "route: eu}", "route: eu, cache: {mode: semantic, similarity: 0.92}}"
+)
+
+
+@pytest.mark.parametrize(
+    ("part", "all_", "rule"),
+    [
+        ("{cache: exact}", CachePolicy("exact", 3600, 0.96), CachePolicy("exact", 3600, 0.92)),
+        ("{cache: {ttl_seconds: 60}}", CachePolicy("semantic", 60, 0.96), CachePolicy("semantic", 60, 0.92)),
+        (
+            "{cache: {mode: semantic, similarity: 0.98}}",
+            CachePolicy("semantic", 3600, 0.98),
+            CachePolicy("semantic", 3600, 0.98),
+        ),
+        ("{cache: 'off'}", CachePolicy("off", 3600, 0.96), CachePolicy("off", 3600, 0.92)),
+    ],
+)
+def test_a_tenant_may_compare_fewer_questions(part: str, all_: CachePolicy, rule: CachePolicy) -> None:
+    view = view_of(with_tenant(part, BY_MEANING), "acme")
+    assert (view.cache, {each.cache for each in view.rules if each.cache}) == (all_, {rule})
+
+
+@pytest.mark.parametrize(
+    ("part", "text", "says"),
+    [
+        ("{cache: semantic}", BASE, "the file keeps answers for the very same request alone"),
+        ("{cache: semantic}", BASE.replace("mode: exact", "mode: off"), "the file keeps no answers"),
+        ("{cache: {mode: semantic, similarity: 0.95}}", BY_MEANING, "the file takes questions from 0.96 on"),
+    ],
+)
+def test_a_tenant_cannot_compare_more_questions_than_the_file(part: str, text: str, says: str) -> None:
+    with pytest.raises(PolicyError, match=says):
+        with_tenant(part, text)
+
+
+def test_a_bar_that_nothing_is_held_against_is_a_warning() -> None:
+    policy = with_tenant("{}", BASE.replace("mode: exact", "mode: exact, similarity: 0.99"))
+    assert any("only mode: semantic compares questions" in warning for warning in policy.warnings)
+
+
 def test_a_tenant_cannot_keep_answers_where_the_file_keeps_none() -> None:
     with pytest.raises(PolicyError, match="the file keeps no answers"):
         with_tenant("{cache: exact}", BASE.replace("mode: exact", "mode: off"))

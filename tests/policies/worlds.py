@@ -87,6 +87,11 @@ VARIANTS: dict[str, Sequence[tuple[str, str]]] = {
         ("{at_least: 0.7}}]}, route: cloud}", "{at_least: 0.7}}]}, route: cloud, fallback: [eu, home]}"),
     ),
     "no-cache": (("mode: exact", "mode: off"),),
+    "by-meaning": (
+        ("mode: exact", "mode: semantic, similarity: 0.97"),
+        ("{at_least: 0.7}}]}, route: cloud}", "{at_least: 0.7}}]}, route: cloud, cache: exact}"),
+        ("route: eu}", "route: eu, cache: {mode: semantic, similarity: 0.99}}"),
+    ),
     "pseudonymized": (
         ("confidential: {payload: full", "confidential: {payload: pseudonymized"),
         ("restricted: {payload: full, localities: [lan]", "restricted: {payload: none, localities: [lan]"),

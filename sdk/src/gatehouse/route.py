@@ -11,7 +11,7 @@ Privacy = Literal["local-only"]
 PRIVACY_HEADER = "x-gatehouse-privacy"
 _PREFIX = "x-gatehouse-"
 _TEXT = ("route", "model", "reason", "sensitivity", "policy", "held")
-_NUMBERS = ("complexity", "confidence")
+_NUMBERS = ("complexity", "confidence", "similarity")
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,8 @@ class RouteInfo:
 
     `route` is `local`, `lan`, `cloud`, `cache` or `refused`, and `pending` in a stream whose route is not final yet;
     `held` is the rule that would have sent the request out if the policy let it; `complexity` and `confidence` are in
-    [0, 1]; `ignored` names request fields that the model's backend does not have.
+    [0, 1]; `similarity` says how near the question was whose answer came from the cache, where it was another one;
+    `ignored` names request fields that the model's backend does not have.
     """
 
     request_id: str = ""
@@ -32,6 +33,7 @@ class RouteInfo:
     held: str | None = None
     complexity: float | None = None
     confidence: float | None = None
+    similarity: float | None = None
     ignored: tuple[str, ...] = ()
 
     @classmethod
