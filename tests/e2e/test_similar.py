@@ -49,7 +49,7 @@ class House:
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
         with KeyStore(gateway.state_dir) as store:
-            self.keys = {name: store.create(name, tenant=name, scopes=("infer",))[1] for name in TENANTS}
+            self.keys = {name: store.create(name, tenant=name, scopes=("infer", "read"))[1] for name in TENANTS}
         until(lambda: self.ask("Hello there, you.", tenant="plain").status_code == 200)
         until(lambda: httpx.get(f"{gateway.url}/models", trust_env=False).status_code == 401)
 
@@ -120,7 +120,8 @@ def test_a_question_that_says_the_same_is_answered_from_the_cache_and_says_so(
 
 
 def _metrics(house: House) -> str:
-    return httpx.get(f"{house.gateway.root}/metrics", trust_env=False, timeout=60).text
+    headers = {"x-api-key": house.keys["north"]}
+    return httpx.get(f"{house.gateway.root}/metrics", headers=headers, trust_env=False, timeout=60).text
 
 
 def test_what_differs_in_a_word_that_matters_never_hits(house: House) -> None:
