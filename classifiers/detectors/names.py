@@ -32,6 +32,12 @@ _GLUE: Final = frozenset("_@#$")
 _SHORTEST_STREET: Final = 3  # letters; an address of one word has more
 _HEX: Final = frozenset("0123456789abcdef")
 _NEAR: Final = 12  # tokens to each side of an address in which its number, or another part of it, stands
+_CODES: Final = frozenset({"zip", "zipcode", "postal", "postcode", "plz", "postleitzahl", "cap"})
+_OWNERS: Final = frozenset(
+    """
+    my our his her their mein meine unsere seine ihre mon notre son mi nuestro su mio nostro suo mijn onze zijn haar
+    """.split()  # noqa: SIM905  # a list of words reads better as words
+)
 _STREETS: Final = (  # ends of streets' names of one word
     *("straße", "strasse", "gasse", "weg", "platz", "allee", "damm", "ufer", "ring"),
     *("straat", "laan", "plein", "kade", "gracht", "dijk", "steeg", "way"),
@@ -133,12 +139,22 @@ def _with_codes(tokens: Sequence[str], items: list[_Found]) -> list[_Found]:
         if label == _ADDRESS and _is_code(tokens, first, last):
             beside = [*parted[max(0, place - 1) : place], *parted[place + 1 : place + 2]]
             near = [each for each in beside if not _is_code(tokens, each[1], each[2])]  # nor do codes make one together
-            if not any(each[0] in (_ADDRESS, _LOCATION) and max(each[1] - last, first - each[2]) < 4 for each in near):
+            is_beside = any(
+                each[0] in (_ADDRESS, _LOCATION) and max(each[1] - last, first - each[2]) < 4 for each in near
+            )
+            if not is_beside and not _is_somebodys_code(tokens, first):
                 found.append((_LOCATION, first, last, score))
                 continue
         is_place = label == _ADDRESS and first == last and not _can_be_a_street(tokens, first)
         found.append((_LOCATION if is_place else label, first, last, score))
     return found
+
+
+def _is_somebodys_code(tokens: Sequence[str], place: int) -> bool:
+    """Whether a postal code is said to be somebody's own: that narrows down who it is as an address does."""
+    before = [token.strip().lower() for token in tokens[max(0, place - _NEAR) : place]]
+    named = next((at for at in reversed(range(len(before))) if before[at] in _CODES), None)
+    return named is not None and any(word in _OWNERS or word == "s" for word in before[max(0, named - 3) : named])
 
 
 def _can_be_a_street(tokens: Sequence[str], place: int) -> bool:

@@ -157,6 +157,26 @@ def test_a_lone_word_without_a_number_near_is_a_place_at_most(text: str, word: s
     assert [LABELS[found] for found, *_ in spans(tokens, logits, bytes(LIST_SLOTS))] == [label]
 
 
+@pytest.mark.parametrize(
+    ("text", "code", "label"),
+    [
+        ("My zip code is 35649", " 35649", "STREET_ADDRESS"),
+        ("the patient's zip is 35649", " 35649", "STREET_ADDRESS"),
+        ("Meine Postleitzahl lautet 10115.", " 10115", "STREET_ADDRESS"),
+        ("mon code postal : 75011", " 75011", "STREET_ADDRESS"),
+        ("What is the weather in zip code 35649?", " 35649", "LOCATION"),
+        ("Is 35649 a zip code?", " 35649", "LOCATION"),
+        ("my code prints 35649", " 35649", "LOCATION"),
+    ],
+)
+def test_a_postal_code_is_an_address_where_it_is_somebodys(text: str, code: str, label: str) -> None:
+    tokens = tokenize(text)
+    logits = np.full((len(tokens), len(LABELS)), -9.0, dtype=np.float32)
+    logits[:, 0] = 0.0
+    logits[tokens.index(code), LABELS.index("STREET_ADDRESS")] = 9.0
+    assert [LABELS[found] for found, *_ in spans(tokens, logits, bytes(LIST_SLOTS))] == [label]
+
+
 def test_numbers_in_a_column_are_no_addresses_together_and_a_code_beside_a_street_is() -> None:
     column = tokenize("7748\n7749\n7750")
     logits = np.full((len(column), len(LABELS)), -9.0, dtype=np.float32)
