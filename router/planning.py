@@ -23,6 +23,7 @@ from router.hiding import places_of
 from router.history import earlier_turns, without_turns
 from router.looks import LookKind
 from router.offered import offered_tools
+from router.remembered_plans import RememberedPlans
 from router.taint.ledger import CLEAN, Taint, TaintLedger
 from router.types import ChatRequest, Moment
 from router.waiting.waits import Waits, ask_of
@@ -64,6 +65,7 @@ class Planner:
         """Without `promises` the threshold that a target comes to is not told; without `affinity` nothing stays."""
         self._pipeline = pipeline
         self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._remembered = RememberedPlans()
         self._ledger = ledger
         self._promises = promises
         self._affinity = affinity
@@ -112,17 +114,19 @@ class Planner:
         demanded: frozenset[str] | None,
         release: Release | None = None,
     ) -> Plan:
-        needs, hints, unknown = _read(request, policy)
-        request, is_bounded = _bounded(request, policy.limits.max_output_tokens)
         tenant = request.principal.tenant
-        signals = await self._measure(request, policy, demanded)
+        key = self._remembered.key(request, policy) if demanded is not None else None
+        known = self._remembered.find(key, policy)
+        needs, hints, unknown = known.read if known is not None else _read(request, policy)
+        request, is_bounded = _bounded(request, policy.limits.max_output_tokens)
+        measured = known.signals(request) if known is not None else await self._measure(request, policy, demanded)
         taint = await self._ledger.look(tenant, request.body) if self._ledger is not None else CLEAN
-        context_length = signals.values["context_length"].value
+        context_length = measured.values["context_length"].value
         embeds = request.task == "embeddings"  # each input has the window for itself, and only its model knows it
         input_tokens = context_length if isinstance(context_length, int) and not embeds else 0
         output_tokens = fields.max_output_tokens(request.body)
         waits = self._before(request, policy, input_tokens, output_tokens)
-        signals = _with_wait(signals, waits.get(policy.default_local))
+        signals = _with_wait(measured, waits.get(policy.default_local))
         facts = Facts(
             tenant=tenant,
             requested=request.model,
@@ -148,7 +152,11 @@ class Planner:
             release=release,
             locked=self._exits is not None and self._exits.holds(tenant),
         )
-        decision = decide(policy, facts, signals)
+        if known is not None and known.facts == facts:
+            decision = known.decision
+        else:
+            decision = decide(policy, facts, signals)
+            self._remembered.put(key, policy, measured, facts, decision)
         if is_bounded or not output_tokens:
             request, is_bounded = _bounded(request, decision.max_output_tokens, again=is_bounded)
             output_tokens = fields.max_output_tokens(request.body)
