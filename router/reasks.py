@@ -5,9 +5,9 @@ Only keyed digests are compared, in the parent's memory, for ten minutes; record
 
 from __future__ import annotations
 
-import hmac
+import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -28,13 +28,23 @@ def ask_digest(keys: Keys, principal: Principal, body: Mapping[str, Any]) -> str
     None where there is no text of a user. Letter case and blanks do not count.
     """
     messages = [each for each in body.get("messages") or () if isinstance(each, dict)]
-    said = [text for each in messages if each.get("role") == "user" and (text := _text(each.get("content")))]
-    if not said:
+    first_at, first = _said(messages)
+    if not first:
         return None
+    last = _said(reversed(messages[first_at + 1 :]))[1] or first
+    opening = first if first_at == 0 else _text(messages[0].get("content"))
     parts = [principal.key_id or "", principal.subject or "", *(str(body.get(name) or "") for name in _END_USER)]
-    parts += [_text(messages[0].get("content")), said[0], said[-1]]
+    parts += [opening, first, last]
     key = keys.subkey("reasks", principal.tenant)
-    return hmac.digest(key, "\0".join(parts).encode("utf-8", "replace"), "sha256")[:16].hex()
+    return hashlib.blake2b("\0".join(parts).encode("utf-8", "replace"), key=key, digest_size=16).hexdigest()
+
+
+def _said(messages: Iterable[Mapping[str, Any]]) -> tuple[int, str]:
+    """The first of these messages that is a user's and has a text: its place, and that; -1 and nothing for none."""
+    for index, each in enumerate(messages):
+        if each.get("role") == "user" and (text := _text(each.get("content"))):
+            return index, text
+    return -1, ""
 
 
 def _text(content: object) -> str:

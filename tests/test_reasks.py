@@ -61,6 +61,19 @@ def test_long_texts_are_told_apart_by_both_ends_and_their_length() -> None:
     assert len(digests) == 4
 
 
+class Unread(dict[str, Any]):
+    """A message that nobody may look into."""
+
+    def get(self, *_: object) -> Any:
+        raise AssertionError("read")
+
+
+def test_of_a_long_conversation_only_the_ends_are_read() -> None:
+    conversation = body("Hello.", "Hi.", "Where is Peru?", "There.", "And Chile?")
+    longer = [*conversation["messages"][:1], *[Unread()] * 1000, *conversation["messages"][-2:]]
+    assert ask_digest(KEYS, ACME, {"messages": longer}) == ask_digest(KEYS, ACME, conversation)
+
+
 class Kept:
     def __init__(self) -> None:
         self.records: list[dict[str, Any]] = []

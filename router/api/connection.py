@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from router.api.admission import Admission, full
 from router.api.errors import openai_envelope
 from router.api.http import WIRE, new_request_id
+from router.api.request_wire import RequestWire
 from router.api.turned_away import Refusals, whole_response
 from router.errors import GatehouseError, InvalidRequest
 
@@ -32,29 +33,6 @@ class Door:
     head_bytes: int
     write_seconds: float  # for which a caller may leave what is written to it lying
     connections: int
-
-
-class _RequestWire:
-    """What the server knows of one request (`router.api.http.Wire`)."""
-
-    __slots__ = ("_connection", "_cycle")
-
-    def __init__(self, connection: Connection, cycle: RequestResponseCycle) -> None:
-        self._connection = connection
-        self._cycle = cycle
-
-    @property
-    def is_whole(self) -> bool:
-        return not self._cycle.more_body
-
-    def watch(self, tell: Callable[[], None] | None) -> None:
-        watching = self._connection.watching
-        if tell is None:
-            watching.pop(self, None)
-        elif self._connection.is_lost or self._cycle.disconnected:
-            tell()
-        else:
-            watching[self] = tell
 
 
 class _Answered:
@@ -80,7 +58,7 @@ class Connection(HttpToolsProtocol):
         self._unread: asyncio.TimerHandle | None = None  # until the caller is cut off
         self._piece = 0  # bytes that came last
         self.is_lost = False
-        self.watching: dict[_RequestWire, Callable[[], None]] = {}  # who wants to know when it is
+        self.watching: dict[RequestWire, Callable[[], None]] = {}  # who wants to know when it is
 
     # -- what comes in ---------------------------------------------------------------------------------------------
 
@@ -127,7 +105,7 @@ class Connection(HttpToolsProtocol):
         before = self.cycle
         super().on_headers_complete()
         if self.cycle is not before:
-            cast(dict[str, Any], self.scope)[WIRE] = _RequestWire(self, self.cycle)
+            cast(dict[str, Any], self.scope)[WIRE] = RequestWire(self, self.cycle)
         if admission.is_draining:
             self.cycle.keep_alive = False
 

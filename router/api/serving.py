@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 
 from router.api.accepting import Acceptor
 from router.api.connection import Connection, Door
+from router.api.request_wire import answering_whole
 
 _LAST_WORDS_SECONDS = 2.0  # for error events to be written
 _KEEP_ALIVE_SECONDS = 75  # longer than clients and balancers keep theirs: they close first, and never ask a closing one
@@ -101,7 +102,7 @@ def make_server(
 ) -> DrainingServer:
     """A worker's server, its connections standing behind `door`. For the running event loop."""
     config = uvicorn.Config(
-        app,
+        answering_whole(app),
         http=Connection,
         ws="none",
         lifespan="off",
