@@ -18,6 +18,8 @@ _MOST: Final = 4.0  # in a string that is mostly of another script this little i
 _FORMULA: Final = 2  # a Greek word of at most so many letters is a symbol
 _LETTER: Final = "(?:[^\\PL\\p{Latin}\\p{Common}\\p{Inherited}]\\pM*)"
 _EDGES: Final = WALL[1:2]
+_ASCII: Final = bytes(range(128))
+_ASCII_LETTERS: Final = bytes(code for code in range(128) if chr(code).isalpha())
 
 
 class Stretch(NamedTuple):
@@ -52,14 +54,19 @@ class Scripts:
         if not stretches:
             return
         weight = sum(stretch.weight for stretch in stretches)
-        latin = sum(1 for _ in self._latin.finditer(data, start, end))
-        share = weight / (weight + latin)
-        if (share >= 0.5 and weight >= _MOST) or (share >= 0.3 and weight >= _LEAST):
-            yield stretches[0].start, stretches[-1].end
-            return
+        if weight >= _MOST:
+            share = weight / (weight + self._count_latin(data[start:end]))
+            if share >= 0.5 or (share >= 0.3 and weight >= _LEAST):
+                yield stretches[0].start, stretches[-1].end
+                return
         for stretch in stretches:
             if stretch.weight >= (_LEAST if stretch.words > 1 else _LONE):
                 yield stretch.start, stretch.end
+
+    def _count_latin(self, string: bytes) -> int:
+        """The Latin letters of a string; those outside ASCII are few where there are others."""
+        high = string.translate(None, _ASCII)
+        return len(string) - len(string.translate(None, _ASCII_LETTERS)) + sum(1 for _ in self._latin.finditer(high))
 
     def _stretches(self, data: bytes, start: int, end: int) -> Iterator[Stretch]:
         """Neighbouring words with no Latin letter between them."""

@@ -19,7 +19,7 @@ from classifiers.tagger_features import alike, features, tokenize
 
 Sure = list[tuple[int, int, float]]  # token, label, chance that it is any label at all
 
-_LONGEST: Final = 31  # bytes of a word that is remembered, and
+_LONGEST: Final = 95  # bytes of a word that is remembered, and
 _CLASSED: Final = 1 << 17  # code points whose class is known: both as in tagger.h
 _KINDS: Final = (r"[^\W\d_]+", r"\d+", r"\s+", r"_")  # letters, digits, blanks, the underscore; what is left is a mark
 _TRIES: Final = 2  # words that were to be learned may be forgotten while they are

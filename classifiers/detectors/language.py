@@ -6,7 +6,9 @@ Too short to tell (under four different words or twenty letters) counts as measu
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
@@ -36,6 +38,8 @@ _PROSE: Final = re.compile(
     rb"(?!.*(?:%b))%b{0,3}[ \r\n]{1,2}%b{0,3}(?: %b{1,2})?|['-]|\xe2\x80[\x90-\x99]" % (_PAIR, _MARK, _MARK, _MARK),
     re.DOTALL,
 )
+_LETTERS: Final = re.compile(rb"[A-Za-z\x80-\xff]+")
+_HIGH: Final = re.compile(r"[^\x00-\x7f]")
 _PROSE_SHARE: Final = 0.6
 
 
@@ -54,41 +58,57 @@ class LanguageDetector:
         # The vocabulary tells apart what it was made for; with fewer languages measured every text is looked at.
         self._strangeness = Strangeness(self._model.vocabulary, _SUSPICION if names >= LEARNED else 0.0)
         self._scripts = Scripts()
-        self._word = pattern("\\pL[\\pL\\pM]*")
+        self._word, self._mark = pattern("\\pL[\\pL\\pM]*"), pattern("\\pM")
 
     def detect(self, piece: Piece, hits: Sequence[int]) -> list[Gap]:
         """The stretches of the piece that nothing was measured for; of a piece of one string the first is enough."""
         data = piece.data[piece.start : piece.stop]
         found = [] if data.isascii() else list(self._scripts.unmeasured(piece))
         if not found or WALL in data:
-            runs = self._strangeness.runs(data)
-            words = words_of(data) if runs else []
-            for start, stop in _joined(runs):
+            for more in self._in_runs(piece, data, self._strangeness.runs(data)):
+                found += more
                 if found and WALL not in data:
                     break
-                if stop - start >= _LEAST_WORDS:
-                    found += self._in_run(piece, words, start, stop)
         return [Gap(KIND, start, end) for start, end in found]
 
-    def _in_run(self, piece: Piece, words: Sequence[bytes], start: int, stop: int) -> Iterator[tuple[int, int]]:
-        """Byte spans of what in a run of words is in a language that was not measured."""
-        run = words[start:stop]
-        scores = self._model.by_word(run)
-        strong = [(low, high) for low, high in self._strong(run, scores) if len(set(run[low:high])) >= _LEAST_WORDS]
-        if not strong:
-            return
-        spans = [hit.span() for hit in piece.find(self._word)]
-        if len(spans) != len(words):  # a character that is a letter here and a digit there: the place is not certain
-            yield piece.start, piece.stop
-            return
-        spans = spans[start:stop]
-        for low, high in _stretches(strong, prose(piece.data, spans), len(scores)):
-            first, says = self._core(scores[low:high])
-            yield from _by_string(piece.data, spans[low + first : low + first + len(says)], says)
+    def _in_runs(
+        self, piece: Piece, data: bytes, runs: Sequence[tuple[int, int]]
+    ) -> Iterator[Iterable[tuple[int, int]]]:
+        """Run by run, the byte spans of what is in a language that was not measured."""
+        words = words_of(data) if runs else []
+        spans: list[tuple[int, int]] = []
+        for start, stop in _joined(runs):
+            run = words[start:stop]
+            strong = self._strong(run) if len(run) >= _LEAST_WORDS else []
+            if strong and not spans:
+                spans = self._spans(piece, data)
+            if strong and len(spans) != len(words):  # a letter here and a digit there: the place is not certain
+                yield [(piece.start, piece.stop)]
+            elif strong:
+                yield self._in_run(piece.data, run, spans[start:stop], strong)
 
-    def _strong(self, words: Sequence[bytes], scores: Scores) -> list[tuple[int, int]]:
-        """The windows, from word to word, that are in an unmeasured language."""
-        count = len(scores)
+    def _spans(self, piece: Piece, data: bytes) -> list[tuple[int, int]]:
+        """Where the words of a piece stand: runs of letters, and of marks on them."""
+        if self._mark.search(data):
+            return [hit.span() for hit in piece.find(self._word)]
+        spans = (hit.span() for hit in _LETTERS.finditer(_without_signs(data)))
+        return [(piece.start + start, piece.start + end) for start, end in spans]
+
+    def _in_run(
+        self,
+        data: bytes,
+        run: Sequence[bytes],
+        spans: Sequence[tuple[int, int]],
+        strong: Sequence[tuple[int, int]],
+    ) -> Iterator[tuple[int, int]]:
+        scores = self._model.by_word(run)
+        for low, high in _stretches(strong, prose(data, spans), len(run)):
+            first, says = self._core(scores[low:high])
+            yield from _by_string(data, spans[low + first : low + first + len(says)], says)
+
+    def _strong(self, words: Sequence[bytes]) -> list[tuple[int, int]]:
+        """The windows, from word to word, that are in an unmeasured language and hold enough different words."""
+        count, scores = len(words), self._model.by_word(words)
         sizes = np.concatenate(([0], np.cumsum([len(word) for word in words])))
         sums = np.concatenate((np.zeros((1, scores.shape[1])), np.cumsum(scores, axis=0)))
         found = []
@@ -96,7 +116,7 @@ class LanguageDetector:
             margins = self._model.margins(sums[size:] - sums[:-size] + self._model.bias, self._measured)
             is_strong = (margins >= least) & (sizes[size:] - sizes[:-size] >= _LEAST_LETTERS)
             found += [(start, start + size) for start in np.flatnonzero(is_strong).tolist()]
-        return found
+        return [(low, high) for low, high in found if len(set(words[low:high])) >= _LEAST_WORDS]
 
     def _core(self, scores: Scores) -> tuple[int, Scores]:
         """What makes a stretch strange, without the measured words at its ends: the first word, what each says."""
@@ -104,6 +124,20 @@ class LanguageDetector:
         says = scores[:, other] - scores[:, self._measured].max(axis=1)
         first, last = _largest(says)
         return first, says[first:last]
+
+
+def _without_signs(data: bytes) -> bytes:
+    """The text with blanks for what is neither ASCII nor a letter; every byte stays where it is."""
+    if data.isascii():
+        return data
+    text = data.decode("utf-8", "surrogateescape")
+    return _HIGH.sub(lambda hit: _letter(hit.group()), text).encode("utf-8", "surrogateescape")
+
+
+@lru_cache(maxsize=4096)
+def _letter(character: str) -> str:
+    is_letter = unicodedata.category(character)[0] == "L"
+    return character if is_letter else " " * len(character.encode("utf-8", "surrogateescape"))
 
 
 def prose(data: bytes, spans: Sequence[tuple[int, int]]) -> list[int]:

@@ -8,9 +8,10 @@
 
 /* Eight numbers at once, wherever they stand: two or more instructions where the processor has fewer. */
 typedef float Eight __attribute__((vector_size(32), aligned(4), may_alias));
+typedef int16_t Sixteen __attribute__((vector_size(32), aligned(2), may_alias));
 
 /* Bits of the table of names and buckets behind those of words: see tagger_features.py. */
-_Static_assert(LABEL_COUNT == 9 && (PLACES + 1) * DEEP % 64 == 0 && ROW % 48 == 0, "how sums are cut into eights");
+_Static_assert(LABEL_COUNT == 9 && (PLACES + 1) * DEEP % 64 == 0 && ROW % 48 == 0 && HIDDEN % 16 == 0, "how sums are cut into eights");
 enum { LENGTHS = 16, LONG_NUMBER = 15, SLOTS = WORDS * 2, NOWHERE = 0 };
 
 typedef struct {
@@ -226,9 +227,11 @@ static inline __attribute__((always_inline)) void spread(
     const TaggerWeights *weights, const int16_t *const rows[NEIGHBOURS], float sides[(PLACES + 1) * DEEP]
 ) {
     int16_t sums[HIDDEN];
-    memcpy(sums, rows[0], sizeof sums);
-    for (int block = 1; block < NEIGHBOURS; block++)
-        for (int at = 0; at < HIDDEN; at++) sums[at] = (int16_t)(sums[at] + rows[block][block * HIDDEN + at]);
+    for (int at = 0; at < HIDDEN; at += 16) {
+        Sixteen sum = *(const Sixteen *)(rows[0] + at);
+        for (int block = 1; block < NEIGHBOURS; block++) sum += *(const Sixteen *)(rows[block] + block * HIDDEN + at);
+        memcpy(sums + at, &sum, sizeof sum);
+    }
     int active = 0, which[HIDDEN];
     float factors[HIDDEN];
     for (int at = 0; at < HIDDEN; at++) { /* written always, kept when it is above zero: which are is not predictable */
@@ -444,6 +447,11 @@ static const int16_t *row_for(Tagger *tagger, const Token *token, Aside *aside) 
     return put(tagger, slot, data, size, buckets, features_with(tagger->crc, tagger->weights.listed, data, size, buckets));
 }
 
+/* Have a row on its way from memory before it is added: rows are looked up in no order that the processor could foresee. */
+static void fetch(const int16_t *row) {
+    for (int at = 0; at < ROW; at += 32) __builtin_prefetch(row + at);
+}
+
 /* The rows of tokens between walls. */
 static void look_up(Tagger *tagger, const Token *tokens, size_t count, const int16_t **rows, Aside *aside) {
     aside->used = aside->unseen_count = 0;
@@ -452,7 +460,10 @@ static void look_up(Tagger *tagger, const Token *tokens, size_t count, const int
         rows[at] = tagger->walls[at % 3 == 1];
         rows[WALLS + count + at] = tagger->walls[at % 3 == 1];
     }
-    for (size_t at = 0; at < count && !aside->is_full; at++) rows[WALLS + at] = row_for(tagger, &tokens[at], aside);
+    for (size_t at = 0; at < count && !aside->is_full; at++) {
+        rows[WALLS + at] = row_for(tagger, &tokens[at], aside);
+        fetch(rows[WALLS + at]);
+    }
 }
 
 Tagged tagger_logits(Tagger *tagger, const Token *tokens, size_t count, float *logits, Token *unseen, size_t *unseen_count) {

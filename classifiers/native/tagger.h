@@ -22,7 +22,7 @@ enum {
     LISTED_SLOTS = 1 << 23,
     WORDS = 1 << 15,         /* remembered; then all but the usual are forgotten */
     USUAL = 1 << 14,         /* of these at most */
-    WORD_SIZE = 31,          /* bytes; a longer ASCII token is looked at each time */
+    WORD_SIZE = 95,          /* bytes; a longer ASCII token is looked at each time */
     MOST_FEATURES = 20,
     CLASSED = 1 << 17        /* code points whose class is known */
 };

@@ -13,6 +13,7 @@ from classifiers.views.view import Change
 
 _KEPT = "\t\n\r…"  # read as they are; the ellipsis hides nothing and is common
 CONTROLS = bytes(code for code in (*range(0x20), 0x7F) if chr(code) not in _KEPT)
+_ODD = re.compile(f"[^ -~{_KEPT}]")  # all others read as themselves
 _SELECTORS = "\ufe00-\ufe0f\U000e0100-\U000e01ef"
 _TAGS = re.compile("[\U000e0020-\U000e007e]{2,}")
 _BYTES = re.compile(f"[{_SELECTORS}]{{2,}}")
@@ -45,15 +46,15 @@ def with_plain_blanks(text: str) -> str:
 
 def folded(text: str) -> list[Change]:
     """The characters that read as others; none for plain text of any script."""
-    folds = {character: plain for character in set(text) if (plain := fold(character)) != character}
+    folds = {character: plain for character in set(_ODD.findall(text)) if (plain := fold(character)) != character}
     changes = _marked(text) if not text.isascii() and _MARKED.search(text) else []
     if not folds:
         return changes
     hidden = _payloads(text, folds)
     singles = [
-        Change(at, at + 1, folds[character])
-        for at, character in enumerate(text)
-        if character in folds and _matters(text, at, folds)
+        Change(at, at + 1, folds[hit.group()])
+        for hit in _ODD.finditer(text)
+        if hit.group() in folds and _matters(text, at := hit.start(), folds)
     ]
     return _ordered([*changes, *hidden], _gathered(singles))
 

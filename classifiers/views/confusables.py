@@ -15,6 +15,7 @@ from classifiers.linear import ArtifactError
 from classifiers.views.view import Change
 
 _WORD = re.compile(r"\S+")
+_HIGH = re.compile(r"[^\x00-\x7f]+")
 _NO_LETTERS = bytes(code for code in range(128) if not chr(code).isalpha())
 _NO_WORDS = bytes(code for code in range(128) if not chr(code).isalnum())
 _DIGITS_OF = {"O": "0", "o": "0", "I": "1", "l": "1", "i": "1"}
@@ -43,7 +44,7 @@ class Confusables:
 
     def readings(self, text: str) -> list[list[Change]]:
         """Up to two lists of changes: look-alikes as letters, and as digits where one can be read so."""
-        if text.isascii() or self._alike.isdisjoint(text):
+        if text.isascii() or self._alike.isdisjoint("".join(_HIGH.findall(text))):
             return []
         plain = text.encode("ascii", "ignore")
         is_in_latin = len(plain.translate(None, _NO_LETTERS)) >= len(text) - len(plain)

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifiers.detectors.base import Piece
+from classifiers.detectors.base import Piece, pattern
 from classifiers.detectors.language import LanguageDetector
 from classifiers.kernels import KERNELS
 from classifiers.language import load, measured_languages, parted, words_of
@@ -282,6 +282,13 @@ def test_texts_are_parted_into_the_same_words_for_the_kernels(text: str) -> None
     data = text.encode("utf-8", "surrogatepass")
     letters = re.sub(rb"[^a-z\x80-\xff]+", b" ", parted(data).lower())  # what the kernels see
     assert letters.split() == words_of(data)
+
+
+@given(st.text() | st.text("aB\u00e9\u0301\u2019\u4e2d\u0436 1_.\u00b2\ud800", max_size=20))
+def test_words_stand_where_they_are_looked_for(detector: LanguageDetector, text: str) -> None:
+    data = b"\x00a" + text.encode("utf-8", "surrogatepass")
+    piece = Piece(data, 1, len(data))
+    assert detector._spans(piece, data[1:]) == [hit.span() for hit in piece.find(pattern("\\pL[\\pL\\pM]*"))]
 
 
 @cache
