@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from itertools import islice
+from operator import itemgetter
 from typing import Final
 
 _LEAST: Final = 24  # bytes of a part; less is a word or two
@@ -30,10 +31,10 @@ che per del della nostro non een het en van voor met op niet onze wij om
 _MARKS: Final = ("", ".", ",", "?", "!", ":", ";", ")", '"')
 _SMALL: Final = frozenset(f"{word}{mark}".encode() for word in _WORDS.split() for mark in _MARKS)
 _FIRST: Final = re.compile(rb"\x01(?=\x00{0,4}\x01)")  # a small word with another among the five behind it
-_ENDS: Final = frozenset(b".!?:;")
 _SENTENCE_ENDS: Final = (b".", b"!", b"?", b":", b";")
-_CLOSING: Final = b"\"')]"
-_WORD: Final = re.compile(rb"[^ \t\n\r\x0b\f]+")  # as `bytes.split` does
+_CLOSING: Final = b"\"')]"  # may stand behind such a sign
+_KIND_OF_END: Final = bytes(1 if byte in b".!?:;" else 2 if byte in _CLOSING else 0 for byte in range(256))
+_SOME_END: Final = re.compile(rb"[\x01\x02]")
 
 
 def prose_parts(text: bytes) -> list[tuple[int, int]]:
@@ -43,13 +44,13 @@ def prose_parts(text: bytes) -> list[tuple[int, int]]:
     on a sentence, or comes before it, and is no prose.
     """
     words = text.split()
-    small = bytes([word in _SMALL for word in text.lower().split()])
+    small = bytes(map(_SMALL.__contains__, text.lower().split()))
     count = len(small)
     first, last = _FIRST.search(small), _FIRST.search(small[::-1])
     low, high = (first.start(), count - last.start()) if first and last else (0, count)
     if low <= _NEAR and high + _NEAR >= count and not _may_have_heap(small):
         return []
-    ends = [place for place, word in enumerate(words, 1) if word[-1] in _ENDS or _is_closed_end(word)]
+    ends = _ends(words)
     near = min(high + _NEAR, count)
     cuts = {
         (max(low - _NEAR, 0), near),
@@ -58,23 +59,31 @@ def prose_parts(text: bytes) -> list[tuple[int, int]]:
         *((end, count) for end in islice((end for end in reversed(ends) if _is_heap(small[:end], count - end)), _MOST)),
     }
     cuts.discard((0, count))
-    if not cuts:
-        return []
-    places = [(word.start(), word.end()) for word in _WORD.finditer(text)]
-    spans = [(places[one][0], places[other - 1][1]) for one, other in sorted(cuts) if one < other]
+    spans = [_span(text, one, other, count) for one, other in sorted(cuts) if one < other]
     return [(start, end) for start, end in spans if end - start >= _LEAST]
 
 
+def _ends(words: list[bytes]) -> list[int]:
+    """Behind how many words a sentence ends."""
+    last = bytes(map(itemgetter(-1), words)).translate(_KIND_OF_END)
+    return [
+        hit.start() + 1
+        for hit in _SOME_END.finditer(last)
+        if hit.group() == b"\x01" or words[hit.start()].rstrip(_CLOSING)[-1:] in _SENTENCE_ENDS
+    ]
+
+
+def _span(text: bytes, one: int, other: int, count: int) -> tuple[int, int]:
+    """Where the words from `one` on stand, up to but without `other`, of so many."""
+    return len(text) - len(text.split(None, one)[one]), len(text.rsplit(None, count - other)[0].rstrip())
+
+
 def _may_have_heap(small: bytes) -> bool:
-    return sum(small[-_GLANCE:]) <= 1 or sum(small[:_GLANCE]) <= 1
+    return small.count(1, -_GLANCE) <= 1 or small.count(1, 0, _GLANCE) <= 1
 
 
 def _is_heap(small: bytes, left: int) -> bool:
-    return _HEAP <= len(small) <= _TIMES * left and sum(small) <= _SHARE * len(small)
-
-
-def _is_closed_end(word: bytes) -> bool:
-    return word[-1] in _CLOSING and word.rstrip(_CLOSING)[-1:] in _SENTENCE_ENDS
+    return _HEAP <= len(small) <= _TIMES * left and small.count(1) <= _SHARE * len(small)
 
 
 def _beginning(words: list[bytes], low: int, ends: list[int]) -> int:
