@@ -11,7 +11,7 @@ import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -25,7 +25,7 @@ MOST_WAITING = 1000  # of one tenant
 
 State = Literal["waiting", "approved", "denied", "used", "expired"]
 _BUSY_MS = 5000
-_KEPT_SECONDS = 7 * 24 * 3600.0  # that what is over is still shown, and still counts as used
+KEPT_SECONDS = 7 * 24 * 3600.0  # that what is over is still shown, and still counts as used
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS releases (
         id TEXT PRIMARY KEY, state TEXT NOT NULL, until REAL NOT NULL, used_by TEXT, tenant TEXT NOT NULL, key_id TEXT,
@@ -79,6 +79,12 @@ class Entry:
     about: About | None
     decided_by: str | None = None
     reason: str | None = None
+
+
+def as_of(entry: Entry, now: float) -> Entry:
+    """The entry as it counts now: what nobody decided or used in time is over."""
+    is_over = entry.state in ("waiting", "approved") and not entry.until > now
+    return replace(entry, state="expired") if is_over else entry
 
 
 class ReleaseStore:
@@ -177,7 +183,7 @@ class ReleaseStore:
         )
 
     def _forget(self, now: float) -> None:
-        self._database.execute("DELETE FROM releases WHERE until < ?", (now - _KEPT_SECONDS,))
+        self._database.execute("DELETE FROM releases WHERE until < ?", (now - KEPT_SECONDS,))
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -194,11 +200,10 @@ class ReleaseStore:
 def _entry(row: tuple[object, ...], now: float) -> Entry:
     *head, about, decided_by, reason = row
     release_id, state, until, used_by, tenant, key_id, asked, ttl = head
-    is_over = state in ("waiting", "approved") and not float(str(until)) > now
     told = orjson.loads(str(about))
-    return Entry(
+    entry = Entry(
         str(release_id),
-        "expired" if is_over else state,  # type: ignore[arg-type]  # a state is written by this file alone
+        state,  # type: ignore[arg-type]  # a state is written by this file alone
         float(str(until)),
         _text(used_by),
         str(tenant),
@@ -209,6 +214,7 @@ def _entry(row: tuple[object, ...], now: float) -> Entry:
         _text(decided_by),
         _text(reason),
     )
+    return as_of(entry, now)
 
 
 def _text(value: object) -> str | None:

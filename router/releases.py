@@ -6,14 +6,15 @@ Whatever cannot be known (a store that fails, a token of unknown making) refuses
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import orjson
 
@@ -23,6 +24,7 @@ from policies.types import Policy, Release, ReleaseRule
 from router.errors import Denied, GatehouseError, TooMany, Unavailable
 from router.exchange import Exchange
 from router.keys import Keys
+from router.release_board import ReleaseBoard, SharedReleases, shared_releases
 from router.release_store import MOST_WAITING, WAITS_SECONDS, About, Entry, ReleaseStore, ReleaseStoreError
 from router.release_tokens import BadToken, ReleaseTokens, bound_of
 from router.settings import Settings
@@ -34,6 +36,7 @@ log = logging.getLogger("gatehouse.releases")
 
 _HELD_CODES = frozenset({"policy_denied", "no_able_lawful_model", "sensitive_data_local_unavailable"})
 _REFUSED = "release_refused"
+_CLOCKS = 600.0  # seconds that the clocks of hosts may be apart: that long it stays used after its end
 _UNKNOWN = "Releases cannot be looked up at the moment, so nothing is released."
 
 
@@ -45,27 +48,18 @@ class Ticket:
     is_open: bool
 
 
-class SharedReleases(Protocol):
-    """Which releases the hosts have used (`router.cache.redis_releases.RedisReleases`)."""
-
-    async def name(self) -> str | None: ...
-
-    async def use(self, name: str, release_id: str, request_id: str, seconds: float) -> bool | None: ...
-
-    async def close(self) -> None: ...
-
-
 class Releases:
     """One a worker. For one event loop; the store is asked in a thread, and opened when it is first needed.
 
-    With `shared` a user's own token counts on every host that has the same root secret. What somebody must approve
-    stands in the list of one host, and counts there.
+    With `shared` a token counts on every host that has the same root secret, and what somebody must approve stands in
+    the list of all; a token that was given while nobody could be asked is the host's own.
     """
 
     def __init__(self, state_dir: Path, keys: Keys, shared: SharedReleases | None = None) -> None:
         self._state_dir = state_dir
         self._keys = keys
         self._shared = shared
+        self._board = ReleaseBoard(shared, keys) if shared is not None else None
         self._named: dict[str, tuple[str, float]] = {}  # a release that all hosts count -> their name, its end
         self._thread = ThreadPoolExecutor(1, "releases")
         self._store: ReleaseStore | None = None
@@ -85,7 +79,7 @@ class Releases:
         if rule is None or not _is_offered_to(rule, request.principal):
             raise self._refusal("the policy does not let you release anything")
         release, now = await self._read(request, request.release, policy), time.time()
-        entry = await self._ask_store(lambda store: store.get(release.id, now))
+        entry = await self._entry(release.id, rule, now)
         if entry is not None and entry.state in ("used", "denied"):
             raise self._refusal("it was used already" if entry.state == "used" else "it was denied")
         if rule.by == "approver" and entry is not None:
@@ -96,6 +90,13 @@ class Releases:
         if not now < release.until <= now + rule.ttl_seconds + 1:
             raise self._refusal("its time is over")
         return Ticket(release, rule.by == "user")
+
+    async def _entry(self, release_id: str, rule: ReleaseRule, now: float) -> Entry | None:
+        """What is known of it here, or on all hosts where one of them may have been asked to approve it."""
+        entry = await self._ask_store(lambda store: store.get(release_id, now))
+        if entry is not None or rule.by != "approver" or release_id not in self._named:
+            return entry
+        return await self._ask_board(lambda board: board.get(release_id, now))
 
     async def _read(self, request: ChatRequest, token: str, policy: Policy) -> Release:
         """What the token says, of this host or of all. Raises `Denied`, or `Unavailable` where that cannot be known."""
@@ -130,7 +131,7 @@ class Releases:
         return await self._shared.name() or ""
 
     def _counts_everywhere(self, policy: Policy) -> bool:
-        return self._shared is not None and policy.release is not None and policy.release.by == "user"
+        return self._shared is not None and policy.release is not None
 
     async def ask(self, exchange: Exchange, ticket: Ticket) -> None:
         """Put a request whose release must be approved into the list, if it would leave then; ends it with a 403.
@@ -156,7 +157,11 @@ class Releases:
             *(ticket.release.id, "waiting", now + WAITS_SECONDS, None, caller.tenant, caller.key_id),
             *(now, float(rule.ttl_seconds), about),
         )
-        if not await self._ask_store(lambda store: store.ask(entry, now)):
+        if ticket.release.id in self._named:
+            is_taken = await self._ask_board(lambda board: board.ask(entry, now))
+        else:
+            is_taken = await self._ask_store(lambda store: store.ask(entry, now))
+        if not is_taken:
             raise TooMany(f"{MOST_WAITING:,} releases of this tenant wait already.", code="release_list_full")
         self._note(exchange, "pending", ticket.release.id)
         raise Denied(
@@ -207,17 +212,33 @@ class Releases:
             *(release.id, "used", release.until, request.id, caller.tenant, caller.key_id),
             *(now, float(rule.ttl_seconds), None),
         )
-        if not await self._ask_store(lambda store: store.use(entry, now, approved=rule.by == "approver")):
+        is_common, needs_word = release.id in self._named, rule.by == "approver"
+        if is_common and needs_word:
+            await self._require_approved(release.id, request.id, now)
+        if not await self._ask_store(lambda store: store.use(entry, now, approved=needs_word and not is_common)):
             raise self._refusal("it was used already")
-        if release.id in self._named:
+        if is_common:
             await self._use_everywhere(release, request.id, now)
+            if needs_word:
+                await self._show_used(release.id, request.id, now)
         self._used = {pair: until for pair, until in self._used.items() if until > now}
         self._used[release.id, request.id] = release.until
         self._note(exchange, "used", release.id)
 
+    async def _require_approved(self, release_id: str, request_id: str, now: float) -> None:
+        """What was approved on some host is still so. Raises `Denied`, `Unavailable`."""
+        entry = await self._ask_board(lambda board: board.get(release_id, now))
+        if entry is None or (entry.state != "approved" and entry.used_by != request_id):
+            raise self._refusal("it is not approved any more")
+
+    async def _show_used(self, release_id: str, request_id: str, now: float) -> None:
+        assert self._board is not None
+        with contextlib.suppress(ReleaseStoreError):
+            await self._board.note_used(release_id, request_id, now)
+
     async def _use_everywhere(self, release: Release, request_id: str, now: float) -> None:
         assert self._shared is not None
-        used = await self._shared.use(self._named[release.id][0], release.id, request_id, release.until - now)
+        used = await self._shared.use(self._named[release.id][0], release.id, request_id, release.until - now + _CLOCKS)
         if used is None:
             raise Unavailable(_UNKNOWN, code="release_unavailable")
         if not used:
@@ -256,6 +277,14 @@ class Releases:
             log.error("nothing is released: %s", error)
             raise Unavailable(_UNKNOWN, code="release_unavailable") from None
 
+    async def _ask_board(self, work: Callable[[ReleaseBoard], Awaitable[T]]) -> T:
+        assert self._board is not None
+        try:
+            return await work(self._board)
+        except ReleaseStoreError as error:
+            log.error("nothing is released: %s", error)
+            raise Unavailable(_UNKNOWN, code="release_unavailable") from None
+
     def _opened(self) -> ReleaseStore:
         if self._store is None:
             self._store = ReleaseStore(self._state_dir)
@@ -265,11 +294,7 @@ class Releases:
 
 def make_releases(settings: Settings, keys: Keys) -> Releases:
     """One worker's releases, counted with those of other hosts where they share a Redis."""
-    if settings.redis_url is None:
-        return Releases(settings.state_dir, keys)
-    from router.cache.redis_releases import RedisReleases  # only where it is configured: the client costs 6 MB
-
-    return Releases(settings.state_dir, keys, RedisReleases(settings.redis_url, settings.redis_timeout_ms))
+    return Releases(settings.state_dir, keys, shared_releases(settings, keys))
 
 
 def _is_offered_to(rule: ReleaseRule, caller: Principal) -> bool:

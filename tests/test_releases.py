@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +20,8 @@ from policies.types import Level, Policy, Release
 from router.cache.redis_releases import RedisReleases
 from router.errors import Denied, GatehouseError, Unavailable
 from router.keys import Keys, load_keys
+from router.release_board import ReleaseBoard, shared_releases
+from router.release_list import ReleaseList
 from router.release_store import (
     MOST_WAITING,
     RELEASES_FILE,
@@ -33,6 +35,7 @@ from router.release_store import (
 )
 from router.release_tokens import BadToken, ReleaseTokens, bound_of
 from router.releases import Releases
+from router.settings import Settings
 from router.types import ChatRequest, Principal
 from tests.policies.worlds import base
 from tests.support.redis_server import RedisServer
@@ -366,13 +369,15 @@ class Hosts:
         assert name is not None
         return ReleaseTokens(KEYS, name).make(release, bound_of(ask(), policy.digest))
 
-    async def use(self, host: int, token: str, request_id: str = "gh-1") -> str:
+    async def use(self, host: int, token: str, request_id: str = "gh-1", policy: Policy = POLICY) -> str:
         """What comes of repeating the request with the token on that host."""
         request = replace(ask(release=token), id=request_id)
         try:
-            ticket = await self.both[host].admit(request, POLICY)
+            ticket = await self.both[host].admit(request, policy)
             assert ticket is not None
-            exchange = SimpleNamespace(policy=POLICY, request=request, outcome=SimpleNamespace())
+            if not ticket.is_open:
+                return "waits"
+            exchange = SimpleNamespace(policy=policy, request=request, outcome=SimpleNamespace())
             await self.both[host].use(cast(Any, exchange), ticket.release)
         except GatehouseError as error:
             return error.code
@@ -431,9 +436,142 @@ async def test_a_redis_that_may_forget_by_itself_is_not_relied_on(tmp_path: Path
     await hosts.close()
 
 
-async def test_what_somebody_must_approve_counts_on_the_host_that_gave_it(tmp_path: Path, redis: RedisServer) -> None:
-    hosts = Hosts(tmp_path, redis)
+# -- what somebody must approve, on several hosts ----------------------------------------------------------------------
+
+
+@pytest.fixture
+async def boards(redis: RedisServer) -> AsyncIterator[list[ReleaseBoard]]:
+    """Of two hosts of one fleet, and of a stranger with another root secret who writes to the same list."""
+    links = [RedisReleases(redis.url, 30_000) for _ in range(3)]
+    yield [ReleaseBoard(link, keys) for link, keys in zip(links, (KEYS, KEYS, Keys(b"s" * 32)), strict=True)]
+    for link in links:
+        await link.close()
+
+
+async def test_every_host_sees_what_waits_and_one_word_decides_for_all(boards: list[ReleaseBoard]) -> None:
+    one, two, _ = boards
+    now = time.time()
+    assert await one.ask(waiting("rl-1", "lab"), now)
+    assert await two.ask(waiting("rl-1", "lab"), now), "asked again it is the same"
+    assert await one.ask(waiting("rl-2", "ward"), now)
+    assert {entry.id for entry in await two.entries(now)} == {"rl-1", "rl-2"}
+    assert [entry.id for entry in await two.entries(now, "ward")] == ["rl-2"]
+    found = await asyncio.gather(
+        *(board.decide("rl-1", "approved", f"user {n}", "agreed") for n, board in enumerate((one, two) * 4)),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(each, Entry) for each in found) == 1
+    assert all(isinstance(each, Entry | NotWaiting) for each in found)
+    decided = await two.get("rl-1", now)
+    assert decided is not None
+    assert (decided.state, decided.until) == ("approved", pytest.approx(time.time() + 60, abs=30))
+    over = await two.get("rl-1", now + 3600)
+    assert over is not None
+    assert over.state == "expired"
+    with pytest.raises(NoSuchRelease):
+        await one.decide("rl-3", "denied", "user 1", "which?")
+
+
+async def test_whoever_can_write_to_redis_can_approve_nothing_and_read_nothing(
+    boards: list[ReleaseBoard], redis: RedisServer
+) -> None:
+    one, two, stranger = boards
+    now = time.time()
+    await one.ask(waiting("rl-1"), now)
+    await one.ask(waiting("rl-2"), now)
+    content = redis.content()
+    assert all(word not in content for word in (b"EMAIL_ADDRESS", b"key1", b"gh-1", b"confidential"))
+    await two.decide("rl-1", "approved", "user admin", "agreed")
+    approved = await one._shared.entry("rl-1")
+    waits = await one._shared.entry("rl-2")
+    assert approved is not None
+    assert waits is not None
+    assert await one._shared.put_entry("rl-2", waits, approved)
+    assert await two.get("rl-2", now) is None, "what was sealed for another id does not open"
+    with pytest.raises(NoSuchRelease):
+        await stranger.decide("rl-1", "denied", "user stranger", "no")
+
+
+async def test_a_redis_that_was_emptied_or_is_gone_approves_nothing(
+    boards: list[ReleaseBoard], redis: RedisServer
+) -> None:
+    one, two, _ = boards
+    now = time.time()
+    await one.ask(waiting("rl-1"), now)
+    kept = await one._shared.entry("rl-1")
+    assert kept is not None
+    redis.command("FLUSHALL")
+    assert await two.get("rl-1", now) is None
+    assert await one._shared.put_entry("rl-1", b"", kept)
+    assert await two.get("rl-1", now) is None, "the name that it was sealed under is another one now"
+    assert await two.entries(now) == []
+    redis.kill()
+    for call in (two.get("rl-1", now), two.entries(now), one.ask(waiting("rl-9"), now)):
+        with pytest.raises(ReleaseStoreError, match="Redis does not answer"):
+            await call
+
+
+async def test_a_tenant_cannot_fill_the_list_of_all_hosts(boards: list[ReleaseBoard]) -> None:
+    one, _, _ = boards
+    now = time.time()
+    many = {f"rl-{n}": waiting(f"rl-{n}", "lab") for n in range(MOST_WAITING)}
+    for release_id, entry in many.items():
+        assert await one._put(release_id, b"", entry)
+    assert not await one.ask(waiting("rl-more", "lab"), now)
+    assert await one.ask(waiting("rl-other", "ward"), now)
+
+
+async def test_what_is_approved_on_one_host_is_used_on_another_and_once(tmp_path: Path, redis: RedisServer) -> None:
+    hosts, board = Hosts(tmp_path, redis), ReleaseBoard(RedisReleases(redis.url, 30_000), KEYS)
     token = await hosts.token(APPROVED)
-    with pytest.raises(Denied, match="so must the host"):
-        await hosts.both[0].admit(ask(release=token), APPROVED)
+    request = ask(release=token)
+    first = await hosts.both[0].admit(request, APPROVED)
+    assert first is not None
+    assert not first.is_open
+    release_id = first.release.id
+    await board.ask(waiting(release_id), time.time())
+    assert await hosts.use(1, token, policy=APPROVED) == "waits"
+    await board.decide(release_id, "approved", "user admin", "agreed")
+    found = await asyncio.gather(*(hosts.use(n % 2, token, f"gh-{n}", APPROVED) for n in range(10)))
+    assert found.count("used") == 1
+    assert set(found) <= {"used", "release_refused"}
+    entry = await board.get(release_id, time.time())
+    assert entry is not None
+    assert (entry.state, entry.used_by) == ("used", f"gh-{found.index('used')}")
+    other = await hosts.token(APPROVED)
+    denied = await hosts.both[0].admit(ask(release=other), APPROVED)
+    assert denied is not None
+    await board.ask(waiting(denied.release.id), time.time())
+    await board.decide(denied.release.id, "denied", "user admin", "no")
+    assert await hosts.use(1, other, policy=APPROVED) == "release_refused"
+    await board._shared.close()
     await hosts.close()
+
+
+async def test_an_approver_sees_both_lists_and_decides_on_either(
+    tmp_path: Path, redis: RedisServer, boards: list[ReleaseBoard]
+) -> None:
+    folder = tmp_path / "state"
+    keys = load_keys(folder)
+    settings = Settings(state_dir=folder, redis_url=redis.url, redis_timeout_ms=30_000)
+    shared = shared_releases(settings, keys)
+    assert shared is not None
+    now, board, desk = time.time(), ReleaseBoard(shared, keys), ReleaseList(settings)
+    await board.ask(waiting("rl-everywhere", "lab"), now)
+    with ReleaseStore(folder) as store:
+        store.ask(waiting("rl-here", "lab"), now)
+    found, is_whole = await desk.entries("lab")
+    assert ({entry.id for entry in found}, is_whole) == ({"rl-here", "rl-everywhere"}, True)
+    for release_id in ("rl-here", "rl-everywhere"):
+        entry = await desk.decide(release_id, "approved", "user admin", "agreed")
+        assert (entry.state, entry.decided_by) == ("approved", "user admin")
+        with pytest.raises(NotWaiting):
+            await desk.decide(release_id, "denied", "user admin", "no")
+    with pytest.raises(NoSuchRelease):
+        await desk.decide("rl-nowhere", "denied", "user admin", "no")
+    redis.kill()
+    found, is_whole = await desk.entries("lab")
+    assert ([entry.id for entry in found], is_whole) == (["rl-here"], False)
+    with pytest.raises(ReleaseStoreError):
+        await desk.decide("rl-everywhere", "denied", "user admin", "no")
+    await shared.close()

@@ -5,28 +5,24 @@ An admin of a tenant sees and decides what its own keys ask for; one of the tena
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Callable
-from typing import Literal, TypeVar
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
 
 from router.admin.changing import Done, perform
 from router.admin.reading import text_of
 from router.admin.types import AdminRoute, Call
 from router.errors import Denied, InvalidRequest, NotFound, Unavailable
-from router.release_list import MOST_REASON, BadReason, reason_of, release_json
-from router.release_store import RELEASES_FILE, Entry, NoSuchRelease, NotWaiting, ReleaseStore, ReleaseStoreError
+from router.release_list import MOST_REASON, BadReason, ReleaseList, reason_of, release_json
+from router.release_store import Entry, NoSuchRelease, NotWaiting, ReleaseStoreError
 from router.types import JsonObject
-
-T = TypeVar("T")
 
 
 async def list_releases(call: Call) -> JsonObject:
-    """What waits, was decided or used in the last week, the newest first."""
-    if not (call.house.settings.state_dir / RELEASES_FILE).exists():
-        return {"releases": []}
-    found = await asyncio.to_thread(_stored, call, lambda store: store.entries(time.time(), call.tenant))
-    return {"releases": [release_json(entry) for entry in found]}
+    """What waits, was decided or used in the last week, the newest first; `whole`: with that of all hosts."""
+    with _told():
+        found, is_whole = await ReleaseList(call.house.settings).entries(call.tenant)
+    return {"releases": [release_json(entry) for entry in found], "whole": is_whole}
 
 
 async def approve(call: Call) -> JsonObject:
@@ -46,25 +42,24 @@ async def _decide(call: Call, state: Literal["approved", "denied"], action: str)
         raise InvalidRequest(f"`reason`: {error}.", param="reason") from None
     which, by = call.path["id"], f"key {call.principal.key_id}"
 
-    def decide(store: ReleaseStore) -> Entry:
-        found = store.get(which, time.time())
-        if found is None or call.tenant not in (None, found.tenant):
+    def check(found: Entry) -> None:
+        if call.tenant not in (None, found.tenant):
             raise NoSuchRelease
         if state == "approved" and found.key_id is not None and found.key_id == call.principal.key_id:
             raise Denied("Nobody approves what their own key asks for.", code="own_release")
-        return store.decide(which, state, by, reason, time.time())
 
     async def work() -> Done:
-        told = release_json(await asyncio.to_thread(_stored, call, decide))
+        with _told():
+            told = release_json(await ReleaseList(call.house.settings).decide(which, state, by, reason, check))
         return Done({"release": told}, told, target=which)
 
     return await perform(call, action, which, work, closes=state == "denied")
 
 
-def _stored(call: Call, work: Callable[[ReleaseStore], T]) -> T:
+@contextmanager
+def _told() -> Iterator[None]:
     try:
-        with ReleaseStore(call.house.settings.state_dir) as store:
-            return work(store)
+        yield
     except NoSuchRelease:
         raise NotFound("Nothing of this id waits here.", code="no_such_release") from None
     except NotWaiting as error:

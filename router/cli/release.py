@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +15,8 @@ from rich.table import Table
 
 from router.audit import this_user
 from router.cli.audited import audited
-from router.release_list import BadReason, reason_of, release_json
-from router.release_store import RELEASES_FILE, Entry, NoSuchRelease, NotWaiting, ReleaseStore, ReleaseStoreError
+from router.release_list import BadReason, ReleaseList, reason_of, release_json
+from router.release_store import Entry, NoSuchRelease, NotWaiting, ReleaseStoreError
 from router.settings import from_environment
 
 release = typer.Typer(
@@ -48,10 +48,10 @@ def list_releases(
     state_dir: _StateDir = None,
 ) -> None:
     """What waits to be approved, the newest first."""
-    found: list[Entry] = []
-    if (from_environment(state_dir=state_dir).state_dir / RELEASES_FILE).exists():
-        with _store(state_dir) as store:
-            found = store.entries(time.time(), tenant)
+    with _told():
+        found, is_whole = asyncio.run(ReleaseList(from_environment(state_dir=state_dir)).entries(tenant))
+    if not is_whole:
+        typer.echo("Redis does not answer: only what this host keeps is shown.", err=True)
     found = [entry for entry in found if all_ or entry.state == "waiting"]
     if as_json:
         typer.echo(orjson.dumps([release_json(entry) for entry in found]))
@@ -90,17 +90,17 @@ def _decide(which: str, state: Literal["approved", "denied"], reason: str, state
     except BadReason as error:
         raise typer.BadParameter(str(error), param_hint="--reason") from None
     action = "release.approve" if state == "approved" else "release.deny"
-    with _store(state_dir) as store, audited(state_dir, action, which, closes=state == "denied") as detail:
-        entry = store.decide(which, state, f"user {this_user().user}", kept, time.time())
+    desk = ReleaseList(from_environment(state_dir=state_dir))
+    with _told(), audited(state_dir, action, which, closes=state == "denied") as detail:
+        entry = asyncio.run(desk.decide(which, state, f"user {this_user().user}", kept))
         detail.update(release_json(entry))
     return entry
 
 
 @contextmanager
-def _store(state_dir: Path | None) -> Iterator[ReleaseStore]:
+def _told() -> Iterator[None]:
     try:
-        with ReleaseStore(from_environment(state_dir=state_dir).state_dir) as store:
-            yield store
+        yield
     except ReleaseStoreError as error:
         typer.echo(f"{error}", err=True)
     except NoSuchRelease:

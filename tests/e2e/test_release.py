@@ -453,8 +453,9 @@ def test_no_token_is_in_any_log_record_or_file(house: House) -> None:
     assert ADDRESS.encode() not in written
 
 
-def test_a_token_of_one_host_counts_on_another_that_shares_its_redis_and_its_secret(tmp_path: Path) -> None:
-    """Behind a balancer the repeated request comes to whatever host: it leaves there, once for both."""
+@pytest.mark.parametrize("by", ["user", "approver"])
+def test_a_token_of_one_host_counts_on_another_that_shares_its_redis_and_its_secret(tmp_path: Path, by: str) -> None:
+    """Behind a balancer the repeated request comes to whatever host, and whoever approves sits at any: once for all."""
     redis = RedisServer(tmp_path)
     redis.start()
     load_keys(tmp_path / "a" / "state")
@@ -463,7 +464,7 @@ def test_a_token_of_one_host_counts_on_another_that_shares_its_redis_and_its_sec
     shared = {**PATIENT, "GATEHOUSE_REDIS_URL": redis.url, "GATEHOUSE_REDIS_TIMEOUT_MS": "1000"}
     with RecorderThread(Script(answer=ANSWER)) as home, RecorderThread(Script(answer=ANSWER)) as cloud:
         text = POLICY.format(home=local_server(home.url), cloud=cloud.url)
-        text += "release: {levels: [confidential], by: user, ttl: 30m}\n"
+        text += f"release: {{levels: [confidential], by: {by}, ttl: 30m}}\n"
         with (
             Gateway(tmp_path / "a", text, environment=shared) as a,
             Gateway(tmp_path / "b", text, environment=shared) as b,
@@ -479,6 +480,15 @@ def test_a_token_of_one_host_counts_on_another_that_shares_its_redis_and_its_sec
             assert held.headers["x-gatehouse-route"] == "local"
             token = held.headers["x-gatehouse-release"]
             assert not cloud.exchanges
+            if by == "approver":
+                waits = [ask(house, token) for house in (b, a)]
+                assert [answer.json()["error"]["code"] for answer in waits] == ["release_pending"] * 2
+                assert not cloud.exchanges
+                for house in (a, b):
+                    (entry,) = orjson.loads(releases(house, shared, "list", "--json"))
+                    assert (entry["state"], entry["model"], entry["because"]) == ("waiting", "cloud", ["EMAIL_ADDRESS"])
+                assert b"EMAIL_ADDRESS" not in redis.content()
+                releases(a, shared, "approve", entry["id"], "--reason", "the address is public")
             released = ask(b, token)
             assert released.headers["x-gatehouse-route"] == "cloud", released.text
             assert len(cloud.exchanges) == 1
@@ -486,4 +496,13 @@ def test_a_token_of_one_host_counts_on_another_that_shares_its_redis_and_its_sec
                 again = ask(house, token)
                 assert (again.status_code, again.json()["error"]["code"]) == (403, "release_refused")
             assert len(cloud.exchanges) == 1
+            if by == "approver":
+                (entry,) = orjson.loads(releases(a, shared, "list", "--all", "--json"))
+                assert (entry["state"], entry["reason"]) == ("used", "the address is public")
     redis.stop()
+
+
+def releases(house: Gateway, environment: dict[str, str], *arguments: str) -> bytes:
+    """`gatehouse release` as somebody at this host runs it."""
+    program = [sys.executable, "-m", "router.cli.main", "release", *arguments, "--state-dir", str(house.state_dir)]
+    return subprocess.run(program, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, check=True).stdout
