@@ -50,12 +50,19 @@ class ScanMemory:
 
     def key_of_bytes(self, tenant: str, digest: str, name: str, raw: bytes) -> bytes:
         """The same of bytes."""
+        return self.keys_of_bytes(tenant, digest, name, raw, len(raw))[0]
+
+    def keys_of_bytes(self, tenant: str, digest: str, name: str, raw: bytes, *ends: int) -> list[bytes]:
+        """The keys of these bytes up to each of several ends, in rising order: they are read once."""
         begun = self._begun.get((tenant, digest, name))
         if begun is None:
             begun = self._begin(tenant, digest, name)
-        state = begun.copy()
-        state.update(raw)
-        found: bytes = state.digest()
+        state, at, found = begun.copy(), 0, []
+        view = memoryview(raw)
+        for end in ends:
+            state.update(view[at:end])
+            found.append(state.digest())
+            at = end
         return found
 
     def _begin(self, *parts: str) -> Any:

@@ -1,14 +1,15 @@
 """Parts of a body whose scan is remembered as one: all of it, the turns of a conversation, what stands beside these.
 
-Keys are keyed digests, values spans. A part over whose borders anything was said, or that could not be read, has none.
+Keys are keyed digests, values spans. A cell over whose borders anything was said, or that could not be read, is no part
+of what is remembered: it is looked at anew, with its neighbours.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import orjson
 
@@ -20,6 +21,15 @@ _LEAST_TURNS: Final = 4
 _ADDED: Final = 3  # turns that a request adds to what was sent before, at most: answer, question, and one more
 _LEAST_BESIDE: Final = 8  # strings beside the messages (tools, mostly) from which they are a part
 _MESSAGES: Final = "messages"
+_ANEW: Final = ""  # in place of an entity: the cell is to be looked at anew
+
+
+class Keys(Protocol):
+    """Makes the keys of one tenant's parts under its rules; `kind` tells parts of different kinds apart."""
+
+    def __call__(self, kind: str, raw: bytes, *ends: int) -> list[bytes]:
+        """The key of the bytes up to each of these ends, in rising order."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +47,7 @@ class Parts:
     found: dict[int, list[Remembered]] = field(default_factory=dict)
     of: dict[int, int] = field(default_factory=dict)
     fresh: list[Part] = field(default_factory=list)
-    is_whole: bool = False  # all of the body is known, joins included
+    is_whole: bool = False  # all of the body is known, joins included, and nothing is to be looked at anew
 
     def holds(self, run: Sequence[Stretch]) -> bool:
         """Whether neighbours all stand in one known part: they were looked at together when it was scanned."""
@@ -45,31 +55,35 @@ class Parts:
         return part is not None and all(self.of.get(stretch.cell) == part for stretch in run)
 
     def put(self, memory: ScanMemory, inside: Mapping[int, Iterable[Remembered]], anew: AbstractSet[int]) -> None:
-        """Remember the fresh parts that hold none of the cells to be scanned `anew`."""
+        """Remember the fresh parts without their cells that are to be scanned `anew`, where more than half are left."""
         for part in self.fresh:
-            if anew.isdisjoint(part.cells):
-                found = [
-                    item._replace(cell=number)
-                    for number, index in enumerate(part.cells)
-                    if index in inside
-                    for item in inside[index]
-                ]
-                memory.put(part.key, tuple(found))
+            if 2 * sum(index in anew for index in part.cells) > len(part.cells):
+                continue
+            found: list[Remembered] = []
+            for number, index in enumerate(part.cells):
+                if index in anew:
+                    found.append(Remembered(_ANEW, 0, 0, 0.0, "", (), number))
+                elif index in inside:
+                    found += [item._replace(cell=number) for item in inside[index]]
+            memory.put(part.key, tuple(found))
 
 
-def look_up(memory: ScanMemory, key_of: Callable[[str, bytes], bytes], body: Any, walk: Walk) -> Parts:
-    """The parts of a body; `key_of` makes the key of a kind of part from its bytes."""
+def look_up(memory: ScanMemory, keys: Keys, body: Any, walk: Walk) -> Parts:
+    """The parts of a body."""
     parts = Parts()
     try:
-        whole = Part(key_of("body", orjson.dumps(body)), range(len(walk.cells)))
+        turns = _turns(keys, body[_MESSAGES], walk.turns) if len(walk.turns) >= _LEAST_TURNS else []
+        whole = Part(_key_of_all(keys, body, turns), range(len(walk.cells)))
         if _is_known(parts, memory, whole):
-            parts.is_whole = True
+            parts.is_whole = len(parts.of) == len(walk.cells)
             return parts
         parts.fresh.append(whole)
-        if len(walk.turns) >= _LEAST_TURNS:
-            _look_up_turns(parts, memory, key_of, body[_MESSAGES], walk.turns)
+        parts.fresh += turns[:1]
+        for part in turns:  # the longest run of leading turns that is known
+            if _is_known(parts, memory, part):
+                break
         if len(walk.cells) - len(walk.turns) >= _LEAST_BESIDE:
-            _look_up_beside(parts, memory, key_of, body, walk.cells)
+            _look_up_beside(parts, memory, keys, body, walk.cells)
     except TypeError:  # a lone surrogate, or a number beyond 64 bits: no JSON, no key
         pass
     return parts
@@ -80,39 +94,42 @@ def _is_known(parts: Parts, memory: ScanMemory, part: Part) -> bool:
     known = memory.get(part.key)
     if known is None:
         return False
-    number = len(parts.of)
+    number = len(parts.of) + 1
     parts.of.update(dict.fromkeys(part.cells, number))
     for item in known:
-        parts.found.setdefault(part.cells[item.cell], []).append(item)
+        if item.entity == _ANEW:
+            del parts.of[part.cells[item.cell]]
+        else:
+            parts.found.setdefault(part.cells[item.cell], []).append(item)
     return True
 
 
-def _look_up_turns(
-    parts: Parts, memory: ScanMemory, key_of: Callable[[str, bytes], bytes], messages: list[Any], turns: range
-) -> None:
-    """The longest run of leading turns that is known; all of them, to be remembered."""
+def _turns(keys: Keys, messages: list[Any], turns: range) -> list[Part]:
+    """All leading turns, and those without one, two or three of the last: with keys made in one reading."""
     raw = orjson.dumps(messages[: len(turns)])
-    ends, at = [len(raw)], len(raw) - 1
+    ends = [len(raw) - 1]
     for message in reversed(messages[len(turns) - _ADDED : len(turns)]):
-        at -= len(orjson.dumps(message)) + 1  # the comma in front of it
-        ends.append(at + 1)
-    view = memoryview(raw)
-    for fewer, end in enumerate(ends):
-        part = Part(key_of("turns", bytes(view[: end - 1])), turns[: len(turns) - fewer])
-        if _is_known(parts, memory, part):
-            return
-        if not fewer:
-            parts.fresh.append(part)
+        ends.append(ends[-1] - len(orjson.dumps(message)) - 1)  # the comma in front of it
+    made = reversed(keys("turns", raw, *reversed(ends)))
+    return [Part(key, turns[: len(turns) - fewer]) for fewer, key in enumerate(made)]
 
 
-def _look_up_beside(
-    parts: Parts, memory: ScanMemory, key_of: Callable[[str, bytes], bytes], body: Mapping[str, Any], cells: list[Cell]
-) -> None:
+def _key_of_all(keys: Keys, body: Any, turns: Sequence[Part]) -> bytes:
+    """The key of the whole body: where it has leading turns, of theirs and of the rest."""
+    if not turns:
+        raw = orjson.dumps(body)
+        return keys("body", raw, len(raw))[0]
+    rest = body[_MESSAGES][len(turns[0].cells) :]
+    raw = turns[0].key + orjson.dumps([{**body, _MESSAGES: None}, rest])
+    return keys("conversation", raw, len(raw))[0]
+
+
+def _look_up_beside(parts: Parts, memory: ScanMemory, keys: Keys, body: Mapping[str, Any], cells: list[Cell]) -> None:
     indices = [index for index, cell in enumerate(cells) if _root(cell.path) != _MESSAGES]
     if len(indices) < _LEAST_BESIDE:
         return
-    rest = {name: None if name == _MESSAGES else value for name, value in body.items()}
-    part = Part(key_of("beside", orjson.dumps(rest)), indices)
+    raw = orjson.dumps({**body, _MESSAGES: None})
+    part = Part(keys("beside", raw, len(raw))[0], indices)
     if not _is_known(parts, memory, part):
         parts.fresh.append(part)
 

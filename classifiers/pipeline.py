@@ -36,6 +36,7 @@ __all__ = ["Pipeline", "strings_of"]
 INLINE_BYTES = 32 * 1024  # more is scanned in the scan process
 _REMEMBER_FLOOR = 256  # characters; a shorter string is scanned as fast as it is looked up
 _LOOKED_UP_INLINE = 256 * 1024  # characters; the keys of more are made in a thread
+_MEASURED_INLINE = 64 * 1024  # characters; the signals of more are measured in a thread
 _SLICE_NODES = 500
 _VIEWS_PER_CHARACTER = 6  # how much longer than the body all its other views together may be,
 _VIEWS_FLOOR = 64 * 1024  # and how much more: beyond it the rest is an Unknown
@@ -63,8 +64,8 @@ class _Job:
     result: Scan = field(default_factory=Scan)
 
     @property
-    def is_large(self) -> bool:
-        return self.size > INLINE_BYTES or len(self.walk.cells) > _MANY
+    def takes_long_to_measure(self) -> bool:
+        return self.size > _MEASURED_INLINE or len(self.walk.cells) > _MANY
 
     @property
     def has_much_to_scan(self) -> bool:
@@ -149,7 +150,7 @@ class Pipeline:
         began = self._clock()
         job = await self._scan(body, rules, tenant)
         job.timer.resume()
-        values = await self._measures.values(body, job.walk, job.timer, job.is_large, demanded)
+        values = await self._measures.values(body, job.walk, job.timer, job.takes_long_to_measure, demanded)
         return Signals(values, job.result, (self._clock() - began) * 1000)
 
     async def scan_texts(self, texts: Iterable[str], rules: ScanRules, tenant: str) -> Scan:
@@ -195,7 +196,7 @@ class Pipeline:
             kind = job.digest + "/parts"
             job.parts = look_up_parts(
                 self._memory,
-                lambda name, raw: self._memory.key_of_bytes(job.tenant, kind, name, raw),
+                lambda name, raw, *ends: self._memory.keys_of_bytes(job.tenant, kind, name, raw, *ends),
                 body,
                 job.walk,
             )

@@ -72,6 +72,25 @@ async def test_a_turn_is_scanned_for_what_it_adds(scanned: Any) -> None:
     assert size < len(TURNS[-1]) * 2 + 4 * 300 + 100
 
 
+async def test_of_a_conversation_with_something_over_a_border_only_that_border_is_looked_at_again(scanned: Any) -> None:
+    pipeline, count = scanned
+    texts = [*TURNS[:6], "the number is 4111 1111", "1111 1111 is its end", *TURNS[6:]]
+    for turns in range(9, len(texts), 2):
+        size = await count(conversation(*texts[:turns]))
+        findings = (await pipeline.scan_body(conversation(*texts[:turns]), RULES, "a")).findings
+        assert {finding.pointer for finding in findings} == {"/messages/6/content", "/messages/7/content"}
+    assert size < len(TURNS[-1]) * 2 + 8 * 300 + 100
+
+
+def test_keys_of_several_ends_are_those_of_each() -> None:
+    memory = ScanMemory(1000)
+    raw = b"The quick brown fox"
+    ends = (0, 3, 9, len(raw))
+    each = [memory.key_of_bytes("t", "d", "n", raw[:end]) for end in ends]
+    assert memory.keys_of_bytes("t", "d", "n", raw, *ends) == each
+    assert len(set(each)) == len(ends)
+
+
 async def test_tools_that_come_again_are_not_scanned_again(scanned: Any) -> None:
     _, count = scanned
     alone = await count(conversation("One more question, please."))
@@ -128,14 +147,14 @@ def test_keys_tell_turns_from_other_turns() -> None:
     ]
     asked: list[bytes] = []
 
-    def key_of(name: str, raw: bytes) -> bytes:
-        asked.append(name.encode() + b" " + raw)
-        return asked[-1]
+    def keys(kind: str, raw: bytes, *ends: int) -> list[bytes]:
+        asked.extend(made := [kind.encode() + b" " + raw[:end] for end in ends])
+        return made
 
     for body in bodies:
         walker = Walker(body)
         walker.step()
-        look_up(ScanMemory(1000), key_of, body, walker.walk)
+        look_up(ScanMemory(1000), keys, body, walker.walk)
     turns = [key for key in asked if key.startswith(b"turns ")]
     assert len(turns) == 16
     ours = [
