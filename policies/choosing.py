@@ -11,6 +11,7 @@ from typing import Literal
 from policies import refusals
 from policies.candidates import LOCAL_ONLY, LOCKDOWN, Target, Targets, first_ready
 from policies.conditions import Evaluator
+from policies.escalation import EscalationPolicy
 from policies.serving import Serving
 from policies.types import Facts, Level, Policy, Reason, Refusal, Release, Rule
 
@@ -49,6 +50,11 @@ class Choice:
     may_leave_later: bool = False  # `auto`, and no rule sent it home: escalation and fallback may follow
     refusal: Refusal | None = None
     shadow_route: str | None = None
+
+    @property
+    def may_escalate(self) -> bool:
+        """Whether a doubtful answer may be handed on; where a rule sent it home, only if the rule says so."""
+        return self.may_leave_later or (self.by is not None and self.by.escalation is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,17 +105,44 @@ def go_home(case: Case, *, closed: str = "") -> Choice:
     return Choice(reason="capability", refusal=refusal)
 
 
-def is_judged(case: Case) -> bool:
-    """Whether an answer at home may be followed by one from outside, where that is lawful."""
-    escalation = case.policy.escalation
-    # With `before` a stream is decided from the signals alone.
-    return escalation.may_escalate and not (case.facts.stream and escalation.stream == "before")
+def terms_of(policy: Policy, by: Rule | None) -> EscalationPolicy:
+    """By which terms an answer at home is judged: those of its rule, else the policy's."""
+    return by.escalation if by is not None and by.escalation is not None else policy.escalation
+
+
+def is_judged(case: Case, choice: Choice) -> bool:
+    """Whether an answer at home is judged at all. With `before` a stream is decided from the signals alone."""
+    terms = terms_of(case.policy, choice.by)
+    return terms.judges and not (case.facts.stream and terms.stream == "before")
+
+
+def second_home(case: Case, choice: Choice) -> Target | None:
+    """The local model that is asked where the answer of the chosen one is not good enough; lawful for anything.
+
+    Not for what its caller or a rule sent to one model by its name, nor where both answers would come too late.
+    """
+    home, terms = choice.target, terms_of(case.policy, choice.by)
+    is_open = choice.may_escalate or (choice.by is not None and choice.by.route == "local")
+    if terms.via is None or home is None or not home.is_home or not is_open or case.policy.mode == "shadow":
+        return None
+    second = first_ready(case.targets.named(terms.via))
+    if second is None or second is home or not is_judged(case, choice):
+        return None
+    waits = case.facts.waits or {}
+    together = waits.get(home.model.name, 0.0) + waits.get(second.model.name, 0.0)
+    limit = _deadline_ms(case, second)
+    if together > limit:
+        why = f"{second.model.name} after {home.model.name} would take {together:.0f} ms, more than {limit:.0f} ms"
+        case.note("escalation", False, why)
+        return None
+    case.note("escalation", True, f"where {home.model.name} is not good enough, {second.model.name} is asked first")
+    return second
 
 
 def straight_out(case: Case, choice: Choice) -> Choice:
     """Out at once, where home could not give its answer in time to be judged, and the cloud may have the request."""
     home, waits = choice.target, case.facts.waits or {}
-    if home is None or not choice.may_leave_later or home.model.name not in waits or not is_judged(case):
+    if home is None or not home.is_home or not may_follow(case, choice) or home.model.name not in waits:
         return choice
     wait, limit = waits[home.model.name], _deadline_ms(case, home)
     cloud = first_ready(case.targets.at("cloud"))
@@ -117,6 +150,12 @@ def straight_out(case: Case, choice: Choice) -> Choice:
         return choice
     case.note("escalation", True, f"{home.model.name} would take {wait:.0f} ms, more than {limit:.0f} ms to be judged")
     return Choice(cloud, reason="escalation")
+
+
+def may_follow(case: Case, choice: Choice) -> bool:
+    """Whether an answer at home may be followed by one from outside, where that is lawful."""
+    terms = terms_of(case.policy, choice.by)
+    return choice.may_escalate and case.policy.mode != "shadow" and terms.may_escalate and is_judged(case, choice)
 
 
 def _deadline_ms(case: Case, home: Target) -> float:

@@ -207,6 +207,8 @@ def _rule_direction(was: Rule | None, now: Rule | None, old: Policy, new: Policy
         return "tightens"
     if was is not None and now is not None and _with_care_of(was, now) == now:
         return "changes"
+    if was is not None and now is not None and replace(was, escalation=now.escalation) == now:
+        return "sends out" if now.escalation is not None and now.escalation.may_escalate else "tightens"
     if was is None or now is None:
         leads_out = _leads_out(was, old) if was is not None else now is not None and _leads_out(now, new)
         return "sends out" if leads_out is (was is None) else "tightens"
@@ -219,6 +221,8 @@ def _with_care_of(was: Rule, now: Rule) -> Rule:
 
 
 def _leads_out(rule: Rule, policy: Policy) -> bool:
+    if rule.escalation is not None and rule.escalation.may_escalate:
+        return True
     model = policy.models.get(rule.route or "")
     return rule.route != "local" if model is None else model.locality != "local"
 
@@ -236,6 +240,9 @@ def _said(rule: Rule | None) -> str:
     if rule.limits is not None:
         numbers = ((each.name, getattr(rule.limits, each.name)) for each in fields(rule.limits))
         does += f" with {', '.join(f'{name} {value:,}' for name, value in numbers if value is not None)}"
+    if rule.escalation is not None:
+        terms = rule.escalation
+        does += f" escalating by {f'{terms.target.kind} {terms.target.value:g}' if terms.target else terms.threshold}"
     if rule.retention_days is not None:
         does += f" recorded for {rule.retention_days:,} days"
     when = f" when {needs(rule)}" if needs(rule) else ""

@@ -14,12 +14,14 @@ from policies.choosing import (
     Held,
     Purpose,
     go_home,
-    is_judged,
     keep,
+    may_follow,
     note_specialist,
     pinned,
+    second_home,
     serving_of,
     straight_out,
+    terms_of,
 )
 from policies.conditions import Evaluator, unmatched
 from policies.falling_back import fallbacks, stand_in
@@ -204,6 +206,8 @@ def _decision(case: Case, choice: Choice) -> Decision:
     is_exit = target is not None and not target.is_home
     answer = _grant(policy, target, choice.rule or choice.reason, choice.purpose) if target and is_exit else None
     escalation, fallback = _later(case, choice)
+    terms, second = terms_of(policy, choice.by), second_home(case, choice)
+    is_judged = escalation is not None or second is not None
     after = fallbacks(case, choice)
     others = [_grant(policy, each, choice.rule or choice.reason, "fallback") for each in after if not each.is_home]
     payload: Payload = target.payload if target is not None and is_exit else "none"
@@ -223,8 +227,10 @@ def _decision(case: Case, choice: Choice) -> Decision:
         policy_digest=policy.digest,
         grants=grants,
         escalation=escalation,
-        threshold=policy.escalation.threshold if escalation is not None else 0.0,
-        stream=policy.escalation.stream,
+        threshold=terms.threshold if is_judged else 0.0,
+        stream=terms.stream,
+        terms=terms,
+        via=second.model.name if second is not None else None,
         races=escalation is not None and _races(case),
         fallback=fallback,
         after=tuple(each.model.name for each in after),
@@ -252,15 +258,15 @@ def _is_plain_question(case: Case, cache: CachePolicy) -> bool:
 
 def _later(case: Case, choice: Choice) -> tuple[Grant | None, Grant | None]:
     """The grants for escalation and fallback of an `auto` request that begins at home."""
-    if choice.target is None or not choice.may_leave_later:
+    if choice.target is None or not choice.target.is_home or not choice.may_escalate:
         return None, None
     cloud = first_ready(case.targets.at("cloud"))
     if cloud is None:
         return None, None
     policy = case.policy
-    falls_back = policy.fallback_local_unavailable == "cloud"
+    falls_back = choice.may_leave_later and policy.fallback_local_unavailable == "cloud"
     return (
-        _grant(policy, cloud, "escalation", "escalation") if is_judged(case) else None,
+        _grant(policy, cloud, "escalation", "escalation") if may_follow(case, choice) else None,
         _grant(policy, cloud, "fallback", "fallback") if falls_back else None,
     )
 

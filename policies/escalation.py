@@ -6,7 +6,7 @@ Frozen values without logic; `policies.read_escalation` makes them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 StreamMode = Literal["before", "hold", "commit"]
 SecondLook = Literal["none", "verify", "agreement"]
@@ -40,8 +40,23 @@ class EscalationPolicy:
     samples: int = 4  # second_look: agreement
     deadline_seconds: float | None = None  # an answer at home that would take longer is not begun to be judged
     affinity_seconds: float | None = None  # how long a conversation stays where it was answered; None: not at all
+    via: str | None = None  # a second local model, asked before any model outside; None: there is none
+    rule: str = ""  # the decision whose own terms these are; "": the policy's
+
+    @property
+    def judges(self) -> bool:
+        """Whether any answer can be found not good enough."""
+        return self.threshold > 0.0 or self.target is not None
 
     @property
     def may_escalate(self) -> bool:
-        """Whether any answer can be found not good enough."""
-        return self.max_hops > 0 and (self.threshold > 0.0 or self.target is not None)
+        """Whether one that is not good enough may be handed on to the cloud."""
+        return self.max_hops > 0 and self.judges
+
+    @property
+    def has_use(self) -> bool:
+        """Whether anything follows on an answer that is not good enough: the cloud, or another model at home."""
+        return self.judges and (self.max_hops > 0 or self.via is not None)
+
+
+NO_ESCALATION: Final = EscalationPolicy()

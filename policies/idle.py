@@ -134,7 +134,8 @@ def _unused(policy: Policy, reach: frozenset[tuple[Level, str]]) -> list[Idle]:
     """Models outside that may be reached, and to which only a caller's own word leads."""
     words = {rule.route for rule in policy.rules} | {target for _, target in policy.aliases}
     words |= {word for rule in policy.rules for word in rule.fallback or ()} | set(policy.default_fallback)
-    if policy.escalation.may_escalate or policy.fallback_local_unavailable == "cloud":
+    terms = (policy.escalation, *(rule.escalation for rule in policy.rules))
+    if any(each is not None and each.may_escalate for each in terms) or policy.fallback_local_unavailable == "cloud":
         words.add("cloud")
     return [
         Idle(

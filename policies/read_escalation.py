@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import get_args
 
 from policies.document import Path
+from policies.errors import suggest
 from policies.escalation import EscalationPolicy, EscalationTarget, TargetKind
 from policies.notes import Notes
 from policies.shape_escalation import EscalationPart, TargetPart
+from policies.shape_rules import DecisionPart
 from policies.types import Model
 
 _HERE: Path = ("escalation",)
@@ -22,7 +25,7 @@ def read_escalation(part: EscalationPart, models: Mapping[str, Model], notes: No
         threshold=float(part.threshold or 0.0),
         max_hops=part.max_hops,
         stream=part.stream,
-        target=None if part.target is None else _target(part.target, notes),
+        target=None if part.target is None else _target(_HERE, part.target, notes),
         hold_tokens=part.hold_tokens,
         hold_ms=part.hold_ms,
         race_from=part.race,
@@ -30,16 +33,44 @@ def read_escalation(part: EscalationPart, models: Mapping[str, Model], notes: No
         samples=part.samples,
         deadline_seconds=None if part.deadline_ms is None else part.deadline_ms / 1000,
         affinity_seconds=None if part.affinity is None else part.affinity.minutes * 60,
+        via=part.via,
     )
+    _check_via(part.via, models, notes)
     _warn_of_idle(part, policy, models, notes)
     return policy
 
 
-def _target(part: TargetPart, notes: Notes) -> EscalationTarget | None:
+def read_rule_escalation(
+    path: Path, part: DecisionPart, usual: EscalationPolicy, models: Mapping[str, Model], notes: Notes
+) -> EscalationPolicy | None:
+    """The terms of one route; None where it has none of its own."""
+    own, here = part.escalation, (*path, "escalation")
+    if own is None:
+        return None
+    model = models.get(part.route or "")
+    if part.route != "local" and (model is None or model.locality != "local"):
+        notes.problem(here, "only what a route keeps at home can escalate: 'route' names no local model", at_key=True)
+    if (own.threshold is None) == (own.target is None):
+        notes.problem(here, "'escalation' of a route must have exactly one of 'threshold' and 'target'", at_key=True)
+    if usual.max_hops == 0:
+        notes.warn(here, "nothing escalates (max_hops is 0), so 'escalation' changes nothing", at_key=True)
+    target = None if own.target is None else _target(here, own.target, notes)
+    return replace(usual, threshold=float(own.threshold or 0.0), target=target, rule=part.name)
+
+
+def _check_via(via: str | None, models: Mapping[str, Model], notes: Notes) -> None:
+    model = models.get(via or "")
+    if via is None or (model is not None and model.locality == "local"):
+        return
+    homes = [name for name, each in models.items() if each.locality == "local"]
+    notes.problem((*_HERE, "via"), f"'{via}' is no local model{suggest(via, homes)}")
+
+
+def _target(here: Path, part: TargetPart, notes: Notes) -> EscalationTarget | None:
     kinds: tuple[TargetKind, ...] = get_args(TargetKind)
     given = [kind for kind in kinds if getattr(part, kind) is not None]
     if len(given) != 1:
-        notes.problem((*_HERE, "target"), f"'target' must have exactly one of {', '.join(kinds)}")
+        notes.problem((*here, "target"), f"'target' must have exactly one of {', '.join(kinds)}")
         return None
     return EscalationTarget(given[0], float(getattr(part, given[0])))
 
@@ -47,7 +78,9 @@ def _target(part: TargetPart, notes: Notes) -> EscalationTarget | None:
 def _warn_of_idle(part: EscalationPart, policy: EscalationPolicy, models: Mapping[str, Model], notes: Notes) -> None:
     """Tell what was written and changes nothing, and why."""
     written = part.model_fields_set
-    if not policy.may_escalate:
+    if not policy.judges and part.via is not None:
+        notes.warn((*_HERE, "via"), "there is neither a threshold above 0 nor a target: nobody is asked", at_key=True)
+    if not policy.has_use:
         why = "max_hops is 0" if policy.max_hops == 0 else "there is neither a threshold above 0 nor a target"
         for key in (
             "threshold",

@@ -6,21 +6,25 @@ The one that matters most: a higher level may never reach what a lower one may n
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from classifiers.vocabulary import MEANINGS
 from policies.cel import problem_of
 from policies.conditions import ready
 from policies.document import Path
 from policies.errors import nearest, suggest
+from policies.escalation import EscalationPolicy
 from policies.limits import read_limits, read_tighter
 from policies.notes import Notes
 from policies.read_cache import read_rule_cache
+from policies.read_escalation import read_rule_escalation
 from policies.read_fallback import check_place, read_fallback
 from policies.read_retention import read_rule_retention
 from policies.read_serving import read_rule_serving
 from policies.read_when import read_when
 from policies.serving import Serving
 from policies.shape import PolicyFile
+from policies.shape_escalation import EscalationPart
 from policies.shape_rules import DecisionPart, EgressPart, EgressRulePart
 from policies.types import EgressRule, Level, Limits, Model, Payload, Rule
 
@@ -111,8 +115,12 @@ def _check_words(path: Path, entry: EgressRulePart, models: Mapping[str, Model],
                 notes.warn((*path, key, index), f"no model has '{word}'{suggest(word, known)}")
 
 
-def read_rules(file: PolicyFile, models: Mapping[str, Model], usual: Serving, notes: Notes) -> tuple[Rule, ...]:
+def read_rules(
+    file: PolicyFile, models: Mapping[str, Model], usual: Serving, escalation: EscalationPolicy, notes: Notes
+) -> tuple[Rule, ...]:
     """The rules by falling priority."""
+    if "escalation" not in file.model_fields_set:
+        escalation = replace(escalation, max_hops=EscalationPart.model_fields["max_hops"].default)
     rules = []
     names: set[str] = set()
     priorities: dict[int, str] = {}
@@ -139,7 +147,8 @@ def read_rules(file: PolicyFile, models: Mapping[str, Model], usual: Serving, no
         rule = Rule(
             part.name, part.priority or 0, when, part.route, forbid, fallback, cache, cel, serving, limits, days
         )
-        rules.append(ready(rule))
+        terms = read_rule_escalation(path, part, escalation, models, notes)
+        rules.append(ready(replace(rule, escalation=terms)))
     # The name settles ties among forbids, so that the order in the file never matters.
     return tuple(sorted(rules, key=lambda rule: (-rule.priority, rule.name)))
 

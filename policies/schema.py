@@ -130,8 +130,8 @@ def _assemble(
     sensitivity = read_sensitivity(file, entities, notes, calendar)
     egress = read_egress(file.egress, models, notes)
     serving = read_default_serving(file, notes)
-    rules = read_rules(file, models, serving, notes)
     escalation = read_escalation(file.escalation, models, notes)
+    rules = read_rules(file, models, serving, escalation, notes)
     cache = read_cache(file, notes)
     if file.approvals.loosening and file.policy.source == "file":
         notes.problem(
@@ -188,7 +188,9 @@ def _assemble(
 def _reads(models: Mapping[str, Model], rules: Sequence[Rule], escalation: EscalationPolicy) -> frozenset[str]:
     read = {name for rule in rules for name in rule.reads}
     read |= {signal for model in models.values() for signal, _ in model.good_at}
-    return frozenset(read | {"task"}) if escalation.target is not None else frozenset(read)  # promises are made by task
+    terms = (escalation, *(rule.escalation for rule in rules))
+    has_target = any(each is not None and each.target is not None for each in terms)
+    return frozenset(read | {"task"}) if has_target else frozenset(read)  # promises are made by task
 
 
 def check_proof(policy: Policy, notes: Notes) -> None:
@@ -219,7 +221,7 @@ def _warn(policy: Policy, notes: Notes) -> None:
             notes.warn(("release", "levels"), f"no model can be reached by releasing {level.word}: {why}", at_key=True)
     if any(policy.models[name].locality == "cloud" for name in reached):
         return
-    if policy.escalation.may_escalate:
+    if policy.escalation.may_escalate and policy.escalation.via is None:
         notes.warn(("escalation",), "no cloud model can be reached, so nothing will escalate", at_key=True)
     if policy.fallback_local_unavailable == "cloud":
         notes.warn(("fallback",), "no cloud model can be reached, so nothing will fall back", at_key=True)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from policies.part import Part
-from policies.shape_words import MEDIUM, Share
+from policies.shape_words import MEDIUM, ModelName, Share
 
 
 class TargetPart(Part):
@@ -39,6 +39,15 @@ def _unless_off(value: Any) -> Any:
     return None if value == "off" else value
 
 
+class RuleEscalationPart(Part):
+    """Terms of its own for what one route keeps at home: exactly one of the two. The rest is as `escalation` says."""
+
+    threshold: float | None = Field(
+        default=None, ge=0, le=1, allow_inf_nan=False, description="Confidence below it escalates; 0 never."
+    )
+    target: TargetPart | None = Field(default=None, description="In place of a threshold: what it shall keep to.")
+
+
 class EscalationPart(Part):
     """When a local answer is handed on to the cloud."""
 
@@ -46,6 +55,9 @@ class EscalationPart(Part):
         default=None, ge=0, le=1, allow_inf_nan=False, description="Confidence below it escalates; 0 never."
     )
     target: TargetPart | None = Field(default=None, description="In place of a threshold: what it shall keep to.")
+    via: ModelName | None = Field(
+        default=None, description="A second local model: a doubtful answer is asked of it before any model outside."
+    )
     max_hops: int = Field(default=1, ge=0, le=1, description="How many times a request may escalate.")
     stream: Literal["before", "hold", "commit"] = Field(
         default="before",

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from policies.part import Part
 from policies.shape_cache import RuleCache
+from policies.shape_escalation import RuleEscalationPart
 from policies.shape_limits import LimitsPart
 from policies.shape_serving import DeadlinePart
 from policies.shape_words import RULE_NAME, Entity, ModelName, Reason, Word
@@ -75,6 +76,10 @@ class DecisionPart(Part):
     )
     cache: RuleCache = Field(
         default=None, description="Of a route: whether its answers are kept; absent: as `cache` says."
+    )
+    escalation: RuleEscalationPart | None = Field(
+        default=None,
+        description="Of a route home: whether a doubtful answer is handed on. Absent: it stays.",
     )
     limits: LimitsPart | None = Field(
         default=None, description="Of a route: how big its requests and answers may be, less than `limits` says."

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from classifiers.types import ScanRules, Signal
 from policies.allowances import Budgets, Rates
-from policies.escalation import EscalationPolicy, StreamMode
+from policies.escalation import NO_ESCALATION, EscalationPolicy, StreamMode
 from policies.serving import IN_ANY_TIME, Serving
 
 Locality = Literal["local", "lan", "cloud"]
@@ -127,6 +127,7 @@ class Rule:
     serving: Serving | None = None  # of a route; None: the policy's
     limits: Limits | None = None  # of a route; each number that is None is the policy's
     retention_days: int | None = None  # of a route: its requests' records are kept no longer; None: as the policy's are
+    escalation: EscalationPolicy | None = None  # of a route home: what may follow its answers; None: nothing outside
     test: Test | None = field(default=None, compare=False, repr=False)
     reads: tuple[str, ...] = field(default=(), compare=False, repr=False)  # the signals that `when` names
     demands: tuple[Leaf, ...] = field(default=(), compare=False, repr=False)  # each must hold for `test` to hold
@@ -360,6 +361,8 @@ class Decision:
     escalation: Grant | None = None  # set when a local answer may escalate; also in `grants`
     threshold: float = 0.0
     stream: StreamMode = "before"
+    terms: EscalationPolicy = NO_ESCALATION  # by which an answer at home is judged, where it is
+    via: str | None = None  # the local model that is asked where the first one's answer is not good enough
     races: bool = False  # the escalation is asked for at once, beside the local model
     fallback: Grant | None = None  # set when the policy lets an unavailable local model fall back; also in `grants`
     after: tuple[str, ...] = ()  # models tried when the one outside fails before its first byte; exits are in `grants`

@@ -16,6 +16,7 @@ from router.energy import Burn
 from router.exchange import Exchange
 from router.filing import filed
 from router.keys import Keys
+from router.planning import Plan
 from router.purse import usd_of
 from router.reasks import ask_digest
 from router.records import RecordSink, build_record
@@ -138,9 +139,20 @@ class Accounts:
             latency_ms=latency_ms,
             first_chunk_ms=None if exchange.first_chunk is None else exchange.first_chunk * 1000,
             artifacts=self._artifacts,
-            promise=promise_in_record(plan.standard) if plan is not None and plan.standard is not None else None,
+            promise=_promise_of(plan, outcome),
             costs=costs,
         )
+
+
+def _promise_of(plan: Plan | None, outcome: Outcome | None) -> JsonObject | None:
+    """The promise that the local answer was held against which was judged last."""
+    if plan is None:
+        return None
+    decision = plan.decision
+    is_second = outcome is not None and any(name == decision.model for name, _ in outcome.passed_over)
+    model = (decision.via if is_second else decision.model) or ""
+    standard = plan.standard_of(model)
+    return promise_in_record(standard, model, decision.terms.rule) if standard is not None else None
 
 
 def _limits_of(exchange: Exchange) -> JsonObject:

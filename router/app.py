@@ -211,7 +211,7 @@ class Worker:
         elif message["t"] == "burn":
             self._burn = read_burn(message)
         elif message["t"] == "budget":
-            self.promises.is_budget_used_up = message["used_up"]
+            self.promises.budgets_used_up = frozenset(message["used_up"])
         elif message["t"] == "load":
             self.waits.tell(message["models"])
         elif message["t"] == "status":

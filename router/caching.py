@@ -108,7 +108,7 @@ class ReplyCache:
 def _sure_enough(exchange: Exchange) -> bool:
     """A local answer that could lawfully have been bettered is kept only when it was judged good."""
     decision, outcome = exchange.planned, exchange.outcome
-    if outcome.route != "local" or decision.escalation is None:
+    if outcome.route != "local" or (decision.escalation is None and decision.via is None):
         return True
     judged = outcome.judgement
     if judged is None or judged.verdict != "keep" or outcome.confidence is None:

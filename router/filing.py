@@ -31,6 +31,7 @@ class FiledRecord(NamedTuple):
     usd: float | None = None  # of `costs`; None: not known
     latency_ms: float | None = None
     is_promised: bool = False  # its answer was held against what a calibration card promises
+    promised_by: str | None = None  # the rule whose target that was; None: the policy's own
     ask: str | None = None  # digest of what was asked (`router.reasks`): compared, never kept
 
     @property
@@ -70,6 +71,7 @@ def filed(record: JsonObject | FiledRecord, ask: str | None = None) -> FiledReco
         costs.get("usd"),
         record.get("latency_ms"),
         record.get("promise") is not None,
+        _word(_part(record, "promise").get("rule")),
         ask,
     )
 

@@ -6,7 +6,7 @@ It calls no model and opens no exit: a verdict of `escalate` only says that the 
 from __future__ import annotations
 
 from router.asked import asked_of
-from router.calibration.targets import is_good_enough
+from router.calibration.targets import Standard, is_good_enough
 from router.confidence import AnswerTrace, Confidence
 from router.exchange import Exchange
 from router.types import Judgement, Moment, Verdict
@@ -28,7 +28,7 @@ class Judging:
 
     def of_answer(self, exchange: Exchange, name: str, trace: AnswerTrace) -> Judgement:
         """The judgement of a whole answer; also noted on the outcome."""
-        return _note(exchange, trace, "whole", self.measure(exchange, name, trace))
+        return _note(exchange, name, trace, "whole", self.measure(exchange, name, trace))
 
     def wants_look(self, exchange: Exchange) -> bool:
         """Whether the answer that was judged last, whole, is to be looked at again: a doubtful one, or, under a target,
@@ -52,7 +52,7 @@ class Judging:
         second = None if value is None else self._confidence.second(plan.look, model, judged.confidence, value)
         if second is None and plan.standard is None:
             return judged
-        return _note(exchange, trace, plan.look, second)
+        return _note(exchange, name, trace, plan.look, second)
 
     def at_commit(self, exchange: Exchange, name: str, trace: AnswerTrace) -> Judgement:
         """The judgement of the first tokens of an answer; also noted on the outcome. No tokens yet: not measured."""
@@ -60,22 +60,22 @@ class Judging:
         if _tokens(trace):
             model = exchange.policy.models[name].model
             confidence = self._confidence.at_commit(trace, model, asked_of(exchange.request.body, exchange.measured))
-        return _note(exchange, trace, "commit", confidence)
+        return _note(exchange, name, trace, "commit", confidence)
 
 
-def _note(exchange: Exchange, trace: AnswerTrace, at: Moment, confidence: float | None) -> Judgement:
-    threshold = exchange.planned.threshold
-    verdict, why = _verdict(exchange, confidence, threshold)
+def _note(exchange: Exchange, name: str, trace: AnswerTrace, at: Moment, confidence: float | None) -> Judgement:
+    assert exchange.plan is not None
+    threshold = exchange.plan.threshold_of(name)
+    verdict, why = _verdict(exchange.plan.standard_of(name), confidence, threshold)
     judgement = Judgement(verdict, at, _tokens(trace), confidence, threshold, why)
     exchange.outcome.confidence, exchange.outcome.judgement = confidence, judgement
     return judgement
 
 
-def _verdict(exchange: Exchange, confidence: float | None, threshold: float) -> tuple[Verdict, str]:
+def _verdict(standard: Standard | None, confidence: float | None, threshold: float) -> tuple[Verdict, str]:
     if confidence is not None:
         is_below = confidence < threshold
         return ("escalate", "below the threshold") if is_below else ("keep", "at or above the threshold")
-    standard = exchange.plan.standard if exchange.plan is not None else None
     if standard is not None and not is_good_enough(standard.promise, None):
         return "escalate", "not measured, and the target counts what is not sure as not good enough"
     return "unmeasured", "not measured, so it stands"

@@ -44,10 +44,20 @@ class Plan:
     taint: Taint = CLEAN
     dropped: int = 0  # messages of earlier turns that were taken out
     conversation: Conversation | None = None  # where the policy asks for affinity
-    standard: Standard | None = None  # what the local answer is held against, where the policy has a target
+    standard: Standard | None = None  # what the local answer is held against, where there is a target
+    via_standard: Standard | None = None  # the same of the second local model's
     look: LookKind | None = (
         None  # the second look that a doubtful answer gets, where calibration has shown that it helps
     )
+
+    def standard_of(self, model: str) -> Standard | None:
+        """What an answer of this local model (the policy's name) is held against, where there is a target."""
+        return self.via_standard if model == self.decision.via else self.standard
+
+    def threshold_of(self, model: str) -> float:
+        """The same as a number, which there always is."""
+        standard = self.standard_of(model)
+        return self.decision.terms.threshold if standard is None else threshold_of(standard.promise)
 
 
 class Planner:
@@ -89,8 +99,10 @@ class Planner:
         own = await self._affinity.look(request.principal, request.body, policy) if self._affinity is not None else None
         demanded = None if explains else policy.reads
         plan = await self._plan(request, policy, unavailable, own, demanded, release)
+        if plan.decision.escalation is not None or plan.decision.via is not None:
+            plan = self._held_against(plan, policy)
         if plan.decision.escalation is not None:
-            return self._held_against(plan, policy)
+            return plan
         if plan.decision.sensitivity is Level.PUBLIC or plan.decision.grants:
             return plan
         earlier = earlier_turns(request.body)
@@ -182,22 +194,25 @@ class Planner:
         return (replace(whole, body=left[0]), left[1]) if left is not None else None
 
     def _held_against(self, plan: Plan, policy: Policy) -> Plan:
-        """The plan with the threshold that the policy's target comes to for this model and task."""
+        """The plan with the threshold that the target comes to for these models and this task."""
         decision = plan.decision
         if self._promises is None or decision.model is None:
             return plan
         at: Moment = "commit" if decision.stream == "commit" and plan.facts.stream else "whole"
         plan = self._looked_at(plan, policy, decision.model)
         decision = plan.decision
-        if plan.look is not None and at == "whole" and policy.escalation.target is not None:
+        terms, signals, second = decision.terms, plan.signals.values, None
+        if decision.via is not None:
+            second = self._promises.standard(policy, decision.via, signals, at, terms)
+        if plan.look is not None and at == "whole" and terms.target is not None:
             at = plan.look
         assert decision.model is not None
-        standard = self._promises.standard(policy, decision.model, plan.signals.values, at)
+        standard = self._promises.standard(policy, decision.model, signals, at, terms)
         if standard is None:
             return plan
-        reasons = (*decision.reasons, reason_for(standard))
+        reasons = (*decision.reasons, reason_for(standard), *([reason_for(second)] if second is not None else []))
         decision = replace(decision, threshold=threshold_of(standard.promise), reasons=reasons)
-        return replace(plan, decision=decision, standard=standard)
+        return replace(plan, decision=decision, standard=standard, via_standard=second)
 
     def _looked_at(self, plan: Plan, policy: Policy, name: str) -> Plan:
         """The plan with the second look that the policy asks for; off where no calibration shows that it helps."""

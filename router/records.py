@@ -290,6 +290,7 @@ def _outcome(outcome: Outcome, policy: Policy | None) -> JsonObject:
         "similarity": _rounded(outcome.similarity),
         "answer_features": list(outcome.answer_features) or None,
         "judgement": asdict(outcome.judgement) if outcome.judgement is not None else None,
+        "passed_over": [{"model": model, "judgement": asdict(judged)} for model, judged in outcome.passed_over],
         "raced": outcome.raced,
         "escalation_error": outcome.escalation_error,
         "retries": outcome.retries,

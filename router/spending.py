@@ -13,6 +13,7 @@ from decimal import Decimal
 from router.costs import amount
 from router.filing import FiledRecord
 
+BY_RULE = "/"  # between `escalation` and a rule's name, which never holds it
 _PICO = Decimal(10**12)  # SQLite adds whole numbers exactly: a month is kept in 10^-12 USD, nine million USD at most
 _MOST = Decimal(10_000)  # USD of one request; an upstream that claims more is not believed
 
@@ -38,7 +39,7 @@ class Spent:
 
     month: str
     tenant: str
-    reason: str  # `escalation`, a rule's name, …
+    reason: str  # `escalation`, `escalation/RULE` by a rule's own target, a rule's name, …
     usd: Decimal
     requests: int
     unknown: int  # requests with a cost that is not known; none of it is in `usd`
@@ -50,7 +51,7 @@ def rows_of(records: Iterable[FiledRecord]) -> list[SpendingRow]:
     for record in records:
         if record.kind != "decision" or not record.has_costs:
             continue
-        key = (record.time[:7], record.tenant or "", record.reason or "")
+        key = (record.time[:7], record.tenant or "", _reason(record))
         usd = amount(record.usd)
         usd = None if usd is not None and usd > _MOST else usd
         added = sums.setdefault(key, [0, 0, 0])
@@ -58,6 +59,12 @@ def rows_of(records: Iterable[FiledRecord]) -> list[SpendingRow]:
         added[1] += 1
         added[2] += usd is None
     return [(*key, pico, requests, unknown) for key, (pico, requests, unknown) in sums.items()]
+
+
+def _reason(record: FiledRecord) -> str:
+    """The outcome's reason; of an escalation by a rule's own target with the rule, which may have a budget."""
+    reason = record.reason or ""
+    return f"{reason}{BY_RULE}{record.promised_by}" if reason == "escalation" and record.promised_by else reason
 
 
 def read_row(row: SpendingRow) -> Spent:

@@ -109,6 +109,7 @@ class Outcome:
     similarity: float | None = None  # of an answer from the cache that another question got: how near that was
     answer_features: tuple[float, ...] = ()  # of the local answer, `router.answer_features.NAMES`; no content
     judgement: Judgement | None = None  # of the local answer, where there was something to judge it for
+    passed_over: tuple[tuple[str, Judgement], ...] = ()  # local answers that another local model's took the place of
     raced: bool = False  # the cloud was asked at once, beside the local model
     escalation_error: str | None = None  # the code of what kept an escalation from being had
     retries: int = 0  # calls outside that were made once more

@@ -49,8 +49,8 @@ class Upkeep:
                 log.info("calibration cards in force: %s", cards.digest[:12])
                 await publish({"t": "calibration", "digest": cards.digest})
             if await asyncio.to_thread(budget.has_changed, self._policy()):
-                log.info("the month's budget of escalations is %s", "used up" if budget.is_used_up else "open")
-                await publish({"t": "budget", "used_up": budget.is_used_up})
+                log.info("budgets of escalations that are used up this month: %d", len(budget.used_up))
+                await publish({"t": "budget", "used_up": sorted(budget.used_up)})
             promises.show()
             await asyncio.sleep(_LOOK_SECONDS)
 

@@ -22,6 +22,7 @@ FLOORS = {
     "router.admin": 7,
     "router.gateway": 6,
     "router.answering": 6,
+    "router.at_home": 6,
     "router.accounting": 6,
     "router.caching": 6,
     "router.calling": 6,

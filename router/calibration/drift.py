@@ -28,6 +28,7 @@ class Pledge:
     kind: Kind
     share: float  # promised at most: of bad among those kept, or of escalated among those judged
     digest: str  # of the card
+    rule: str = ""  # whose target it is; "": the policy's
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +52,15 @@ class Observed:
 
 
 class Drift:
-    """One window for each model and kind of promise, of the latest card. Not for several threads."""
+    """One window for each model, kind of promise and rule, of the latest card. Not for several threads."""
 
     def __init__(self, window: int = WINDOW) -> None:
         self._size = window
-        self._windows: dict[tuple[str, Kind], _Window] = {}
+        self._windows: dict[tuple[str, Kind, str], _Window] = {}
 
     def add(self, pledge: Pledge, happened: bool) -> None:
         """One more answer under `pledge`: it escalated (of a share), or it was kept and is known to be bad."""
-        key = (pledge.model, pledge.kind)
+        key = (pledge.model, pledge.kind, pledge.rule)
         window = self._windows.get(key)
         if window is None or window.pledge != pledge:
             window = self._windows[key] = _Window(pledge, deque(maxlen=self._size))
@@ -92,10 +93,15 @@ class _Window:
         return Observed(self.pledge, self.count, total, total >= LEAST and by_chance < ALARM)
 
 
-def promise_in_record(standard: Standard) -> JsonObject:
-    """What a decision record says of the promise that its answer was held against: names, numbers, a digest."""
+def promise_in_record(standard: Standard, model: str, rule: str = "") -> JsonObject:
+    """What a decision record says of the promise that an answer of `model` (the policy's name) was held against.
+
+    Names, numbers, a digest; `rule` is the one whose target it is, "" for the policy's.
+    """
     promise = standard.promise
     return {
+        "model": model,
+        "rule": rule or None,
         "kind": promise.kind,
         "target": promise.target,
         "share": promise.bound if promise.kind == "max_usd_per_month" else promise.target,
@@ -114,11 +120,15 @@ class DriftWatch:
 
     def take(self, record: JsonObject) -> None:
         """One decision record, as `router.records` makes them."""
-        outcome, decision, promise = (record.get(name) or {} for name in ("outcome", "decision", "promise"))
-        found, model = outcome.get("judgement") or {}, (decision.get("target") or {}).get("model")
+        outcome, promise = (record.get(name) or {} for name in ("outcome", "promise"))
+        found, model = (
+            outcome.get("judgement") or {},
+            promise.get("model"),
+        )
         if promise.get("threshold") is None or not found or not isinstance(model, str):
             return
-        pledge = Pledge(model, promise["kind"], promise["share"], promise["card"] or "")
+        card, rule = promise["card"] or "", promise.get("rule") or ""
+        pledge = Pledge(model, promise["kind"], promise["share"], card, rule)
         if promise["kind"] != "max_bad_local":
             self._drift.add(pledge, found["verdict"] == "escalate")
         elif found["verdict"] == "keep":

@@ -14,7 +14,7 @@ from importlib.resources.abc import Traversable
 from urllib.parse import quote, unquote
 
 from classifiers.types import Signal
-from policies.escalation import TargetKind
+from policies.escalation import EscalationPolicy, EscalationTarget, TargetKind
 from policies.types import Policy, Reason
 from router.calibration.targets import (
     ALL,
@@ -82,6 +82,12 @@ def reason_for(standard: Standard) -> Reason:
     return Reason("escalation", None if standard.promise.threshold is None else True, explain(standard))
 
 
+def targets_of(policy: Policy) -> tuple[EscalationTarget, ...]:
+    """Every target that answers at home are held to: the policy's own, and those of its rules."""
+    terms = (policy.escalation, *(rule.escalation for rule in policy.rules))
+    return tuple(each.target for each in terms if each is not None and each.target is not None and each.has_use)
+
+
 def _no_price(policy: Policy) -> str:
     """Why a budget cannot be kept, where the cloud model that escalations go to has no price; else empty."""
     cloud = policy.models.get(policy.default_cloud or "")
@@ -95,7 +101,7 @@ class Promises:
 
     def __init__(self, folders: Sequence[Traversable]) -> None:
         self._folders = tuple(folders)
-        self.is_budget_used_up = False  # as the parent says
+        self.budgets_used_up: frozenset[str] = frozenset()  # as the parent says: by rule, "" for the policy's own
         self._graded: dict[str, dict[Moment, GradedAnswers]] = {}
         self._samples: dict[str, int] = {}  # of `agreement`, as it was measured
         self._made: dict[tuple[TargetKind, float, str, Moment], Standards] = {}
@@ -125,17 +131,24 @@ class Promises:
         self._graded, self._samples, self._made = graded, samples, {}
 
     def standard(
-        self, policy: Policy, name: str, signals: Mapping[str, Signal], at: Moment = "whole"
+        self,
+        policy: Policy,
+        name: str,
+        signals: Mapping[str, Signal],
+        at: Moment = "whole",
+        terms: EscalationPolicy | None = None,
     ) -> Standard | None:
-        """What the answer of the policy's model `name` is held against; None: the policy has no target.
+        """What the answer of the policy's model `name` is held against; None: there is no target.
 
-        `at`: whether it is judged whole, or by its first tokens, whose confidence is another one.
+        `at`: whether it is judged whole, or by its first tokens, whose confidence is another one. `terms`: a rule's.
         """
-        target = policy.escalation.target
+        terms = policy.escalation if terms is None else terms
+        target = terms.target
         if target is None:
             return None
         if target.kind == "max_usd_per_month":
-            closed = _no_price(policy) or ("this month's budget is used up" if self.is_budget_used_up else "")
+            is_spent = terms.rule in self.budgets_used_up
+            closed = _no_price(policy) or ("this month's budget is used up" if is_spent else "")
             if closed:
                 return Standard(Promise(target.kind, target.value, None, 0, why=closed), ALL, "")
         task = signals.get("task")
@@ -151,17 +164,16 @@ class Promises:
 
     def complaints(self, policy: Policy) -> list[str]:
         """Where a policy has a target and nothing can be promised, in words, by local model."""
-        target = policy.escalation.target
-        if target is None or not policy.escalation.may_escalate:
-            return []
-        if target.kind == "max_usd_per_month" and _no_price(policy):
-            return [_no_price(policy)]
         models = dict.fromkeys(model.model for model in policy.models.values() if model.locality == "local")
-        return [
-            f"{model}: {line}"
-            for model in models
-            for line in complaints(self._standards(target.kind, target.value, model, "whole"))
-        ]
+        found: dict[str, None] = {}
+        for target in targets_of(policy):
+            if target.kind == "max_usd_per_month" and _no_price(policy):
+                found[_no_price(policy)] = None
+                continue
+            for model in models:
+                lines = complaints(self._standards(target.kind, target.value, model, "whole"))
+                found |= dict.fromkeys(f"{model}: {line}" for line in lines)
+        return list(found)
 
     def _standards(self, kind: TargetKind, target: float, model: str, at: Moment) -> Standards:
         key = (kind, target, model, at)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import orjson
 
-from router.calibration.drift import DriftWatch, Observed
+from router.calibration.drift import DriftWatch, Observed, Pledge
 from router.calibration.standing import FOLDER, digest_of_cards
 from router.control import RecordWriting
 from router.filing import FiledRecord
@@ -74,7 +74,7 @@ class PromiseWatch:
         seen = self._drift.observed()
         for each in seen:
             self._telemetry.promise_observed(
-                each.pledge.model, each.pledge.kind, each.pledge.share, each.share, each.total, each.is_broken
+                each.pledge.model, _kind(each.pledge), each.pledge.share, each.share, each.total, each.is_broken
             )
         broken = {_word(each): each for each in seen if each.is_broken}
         for word in broken.keys() - set(self.broken):
@@ -92,12 +92,17 @@ def _stamps(folder: Path) -> list[tuple[str, int, int]]:
 
 
 def _word(observed: Observed) -> str:
-    return f"promise_broken_{observed.pledge.model}_{observed.pledge.kind}"
+    return f"promise_broken_{observed.pledge.model}_{_kind(observed.pledge)}"
+
+
+def _kind(pledge: Pledge) -> str:
+    """The kind of a promise as metrics and `/readyz` name it, with the rule whose target it is."""
+    return f"{pledge.kind}/{pledge.rule}" if pledge.rule else pledge.kind
 
 
 def _warn(observed: Observed) -> None:
     pledge = observed.pledge
     log.warning(
         "model %s does not keep %s: promised %.3f, observed %d of %d (at least %.3f); calibrate on what is asked now",
-        *(pledge.model, pledge.kind, pledge.share, observed.count, observed.total, observed.least),
+        *(pledge.model, _kind(pledge), pledge.share, observed.count, observed.total, observed.least),
     )

@@ -33,7 +33,15 @@ from router.calibration.questions import Question, QuestionError, everyday, read
 from router.calibration.standing import FOLDER, card_name
 from router.cli.audited import audited
 from router.cli.calibration_card import Beside, Made, listen, make, month
-from router.cli.calibration_report import guarantee, look_kind, parse_target, show_look, show_promises, show_tasks
+from router.cli.calibration_report import (
+    guarantee,
+    look_kind,
+    parse_target,
+    show_look,
+    show_promises,
+    show_tasks,
+    targets,
+)
 from router.cli.home import local_backend
 from router.errors import GatehouseError
 from router.keys import StateFolderError, ensure_private_folder, replace_whole
@@ -253,8 +261,7 @@ def _finish(
     console.print(f"[bold]{model.model}[/bold]: {sum(map(len, made.by_question.values()))} graded answers\n")
     show_tasks(console, made.by_question)
     console.print()
-    stated = policy.escalation.target
-    shown = wanted or (None if stated is None else (stated.kind, stated.value))
+    shown = [("", *wanted)] if wanted is not None else targets(policy)
     show_promises(console, made.graded["whole"], shown)
     for kind in LOOKS:
         found = made.looks.get(kind)

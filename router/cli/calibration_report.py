@@ -63,13 +63,20 @@ def _figures(graded: Sequence[Graded]) -> list[str]:
     ]
 
 
-def show_promises(console: Console, graded: GradedAnswers, target: tuple[Kind, float] | None) -> None:
-    """The thresholds for the policy's target; without one, for some usual ones."""
-    if target is None:
+def targets(policy: Policy) -> list[tuple[str, Kind, float]]:
+    """What the policy holds answers at home to: (the rule whose terms they are, "" for its own; kind; value)."""
+    terms = (policy.escalation, *(rule.escalation for rule in policy.rules))
+    return [(each.rule, each.target.kind, each.target.value) for each in terms if each is not None and each.target]
+
+
+def show_promises(console: Console, graded: GradedAnswers, wanted: Sequence[tuple[str, Kind, float]]) -> None:
+    """The thresholds for these targets, as `targets` gives them; without any, for some usual ones."""
+    if not wanted:
         console.print("The policy names no target (escalation.target). These answers would carry:")
-    for kind, value in USUAL if target is None else (target,):
+    for rule, kind, value in wanted or [("", *each) for each in USUAL]:
         made = standards(kind, value, graded.model, graded)
-        console.print(f"\n[bold]{describe_target(kind, value)}[/bold]  {_meaning(kind, value)}")
+        whose = f"  what {rule} keeps at home:" if rule else ""
+        console.print(f"\n[bold]{describe_target(kind, value)}[/bold]{whose}  {_meaning(kind, value)}")
         for line in _lines(made):
             console.print(f"  {line}", markup=False)
 

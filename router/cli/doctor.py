@@ -23,7 +23,7 @@ from policies.schema import PolicyError, load_policy
 from policies.types import Policy
 from router.approvals import strange
 from router.backends.table import make_backend
-from router.calibration.standing import Promises
+from router.calibration.standing import Promises, targets_of
 from router.calibration.targets import describe_target
 from router.engine_child import engine_command, what_to_serve
 from router.engine_models import EngineModels, find
@@ -119,14 +119,15 @@ def _policy(policy: Policy, settings: Settings) -> Iterator[Check]:
 
 
 def _calibration(policy: Policy, settings: Settings) -> Iterator[Check]:
-    target = policy.escalation.target
-    if target is None:
+    stated = targets_of(policy)
+    if not stated:
         return
     found = Promises.of(settings).complaints(policy)
     for line in found:
         yield Check("calibration", "warn", f"{line}; run gatehouse calibrate")
     if not found:
-        yield Check("calibration", "ok", f"a card carries the target {describe_target(target.kind, target.value)}")
+        named = ", ".join(dict.fromkeys(describe_target(target.kind, target.value) for target in stated))
+        yield Check("calibration", "ok", f"a card carries the target {named}")
 
 
 def _local_model(policy: Policy, settings: Settings) -> Iterator[Check]:

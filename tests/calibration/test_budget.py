@@ -42,14 +42,14 @@ def test_only_this_month_s_escalations_count_and_the_next_month_is_open_again(tm
         [record(1, 6.0), record(2, 3.99), record(3, 90.0, "hard"), record(4, 90.0, month="2026-10")], durable=True
     )
     watch = BudgetWatch(path)
-    assert (watch.has_changed(with_budget(10), NOW), watch.is_used_up) == (False, False)
+    assert (watch.has_changed(with_budget(10), NOW), watch.used_up) == (False, frozenset())
     store.append([record(5, 0.01)], durable=True)
     store.close()
-    assert (watch.has_changed(with_budget(10), NOW), watch.is_used_up) == (True, True)
+    assert (watch.has_changed(with_budget(10), NOW), watch.used_up) == (True, frozenset({""}))
     assert not watch.has_changed(with_budget(10), NOW)
-    assert (watch.has_changed(with_budget(20), NOW), watch.is_used_up) == (True, False)
+    assert (watch.has_changed(with_budget(20), NOW), watch.used_up) == (True, frozenset())
     assert watch.has_changed(with_budget(10), NOW)
-    assert (watch.has_changed(with_budget(10), datetime(2026, 12, 1, tzinfo=UTC)), watch.is_used_up) == (True, False)
+    assert (watch.has_changed(with_budget(10), datetime(2026, 12, 1, tzinfo=UTC)), watch.used_up) == (True, frozenset())
 
 
 def test_records_that_cannot_be_read_leave_nothing_to_spend_and_without_a_budget_they_are_not_asked(
@@ -57,18 +57,18 @@ def test_records_that_cannot_be_read_leave_nothing_to_spend_and_without_a_budget
 ) -> None:
     watch = BudgetWatch(tmp_path / "absent.sqlite")
     assert not watch.has_changed(POLICY, NOW)
-    assert (watch.has_changed(with_budget(10), NOW), watch.is_used_up) == (True, True)
-    assert (watch.has_changed(POLICY, NOW), watch.is_used_up) == (True, False)
+    assert (watch.has_changed(with_budget(10), NOW), watch.used_up) == (True, frozenset({""}))
+    assert (watch.has_changed(POLICY, NOW), watch.used_up) == (True, frozenset())
 
 
 def test_a_budget_that_is_used_up_or_has_no_price_keeps_every_answer_at_home(tmp_path: Path) -> None:
     promises = Promises([tmp_path])
-    promises.is_budget_used_up = True
+    promises.budgets_used_up = frozenset({""})
     used_up = promises.standard(with_budget(10), "home", {})
     assert used_up is not None
     assert is_good_enough(used_up.promise, 0.0)
     assert "this month's budget is used up" in reason_for(used_up).why
-    promises.is_budget_used_up = False
+    promises.budgets_used_up = frozenset()
     unpriced = with_budget(10, price=None)
     standard = promises.standard(unpriced, "home", {})
     assert standard is not None

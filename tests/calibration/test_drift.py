@@ -72,8 +72,7 @@ def test_a_few_answers_warn_of_nothing() -> None:
 def record(number: int, promise: Promise, verdict: str, card: str = "card-1") -> dict[str, Any]:
     return {
         "id": f"gh-{number}",
-        "decision": {"target": {"model": "home"}},
-        "promise": promise_in_record(Standard(promise, "", card)),
+        "promise": promise_in_record(Standard(promise, "", card), "home"),
         "outcome": {"judgement": {"verdict": verdict}},
     }
 
@@ -85,6 +84,18 @@ def test_records_of_a_share_are_counted_whether_the_exit_came_about_or_not() -> 
         watch.take(record(number, promise, "escalate" if number % 4 == 0 else "keep"))
     (seen,) = watch.observed()
     assert (seen.count, seen.total, seen.pledge.share) == (10, 40, 0.2)
+
+
+def test_each_rules_promise_is_watched_by_itself() -> None:
+    watch, promise = DriftWatch(), Promise("max_cloud_share", 0.2, 0.5, 200)
+    for number in range(40):
+        own = record(number, promise, "escalate" if number % 2 else "keep")
+        own["promise"] = promise_in_record(Standard(promise, "", "card-1"), "home", "support" if number % 2 else "")
+        watch.take(own)
+    assert [(each.pledge.rule, each.count, each.total) for each in watch.observed()] == [
+        ("", 0, 20),
+        ("support", 20, 20),
+    ]
 
 
 def test_bad_answers_are_known_from_feedback_alone_once_each_and_only_of_those_that_were_kept() -> None:
@@ -112,7 +123,7 @@ def test_a_budget_is_held_against_the_share_that_it_pays_for() -> None:
         {"outcome": None, "decision": None},
         {**record(1, Promise("max_cloud_share", 0.2, 0.5, 200), "keep"), "outcome": {"judgement": None}},
         {**record(1, Promise("max_cloud_share", 0.2, 0.5, 200), "keep"), "promise": None},
-        {**record(1, Promise("max_cloud_share", 0.2, 0.5, 200), "keep"), "decision": {"target": None}},
+        {**record(1, Promise("max_cloud_share", 0.2, 0.5, 200), "keep"), "promise": {"threshold": 0.5}},
         record(1, Promise("max_cloud_share", 0.2, None, 0), "unmeasured"),
         record(1, Promise("max_bad_local", 0.2, 0.5, 200), "unmeasured"),
         record(1, Promise("max_bad_local", 0.2, 0.5, 200), "escalate"),
@@ -126,8 +137,10 @@ def test_a_record_under_no_promise_counts_for_none(strange: dict[str, Any]) -> N
 
 
 def test_a_promise_in_a_record_is_names_and_numbers_only() -> None:
-    made = promise_in_record(Standard(Promise("max_bad_local", 0.05, 0.5, 200), "chat", "card-1"))
+    made = promise_in_record(Standard(Promise("max_bad_local", 0.05, 0.5, 200), "chat", "card-1"), "home", "support")
     assert made == {
+        "model": "home",
+        "rule": "support",
         "kind": "max_bad_local",
         "target": 0.05,
         "share": 0.05,

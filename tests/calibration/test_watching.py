@@ -66,7 +66,7 @@ def record(number: int, card: str, *, good_enough: bool) -> dict[str, Any]:
     return {
         "id": f"gh-{number}",
         "decision": {"target": {"model": "home"}},
-        "promise": promise_in_record(Standard(promise, "", card)),
+        "promise": promise_in_record(Standard(promise, "", card), "home"),
         "outcome": {"judgement": {"verdict": "keep" if good_enough else "escalate"}},
     }
 
