@@ -7,9 +7,13 @@ by its small words, in the languages that `meaning` was measured in; a text with
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import partial
 from itertools import islice
 from operator import itemgetter
-from typing import Final
+from typing import Any, Final
+
+from classifiers.kernels import KERNELS
 
 _LEAST: Final = 24  # bytes of a part; less is a word or two
 _NEAR: Final = 2  # words kept before the first small word and behind the last, and
@@ -35,9 +39,28 @@ _SENTENCE_ENDS: Final = (b".", b"!", b"?", b":", b";")
 _CLOSING: Final = b"\"')]"  # may stand behind such a sign
 _KIND_OF_END: Final = bytes(1 if byte in b".!?:;" else 2 if byte in _CLOSING else 0 for byte in range(256))
 _SOME_END: Final = re.compile(rb"[\x01\x02]")
+_SAMPLES: Final = (
+    b"",
+    b" \n",
+    b"We have to let him go, and he does not know it yet. partnering crutches properties molecular subgroup.",
+    b"E = mc2, [3]. Ab 12 'x y.') And it is what the board will do about the merger: our offer stands",
+)
+Parts = list[tuple[int, int]]  # where each begins and ends, in bytes
 
 
-def prose_parts(text: bytes) -> list[tuple[int, int]]:
+def parts_reader() -> Callable[[bytes], Parts]:
+    """What gives the parts of a text: `native/prose.c`, or `prose_parts`, to which that is held."""
+
+    def make(kernels: Any) -> Callable[[bytes], Parts]:
+        return partial(kernels.prose_parts, kernels.words(b"\n".join(_SMALL)))
+
+    def agrees(found: Callable[[bytes], Parts]) -> bool:
+        return all(found(sample) == prose_parts(sample) for sample in _SAMPLES)
+
+    return KERNELS.take("prose", make, agrees) or prose_parts
+
+
+def prose_parts(text: bytes) -> Parts:
     """Spans of the text without what is no prose at its ends, none of them all of it; of most texts none.
 
     From its first to its last stretch of prose; the same in whole sentences; and without what follows

@@ -10,7 +10,7 @@ from importlib.resources.abc import Traversable
 
 from classifiers.detectors.base import WALL, Piece
 from classifiers.meaning import load
-from classifiers.prose import prose_parts
+from classifiers.prose import parts_reader
 from classifiers.types import Match
 from classifiers.vocabulary import MEANINGS
 
@@ -28,7 +28,7 @@ class MeaningDetector:
 
     def __init__(self, folder: Traversable | None = None) -> None:
         """Load the artifact (from `folder`, default the shipped one). Raises `classifiers.meaning.ArtifactError`."""
-        self._model = load(folder)
+        self._model, self._parts_of = load(folder), parts_reader()
 
     def detect(self, piece: Piece, hits: Sequence[int]) -> list[Match]:
         """The meanings of each segment; of a long one those of its most telling window.
@@ -46,7 +46,7 @@ class MeaningDetector:
 
     def _judge(self, text: bytes, best: dict[str, float]) -> None:
         """Raise `best` to what the text and its prose mean."""
-        for part in (text, *(text[low:high] for low, high in prose_parts(text))):
+        for part in (text, *(text[low:high] for low, high in self._parts_of(text))):
             for label, score in self._model.judge(part):
                 best[label] = max(score, best.get(label, 0.0))
 

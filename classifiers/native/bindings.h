@@ -36,6 +36,7 @@ BOUND(bound_prefilter);
 BOUND(bound_prefilter_ends);
 BOUND(bound_strangeness);
 BOUND(bound_strange_runs);
+BOUND(bound_prose_parts);
 
 /* The bytes of a `bytes` object, or of a `str` in UTF-8. -1 with an error set where it is neither, or holds a lone
  * surrogate. They live as long as the object. */
@@ -61,6 +62,8 @@ void release(Arrays *arrays);
 
 /* A list of numbers. */
 PyObject *floats(const double *values, size_t count);
+/* A list of pairs of numbers, which stand one after the other. */
+PyObject *pairs(const size_t *values, size_t count);
 
 /* Set a TypeError unless `count` is what a function takes. */
 int takes(Py_ssize_t count, Py_ssize_t wanted);

@@ -37,12 +37,23 @@ static size_t typography(const uint8_t *at, size_t left) {
     return at[2] == 0x98 || at[2] == 0x99 || at[2] == 0x9C || at[2] == 0x9D || at[2] == 0x93 || at[2] == 0x94 ? 3 : 0;
 }
 
+enum { WAITING = 64 };
+
 typedef struct {
     const Meaning *model;
     uint64_t *seen;
     int32_t *sums;
     size_t count;
+    const int8_t *waiting[WAITING]; /* rows that are on their way from memory */
+    size_t rows;
 } Gathered;
+
+static void add_waiting(Gathered *to) {
+    const size_t hidden = to->model->hidden;
+    for (size_t each = 0; each < to->rows; each++)
+        for (size_t at = 0; at < hidden; at++) to->sums[at] += to->waiting[each][at];
+    to->rows = 0;
+}
 
 static void gather(Gathered *to, size_t number) {
     const uint64_t bit = (uint64_t)1 << (number & 63);
@@ -51,7 +62,9 @@ static void gather(Gathered *to, size_t number) {
     to->count++;
     const size_t hidden = to->model->hidden;
     const int8_t *row = to->model->rows + number * hidden;
-    for (size_t at = 0; at < hidden; at++) to->sums[at] += row[at];
+    for (size_t at = 0; at < hidden; at += 64) __builtin_prefetch(row + at);
+    if (to->rows == WAITING) add_waiting(to);
+    to->waiting[to->rows++] = row;
 }
 
 static void gather_pair(Gathered *to, uint64_t mixed) {
@@ -126,7 +139,7 @@ int meaning_logits(const Meaning *model, const uint8_t *data, size_t size, doubl
         return -2;
     }
     int32_t sums[MOST_HIDDEN] = {0};
-    Reading reading = {.to = {model, seen, sums, 0}, .before = EDGE, .last = EDGE, .count = 0};
+    Reading reading = {.to = {.model = model, .seen = seen, .sums = sums}, .before = EDGE, .last = EDGE, .count = 0};
     gather(&reading.to, EDGE);
     read_all(&reading, data, size, word);
     const size_t words = reading.count;
@@ -134,6 +147,7 @@ int meaning_logits(const Meaning *model, const uint8_t *data, size_t size, doubl
     size_t doublings = 0;
     while (words >> doublings) doublings++;
     gather(&reading.to, SIZES + (doublings < SIZE_COUNT ? doublings : SIZE_COUNT - 1));
+    add_waiting(&reading.to);
     free(seen);
     free(word);
 

@@ -35,6 +35,7 @@ static PyMethodDef methods[] = {
     METHOD(prefilter_ends),
     METHOD(strangeness),
     METHOD(strange_runs),
+    METHOD(prose_parts),
     {NULL, NULL, 0, NULL},
 };
 

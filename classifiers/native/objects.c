@@ -53,6 +53,32 @@ PyObject *floats(const double *values, size_t count) {
     return list;
 }
 
+static PyObject *pair(size_t first, size_t second) {
+    PyObject *both = PyTuple_New(2), *low = PyLong_FromSsize_t((Py_ssize_t)first);
+    PyObject *high = PyLong_FromSsize_t((Py_ssize_t)second);
+    if (both != NULL && low != NULL && high != NULL) { /* what is set belongs to the pair */
+        PyTuple_SetItem(both, 0, low);
+        PyTuple_SetItem(both, 1, high);
+        return both;
+    }
+    if (both != NULL) Py_DecRef(both);
+    if (low != NULL) Py_DecRef(low);
+    if (high != NULL) Py_DecRef(high);
+    return NULL;
+}
+
+PyObject *pairs(const size_t *values, size_t count) {
+    PyObject *list = PyList_New((Py_ssize_t)count);
+    for (size_t at = 0; list != NULL && at < count; at++) {
+        PyObject *both = pair(values[2 * at], values[2 * at + 1]);
+        if (both == NULL || PyList_SetItem(list, (Py_ssize_t)at, both)) {
+            Py_DecRef(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
 void release(Arrays *arrays) {
     while (arrays->objects > 0) Py_DecRef(arrays->kept[--arrays->objects]);
     while (arrays->count > 0) PyBuffer_Release(&arrays->held[--arrays->count]);

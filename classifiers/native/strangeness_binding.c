@@ -38,20 +38,6 @@ BOUND(bound_strangeness) {
     return capsule;
 }
 
-static PyObject *pair(size_t first, size_t second) {
-    PyObject *both = PyTuple_New(2), *low = PyLong_FromSsize_t((Py_ssize_t)first);
-    PyObject *high = PyLong_FromSsize_t((Py_ssize_t)second);
-    if (both != NULL && low != NULL && high != NULL) { /* what is set belongs to the pair */
-        PyTuple_SetItem(both, 0, low);
-        PyTuple_SetItem(both, 1, high);
-        return both;
-    }
-    if (both != NULL) Py_DecRef(both);
-    if (low != NULL) Py_DecRef(low);
-    if (high != NULL) Py_DecRef(high);
-    return NULL;
-}
-
 /* strange_runs(model, data, least) -> a list of runs: the first word, and the one behind the last. */
 BOUND(bound_strange_runs) {
     (void)self;
@@ -70,14 +56,7 @@ BOUND(bound_strange_runs) {
         return PyErr_NoMemory();
     }
     const size_t found = strange_runs(&held->model, data, size, least, word, runs);
-    PyObject *list = PyList_New((Py_ssize_t)found);
-    for (size_t at = 0; list != NULL && at < found; at++) {
-        PyObject *run = pair(runs[at].first, runs[at].stop);
-        if (run == NULL || PyList_SetItem(list, (Py_ssize_t)at, run)) {
-            Py_DecRef(list);
-            list = NULL;
-        }
-    }
+    PyObject *list = pairs((const size_t *)runs, found);
     free(word);
     free(runs);
     return list;

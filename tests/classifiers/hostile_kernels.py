@@ -176,6 +176,14 @@ def strangeness(kernels: Any, chance: random.Random) -> None:
         kernels.strangeness(kernels.words(lines), says[1:], 1 / 32, 1.2)
 
 
+def prose(kernels: Any, chance: random.Random) -> None:
+    small = kernels.words(bytes_like(chance).lower())
+    for data in (bytes_like(chance), b" ".join(chance.choices((b"word", b"is.", b"A", b'x."', b"the"), k=90))):
+        parts = kernels.prose_parts(small, data)
+        assert len(parts) <= 14
+        assert all(0 <= start < end <= len(data) for start, end in parts)
+
+
 _CHANCE = np.random.default_rng(7)
 _SHAPES = ((33792, 32), (32, 240), (240,), (48, 192), (32,), (32, 9), (9,))
 _CLASSES = bytes(_CHANCE.integers(0, 5, 1 << 17, dtype=np.uint8))
@@ -192,6 +200,7 @@ DRIVERS: tuple[Callable[[Any, random.Random], None], ...] = (
     tagger,
     prefilter,
     strangeness,
+    prose,
 )
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from classifiers.detectors.base import Piece
 from classifiers.detectors.meaning import MeaningDetector
-from classifiers.prose import prose_parts
+from classifiers.kernels import KERNELS
+from classifiers.prose import parts_reader, prose_parts
 from classifiers.training.meaning import free_texts
 from tests.classifiers.test_gadgets import GADGETS
 
@@ -108,3 +111,35 @@ def test_gadgets_hide_few_meanings_of_any_text(detector: MeaningDetector, place:
         for gadget in GADGETS
     ]
     assert sum(hidden) <= 0.08 * len(hidden)
+
+
+_MIXED = [
+    "the",
+    "is",
+    "we",
+    "of.",
+    "Our",
+    "zxq",
+    "12.5",
+    "E=mc2",
+    "Password",
+    '"end."',
+    "x')",
+    "(a).",
+    "data;",
+    "\n",
+    "\u00e9",
+    "\x1c",
+]
+KERNEL = parts_reader()
+
+
+@settings(deadline=None, max_examples=400)
+@given(st.lists(st.sampled_from(_MIXED) | st.text(max_size=3), max_size=40).map(" ".join) | st.binary(max_size=90))
+def test_the_kernel_parts_a_text_as_the_reference_does(text: str | bytes) -> None:
+    data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    assert KERNEL(data) == prose_parts(data)
+
+
+def test_the_kernel_does_the_work_where_there_are_kernels() -> None:
+    assert (KERNEL is prose_parts) == (KERNELS.module() is None)
