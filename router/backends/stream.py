@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 
 import aiohttp
@@ -35,7 +34,6 @@ class ChatStream:
         self._on_whole = on_whole
         self._events = EventReader()
         self._size = 0
-        self._ready: deque[bytes] = deque()  # events that have come; each is read when it is asked for
         self._first: JsonObject | None = None  # until it is asked for
         self._failure: GatehouseError | None = None
         self._is_done = False  # nothing more is to be read
@@ -48,32 +46,38 @@ class ChatStream:
         if self._first is not None:
             first, self._first = self._first, None
             return first
-        while not self._ready:
+        chunk = await self._next(None, "stalled")
+        if chunk is None:
+            raise StopAsyncIteration
+        return chunk
+
+    async def wait_for_first(self, until: float) -> None:
+        """Return when the first chunk is there. Raises what reading raises, and for an end before any chunk."""
+        self._first = await self._next(until, "no first chunk within its time limit")
+        if self._first is None:
+            self._failure = failures.malformed(self._model, "a stream without a chunk")
+            await self.aclose()
+            raise self._failure
+
+    async def _next(self, until: float | None, late: str) -> JsonObject | None:
+        """The next chunk, awaited until then, or for as long as there may be between two; None at the end."""
+        while (event := self._events.next()) is None:
             if self._failure is not None:
                 await self.aclose()
                 raise self._failure
             if self._is_done:
-                raise StopAsyncIteration
-            await self._fill(min(self._deadline, asyncio.get_running_loop().time() + self._between), "stalled")
-        return await self._read()
-
-    async def wait_for_first(self, until: float) -> None:
-        """Return when the first chunk is there. Raises what reading raises, and for an end before any chunk."""
-        while not self._ready:
-            if self._failure is None and self._is_done:
-                self._failure = failures.malformed(self._model, "a stream without a chunk")
-            if self._failure is not None:
-                await self.aclose()
-                raise self._failure
-            await self._fill(until, "no first chunk within its time limit")
-        self._first = await self._read()
-
-    async def _read(self) -> JsonObject:
-        """The next of those that have come. What comes after one that is broken is not read any more."""
+                return None
+            between = min(self._deadline, asyncio.get_running_loop().time() + self._between)
+            await self._fill(between if until is None else until, late)
+        if event == b"[DONE]":
+            self._events, self._failure = EventReader(), None  # whatever stands behind it
+            self._is_done = self._is_whole = True
+            self._on_whole(self._response)
+            return None
         try:
-            return reading.chunk(self._model, self._ready.popleft())
+            return reading.chunk(self._model, event)
         except GatehouseError as failure:
-            self._ready.clear()
+            self._events = EventReader()  # what comes after one that is broken is not read any more
             self._failure = failure
             await self.aclose()
             raise
@@ -105,11 +109,8 @@ class ChatStream:
         self._size += len(data)
         if self._size > reading.MAX_REPLY_BYTES:
             raise reading.too_large(self._model)
-        for event in self._events.feed(data) if data else self._events.finish():
-            if event == b"[DONE]":
-                self._is_done = self._is_whole = True
-                self._on_whole(self._response)
-                return
-            self._ready.append(event)
-        if not data:
-            raise failures.broken_off(self._model)
+        if data:
+            self._events.feed(data)
+            return
+        self._events.finish()
+        self._failure = failures.broken_off(self._model)  # unless what has come ends as a stream does
