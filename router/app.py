@@ -69,7 +69,7 @@ from router.waiting.waits import Waits
 
 log = logging.getLogger("gatehouse.worker")
 
-_SWITCH_SECONDS = 0.0005
+_SWITCH_SECONDS = 0.0002
 _SELF_TEST_SECONDS = (0.2, 5.0)  # between tries while starting, and between looks at a target that failed
 
 

@@ -45,6 +45,9 @@ from router.types import ChatRequest, KeyScope, Outcome, Reply
 log = logging.getLogger("gatehouse.api")
 
 _AT_ONCE = 16  # chunks that are written before anybody else has a turn: what was written leaves at its end
+_PARSED_INLINE = (
+    256 * 1024
+)  # bytes; a body of 4 MB takes the loop's time for five steps, between which others may go on
 RateHeaders = Callable[[Mapping[Kind, Level]], Headers]
 _STREAM_HEADERS: Headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache")]
 
@@ -130,7 +133,10 @@ class Endpoint:
         settings = self._settings
         raw = await read_body(scope, receive, settings.max_body_bytes, settings.body_timeout_s, visit.hold)
         visit.enter()
-        body = parse_json_object(raw, settings.max_json_depth)
+        if len(raw) > _PARSED_INLINE:
+            body = await asyncio.to_thread(parse_json_object, raw, settings.max_json_depth)
+        else:
+            body = parse_json_object(raw, settings.max_json_depth)
         asked = await self._dialect.read(body, principal)
         request = ChatRequest(
             id=request_id,
