@@ -12,6 +12,7 @@ from policies import refusals
 from policies.candidates import LOCAL_ONLY, LOCKDOWN, Target, Targets, first_ready
 from policies.conditions import Evaluator
 from policies.escalation import EscalationPolicy
+from policies.hopping import hops
 from policies.serving import Serving
 from policies.types import Facts, Level, Policy, Reason, Refusal, Release, Rule
 
@@ -145,11 +146,11 @@ def straight_out(case: Case, choice: Choice) -> Choice:
     if home is None or not home.is_home or not may_follow(case, choice) or home.model.name not in waits:
         return choice
     wait, limit = waits[home.model.name], _deadline_ms(case, home)
-    cloud = first_ready(case.targets.at("cloud"))
-    if cloud is None or wait <= limit:
+    outside = hops(case.policy.escalation, case.targets)
+    if not outside or wait <= limit:
         return choice
     case.note("escalation", True, f"{home.model.name} would take {wait:.0f} ms, more than {limit:.0f} ms to be judged")
-    return Choice(cloud, reason="escalation")
+    return Choice(outside[0], reason="escalation")
 
 
 def may_follow(case: Case, choice: Choice) -> bool:

@@ -262,10 +262,9 @@ def _ways_out(old: Policy, new: Policy) -> Iterable[Difference]:
         direction: Direction = "sends out" if new.mode == "enforce" else "tightens"
         yield Difference("mode", direction, f"{old.mode} -> {new.mode}")
     if old.escalation != new.escalation:
-        more = new.escalation.may_escalate and not (
-            old.escalation.may_escalate and new.escalation.threshold < old.escalation.threshold
+        yield Difference(
+            "escalation", "sends out" if _escalates_more(old, new) else "tightens", "other terms of escalation"
         )
-        yield Difference("escalation", "sends out" if more else "tightens", "other terms of escalation")
     if old.fallback_local_unavailable != new.fallback_local_unavailable:
         is_out = new.fallback_local_unavailable == "cloud"
         what = f"{old.fallback_local_unavailable} -> {new.fallback_local_unavailable}"
@@ -295,6 +294,15 @@ def _ways_out(old: Policy, new: Policy) -> Iterable[Difference]:
         yield Difference("networks.lan", _toward(bool(added)), what)
     if old.on_pinned_denied != new.on_pinned_denied:
         yield Difference("on_pinned_denied", "changes", f"{old.on_pinned_denied} -> {new.on_pinned_denied}")
+
+
+def _escalates_more(old: Policy, new: Policy) -> bool:
+    """What is doubtful counts as more: only fewer hops, or a lower bar, to the same models is not."""
+    was, now = old.escalation, new.escalation
+    if not now.may_escalate:
+        return False
+    is_same_way = was.may_escalate and was.to == now.to and now.max_hops <= was.max_hops
+    return not (is_same_way and (now.threshold < was.threshold or replace(now, max_hops=was.max_hops) == was))
 
 
 def _settings(old: Policy, new: Policy) -> Iterable[Difference]:

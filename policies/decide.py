@@ -26,6 +26,7 @@ from policies.choosing import (
 from policies.conditions import Evaluator, unmatched
 from policies.falling_back import fallbacks, stand_in
 from policies.gate import Gate
+from policies.hopping import hops
 from policies.lawful import lawful_payload
 from policies.levels import kept_level, request_level, scan_level
 from policies.prepared import prepare
@@ -205,7 +206,8 @@ def _decision(case: Case, choice: Choice) -> Decision:
     policy, target = case.policy, choice.target
     is_exit = target is not None and not target.is_home
     answer = _grant(policy, target, choice.rule or choice.reason, choice.purpose) if target and is_exit else None
-    escalation, fallback = _later(case, choice)
+    escalations, fallback = _later(case, choice)
+    escalation = escalations[0] if escalations else None
     terms, second = terms_of(policy, choice.by), second_home(case, choice)
     is_judged = escalation is not None or second is not None
     after = fallbacks(case, choice)
@@ -214,7 +216,7 @@ def _decision(case: Case, choice: Choice) -> Decision:
     # Neither an answer with its values nor one with placeholders, which only its own request can read, is kept.
     cache = policy.cache if choice.by is None or choice.by.cache is None else choice.by.cache
     is_harmless = case.level <= Level.INTERNAL and not case.facts.no_store and payload != "pseudonymized"
-    grants = tuple(grant for grant in (answer, escalation, fallback, *others) if grant is not None)
+    grants = tuple(grant for grant in (answer, *escalations, fallback, *others) if grant is not None)
     release = case.release if any(case.release and grant.model == case.release.model for grant in grants) else None
     is_kept = cache.mode != "off" and is_harmless and target is not None and release is None
     return Decision(
@@ -227,6 +229,7 @@ def _decision(case: Case, choice: Choice) -> Decision:
         policy_digest=policy.digest,
         grants=grants,
         escalation=escalation,
+        further=escalations[1:],
         threshold=terms.threshold if is_judged else 0.0,
         stream=terms.stream,
         terms=terms,
@@ -256,18 +259,17 @@ def _is_plain_question(case: Case, cache: CachePolicy) -> bool:
     return cache.mode == "semantic" and case.level is Level.PUBLIC and not has_more
 
 
-def _later(case: Case, choice: Choice) -> tuple[Grant | None, Grant | None]:
-    """The grants for escalation and fallback of an `auto` request that begins at home."""
+def _later(case: Case, choice: Choice) -> tuple[tuple[Grant, ...], Grant | None]:
+    """The grants for escalations and fallback of an `auto` request that begins at home."""
     if choice.target is None or not choice.target.is_home or not choice.may_escalate:
-        return None, None
-    cloud = first_ready(case.targets.at("cloud"))
-    if cloud is None:
-        return None, None
+        return (), None
     policy = case.policy
+    judged = hops(policy.escalation, case.targets) if may_follow(case, choice) else ()
     falls_back = choice.may_leave_later and policy.fallback_local_unavailable == "cloud"
+    cloud = first_ready(case.targets.at("cloud")) if falls_back else None
     return (
-        _grant(policy, cloud, "escalation", "escalation") if may_follow(case, choice) else None,
-        _grant(policy, cloud, "fallback", "fallback") if falls_back else None,
+        tuple(_grant(policy, each, "escalation", "escalation") for each in judged),
+        _grant(policy, cloud, "fallback", "fallback") if cloud is not None else None,
     )
 
 

@@ -30,7 +30,8 @@ class EscalationPolicy:
     """
 
     threshold: float = 0.0  # a confidence below it escalates; 0 never does
-    max_hops: int = 0
+    max_hops: int = 0  # how many models outside are asked at most, one after the other, until one answers
+    to: tuple[str, ...] = ("cloud",)  # localities and models, in their order
     stream: StreamMode = "before"
     target: EscalationTarget | None = None
     hold_tokens: int = 16  # commit: what is held back until it is judged, at most …

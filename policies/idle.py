@@ -135,8 +135,8 @@ def _unused(policy: Policy, reach: frozenset[tuple[Level, str]]) -> list[Idle]:
     words = {rule.route for rule in policy.rules} | {target for _, target in policy.aliases}
     words |= {word for rule in policy.rules for word in rule.fallback or ()} | set(policy.default_fallback)
     terms = (policy.escalation, *(rule.escalation for rule in policy.rules))
-    if any(each is not None and each.may_escalate for each in terms) or policy.fallback_local_unavailable == "cloud":
-        words.add("cloud")
+    words |= {word for each in terms if each is not None and each.may_escalate for word in each.to}
+    words |= {"cloud"} if policy.fallback_local_unavailable == "cloud" else set()
     return [
         Idle(
             ("models", name), "no rule, alias, escalation or fallback leads to it: only callers who name it, or need it"

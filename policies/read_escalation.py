@@ -10,6 +10,7 @@ from policies.document import Path
 from policies.errors import suggest
 from policies.escalation import EscalationPolicy, EscalationTarget, TargetKind
 from policies.notes import Notes
+from policies.read_fallback import read_fallback
 from policies.shape_escalation import EscalationPart, TargetPart
 from policies.shape_rules import DecisionPart
 from policies.types import Model
@@ -24,6 +25,7 @@ def read_escalation(part: EscalationPart, models: Mapping[str, Model], notes: No
     policy = EscalationPolicy(
         threshold=float(part.threshold or 0.0),
         max_hops=part.max_hops,
+        to=_to(part, models, notes),
         stream=part.stream,
         target=None if part.target is None else _target(_HERE, part.target, notes),
         hold_tokens=part.hold_tokens,
@@ -58,6 +60,25 @@ def read_rule_escalation(
     return replace(usual, threshold=float(own.threshold or 0.0), target=target, rule=part.name)
 
 
+def _to(part: EscalationPart, models: Mapping[str, Model], notes: Notes) -> tuple[str, ...]:
+    """Who is asked; a model at home answers already, and is none of them."""
+    if "to" in part.model_fields_set:
+        read_fallback((*_HERE, "to"), part.to, None, models, notes)
+    named: set[str] = set()
+    for index, word in enumerate(part.to):
+        meant = {each.name for each in models.values() if each.locality == word}
+        if word in models and not meant:
+            meant = {word}
+        if word == "local" or any(models[name].locality == "local" for name in meant):
+            why = f"'{word}' is at home, where the answer was doubtful: name lan, cloud or a model outside"
+            notes.problem((*_HERE, "to", index), why)
+        named |= meant
+    if "max_hops" in part.model_fields_set and part.max_hops > max(1, len(named)):
+        what = f"'to' names {len(named)} model{'s' if len(named) != 1 else ''}, so no more are asked"
+        notes.warn((*_HERE, "max_hops"), what, at_key=True)
+    return tuple(part.to)
+
+
 def _check_via(via: str | None, models: Mapping[str, Model], notes: Notes) -> None:
     model = models.get(via or "")
     if via is None or (model is not None and model.locality == "local"):
@@ -85,6 +106,7 @@ def _warn_of_idle(part: EscalationPart, policy: EscalationPolicy, models: Mappin
         for key in (
             "threshold",
             "target",
+            "to",
             "stream",
             "hold_tokens",
             "hold_ms",

@@ -219,10 +219,13 @@ def _warn(policy: Policy, notes: Notes) -> None:
         if not any(cell.released_by for cell in cells if cell.level is level):
             why = "a lower level may not reach its models whole, or nothing of it needs a release"
             notes.warn(("release", "levels"), f"no model can be reached by releasing {level.word}: {why}", at_key=True)
-    if any(policy.models[name].locality == "cloud" for name in reached):
+    words = {word for name in reached for word in (name, policy.models[name].locality)}
+    escalation = policy.escalation
+    if escalation.may_escalate and escalation.via is None and words.isdisjoint(escalation.to):
+        said = " or ".join(escalation.to)
+        notes.warn(("escalation",), f"no {said} model can be reached, so nothing will escalate", at_key=True)
+    if "cloud" in words:
         return
-    if policy.escalation.may_escalate and policy.escalation.via is None:
-        notes.warn(("escalation",), "no cloud model can be reached, so nothing will escalate", at_key=True)
     if policy.fallback_local_unavailable == "cloud":
         notes.warn(("fallback",), "no cloud model can be reached, so nothing will fall back", at_key=True)
 

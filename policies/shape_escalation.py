@@ -58,7 +58,18 @@ class EscalationPart(Part):
     via: ModelName | None = Field(
         default=None, description="A second local model: a doubtful answer is asked of it before any model outside."
     )
-    max_hops: int = Field(default=1, ge=0, le=1, description="How many times a request may escalate.")
+    max_hops: int = Field(
+        default=1,
+        ge=0,
+        le=3,
+        description="How many models outside are asked after a doubtful answer, in turn, until one of them answers.",
+    )
+    to: list[ModelName] = Field(
+        default=["cloud"],
+        min_length=1,
+        max_length=16,
+        description="lan, cloud, or models outside: who is asked, in this order.",
+    )
     stream: Literal["before", "hold", "commit"] = Field(
         default="before",
         description="before: streams are decided from the signals alone. hold: judge the whole answer first. "

@@ -359,6 +359,7 @@ class Decision:
     policy_digest: str
     grants: tuple[Grant, ...] = ()
     escalation: Grant | None = None  # set when a local answer may escalate; also in `grants`
+    further: tuple[Grant, ...] = ()  # who is asked, in this order, where that one cannot answer; also in `grants`
     threshold: float = 0.0
     stream: StreamMode = "before"
     terms: EscalationPolicy = NO_ESCALATION  # by which an answer at home is judged, where it is
@@ -378,6 +379,11 @@ class Decision:
     shadow_route: str | None = None  # mode shadow: what `decisions` would have done
     tenant: str = ""  # whose view of the policy decided
     release: Release | None = None  # that some of the grants may need; spent when one of them does
+
+    @property
+    def hops(self) -> tuple[Grant, ...]:
+        """Who is asked when a local answer is not good enough, in this order, until one answers."""
+        return (self.escalation, *self.further) if self.escalation is not None else ()
 
 
 @dataclass(frozen=True, slots=True)

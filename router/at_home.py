@@ -17,6 +17,7 @@ from router.caching import ReplyCache
 from router.calling import Calls
 from router.confidence import AnswerTrace
 from router.deadlines import engine_fields
+from router.elsewhere import is_over
 from router.embedding_fields import embedding_body
 from router.errors import GatehouseError, Unavailable, UpstreamError
 from router.exchange import Exchange
@@ -183,20 +184,27 @@ class AtHome:
         outcome.passed_over = tuple((each.name, each.judgement) for each in given if each is not taken)
 
     async def _escalated(self, exchange: Exchange, given: list[Given], race: Race | None) -> Reply | None:
-        """The cloud's answer in place of doubtful local ones; None when it cannot be had, and the surest one stands."""
-        grant = exchange.planned.escalation
-        if grant is None:
-            return None
-        try:
-            begun = await (self._outside.begin(exchange, grant) if race is None else race.result())
-        except GatehouseError as error:
-            log.info("an escalation to %s failed: %s", grant.model, error.code)
-            exchange.outcome.escalation_error = error.code
-            return None
-        self._note(exchange, given[-1], given)
-        for each in given:
-            exchange.wasted(each.name)
-        return self._outside.take(exchange, begun, reason="escalation")
+        """An answer from outside in place of doubtful local ones: of the first hop that begins to answer, each with a
+        permit of its own. None when there is none to be had, and the surest one stands."""
+        outcome, before = exchange.outcome, exchange.outcome.escalation_error  # of a second model at home
+        for grant in exchange.planned.hops:
+            try:
+                begun = await (self._outside.begin(exchange, grant) if race is None else race.result())
+            except GatehouseError as error:
+                log.info("an escalation to %s failed: %s", grant.model, error.code)
+                outcome.hops = (*outcome.hops, (grant.model, error.code))
+                outcome.escalation_error = error.code
+                if is_over(error):
+                    return None
+                race = None  # it was the first hop
+                continue
+            self._note(exchange, given[-1], given)
+            for each in given:
+                exchange.wasted(each.name)
+            outcome.hops = (*outcome.hops, (grant.model, None))
+            outcome.escalation_error = before
+            return self._outside.take(exchange, begun, reason="escalation")
+        return None
 
     def _outgoing(self, exchange: Exchange, name: str, *, stream: bool) -> Outgoing:
         """The bytes for a local model."""

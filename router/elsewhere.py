@@ -9,9 +9,9 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from policies.falling_back import FALLBACK
-from router.errors import BudgetExhausted, Denied, GatehouseError, Unavailable, UpstreamError
+from router.errors import BudgetExhausted, DeadlineExceeded, Denied, GatehouseError, Locked, Unavailable, UpstreamError
 from router.exchange import Exchange
-from router.outside import Outside
+from router.outside import IntentNotDurable, Outside
 from router.types import Reply
 
 log = logging.getLogger("gatehouse.answering")
@@ -25,6 +25,14 @@ def may_be_tried_elsewhere(exchange: Exchange, error: GatehouseError) -> bool:
     if not exchange.planned.after or not isinstance(error, UpstreamError):
         return False
     return error.upstream_status not in _CALLERS_FAULT
+
+
+def is_over(error: GatehouseError) -> bool:
+    """Whether what ended a hop would end every other one as well: the request's own fault, no time left, locked exits,
+    an audit log that takes nothing."""
+    if isinstance(error, UpstreamError):
+        return error.upstream_status in _CALLERS_FAULT
+    return isinstance(error, DeadlineExceeded | Locked | IntentNotDurable)
 
 
 class Elsewhere:

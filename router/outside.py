@@ -92,7 +92,7 @@ class Outside:
             try:
                 return await self._begin_once(exchange, grant)
             except UpstreamError as error:
-                pause = self._pause_before(exchange, error, times)
+                pause = self._pause_before(exchange, grant, error, times)
                 if pause is None or not retries.spend():
                     # Whoever has waited for our retries shall not multiply them by its own.
                     error.should_retry = False if times else error.should_retry
@@ -102,8 +102,8 @@ class Outside:
             exchange.outcome.retries += 1
             self._telemetry.upstream_retried(grant.model)
 
-    def _pause_before(self, exchange: Exchange, error: UpstreamError, times: int) -> float | None:
-        if exchange.planned.after:  # somebody stands in: asking there is quicker
+    def _pause_before(self, exchange: Exchange, grant: Grant, error: UpstreamError, times: int) -> float | None:
+        if exchange.planned.after or grant in exchange.planned.hops[:-1]:  # somebody stands in: asking there is quicker
             return None
         due = exchange.due()
         return pause_before(error, times, None if due is None else due.left, secrets.randbelow(1000) / 1000)

@@ -293,6 +293,7 @@ def _outcome(outcome: Outcome, policy: Policy | None) -> JsonObject:
         "passed_over": [{"model": model, "judgement": asdict(judged)} for model, judged in outcome.passed_over],
         "raced": outcome.raced,
         "escalation_error": outcome.escalation_error,
+        "hops": [{"model": model, "error": code} for model, code in outcome.hops],
         "retries": outcome.retries,
         "failed_over": [{"model": model, "error": code} for model, code in outcome.failed_over],
         "tokens": {

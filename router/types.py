@@ -112,6 +112,7 @@ class Outcome:
     passed_over: tuple[tuple[str, Judgement], ...] = ()  # local answers that another local model's took the place of
     raced: bool = False  # the cloud was asked at once, beside the local model
     escalation_error: str | None = None  # the code of what kept an escalation from being had
+    hops: tuple[tuple[str, str | None], ...] = ()  # models that a doubtful answer was handed to; the code of a failure
     retries: int = 0  # calls outside that were made once more
     failed_over: tuple[tuple[str, str], ...] = ()  # models that failed and were followed by another, with the code
     ignored: tuple[str, ...] = ()

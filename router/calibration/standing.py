@@ -89,11 +89,12 @@ def targets_of(policy: Policy) -> tuple[EscalationTarget, ...]:
 
 
 def _no_price(policy: Policy) -> str:
-    """Why a budget cannot be kept, where the cloud model that escalations go to has no price; else empty."""
-    cloud = policy.models.get(policy.default_cloud or "")
-    if cloud is None or cloud.price is not None:
-        return ""
-    return f"model {cloud.name} has no price, so what escalations cost is not known and none is made"
+    """Why a budget cannot be kept, where a cloud model that escalations go to has no price; else empty."""
+    for word in policy.escalation.to:
+        model = policy.models.get((policy.default_cloud or "") if word == "cloud" else word)
+        if model is not None and model.locality == "cloud" and model.price is None:
+            return f"model {model.name} has no price, so what escalations cost is not known and none is made"
+    return ""
 
 
 class Promises:

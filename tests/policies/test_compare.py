@@ -59,6 +59,8 @@ SAID = "forbid cloud when injection at least 0.8 (priority 90)"
         ("threshold: 0.55", "threshold: 0.75", "sends out", "other terms of escalation"),
         ("threshold: 0.55", "threshold: 0.35", "tightens", "other terms of escalation"),
         ("max_hops: 1", "max_hops: 0", "tightens", "other terms of escalation"),
+        ("max_hops: 1", "max_hops: 2", "sends out", "other terms of escalation"),
+        ("max_hops: 1", "max_hops: 1, to: [lan]", "sends out", "other terms of escalation"),
         ("cloud: cloud}\n", "cloud: cloud, fallback: [eu]}\n", "sends out", "[] -> [eu]"),
         (HARD, HARD.replace("route: cloud", "route: cloud, fallback: [eu]"), "sends out",
          f"{HARD_SAID} -> {HARD_SAID.replace('route cloud', 'route cloud with fallback [eu]')}"),

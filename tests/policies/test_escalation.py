@@ -40,6 +40,21 @@ def test_what_has_no_bar_or_no_hop_never_escalates(text: str, may: bool) -> None
     assert of(text).escalation.may_escalate is may
 
 
+def test_hops_are_models_outside_in_the_order_of_the_policy() -> None:
+    assert of("{threshold: 0.5}").escalation.to == ("cloud",)
+    escalation = of("{threshold: 0.5, max_hops: 3, to: [lan, eu, cloud]}").escalation
+    assert (escalation.max_hops, escalation.to) == (3, ("lan", "eu", "cloud"))
+
+
+def test_what_no_hop_can_reach_is_told() -> None:
+    text = BASE.replace("max_hops: 1", "max_hops: 1, to: [eu]").replace(
+        "regions: [site, us, eu]", "regions: [site, us]"
+    )
+    text = text.replace("public: {payload: full, localities", "public: {payload: full, regions: [site, us], localities")
+    text = text.replace("regions: [site, eu], require: []", "regions: [site], require: []")
+    assert any("no eu model can be reached, so nothing will escalate" in each for each in load(text).warnings)
+
+
 def test_the_bound_of_a_race_is_where_medium_begins() -> None:
     assert (band(MEDIUM), band(MEDIUM - 1e-9)) == ("medium", "easy")
 
@@ -50,6 +65,9 @@ IDLE = [
     ("{target: {max_bad_local: 0.1}, max_hops: 0}", "so 'target' changes nothing"),
     ("{threshold: 0.5, hold_tokens: 8}", "only with stream: commit is anything held; 'hold_tokens' changes nothing"),
     ("{threshold: 0.5, stream: hold, hold_ms: 90}", "'hold_ms' changes nothing"),
+    ("{threshold: 0.5, max_hops: 3, to: [eu, lan]}", "'to' names 2 models, so no more are asked"),
+    ("{threshold: 0.5, max_hops: 2, to: [eu]}", "'to' names 1 model, so no more are asked"),
+    ("{threshold: 0.5, max_hops: 0, to: [eu]}", "so 'to' changes nothing"),
     ("{threshold: 0.5, samples: 4}", "only second_look: agreement takes samples"),
 ]
 

@@ -87,6 +87,8 @@ VARIANTS: dict[str, Sequence[tuple[str, str]]] = {
         ("{at_least: 0.7}}]}, route: cloud}", "{at_least: 0.7}}]}, route: cloud, fallback: [eu, home]}"),
     ),
     "no-cache": (("mode: exact", "mode: off"),),
+    "hops": (("max_hops: 1", "max_hops: 2, to: [lan, eu, cloud]"),),
+    "three-hops": (("max_hops: 1", "max_hops: 3"),),
     "by-meaning": (
         ("mode: exact", "mode: semantic, similarity: 0.97"),
         ("{at_least: 0.7}}]}, route: cloud}", "{at_least: 0.7}}]}, route: cloud, cache: exact}"),
