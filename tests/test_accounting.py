@@ -1,0 +1,87 @@
+"""Records are made soon after their requests, a few at a time, and no faster load leaves them behind."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from policies.schema import compile_policy
+from router.accounting import Accounts
+from router.exchange import Exchange
+from router.filing import FiledRecord
+from router.keys import Keys
+from router.metrics import MetricStore
+from router.running import Running
+from router.telemetry import Telemetry
+from router.types import ChatRequest, JsonObject, Principal
+
+POLICY = """\
+version: 1
+models: {home: {locality: local, backend: openai, base_url: "http://127.0.0.1:1/v1", model: small}}
+defaults: {local: home}
+"""
+
+
+class Kept:
+    """Takes every record."""
+
+    def __init__(self) -> None:
+        self.records: list[FiledRecord] = []
+
+    def offer(self, record: FiledRecord) -> None:
+        self.records.append(record)
+
+    async def intend(self, record: JsonObject) -> bool:
+        return True
+
+
+class Served:
+    """Requests that end, one account for all."""
+
+    def __init__(self) -> None:
+        self.sink = Kept()
+        self.accounts = Accounts(
+            sink=self.sink, keys=Keys(b"k" * 32), telemetry=Telemetry(store=MetricStore()), artifacts={}
+        )
+        self._running = Running(compile_policy(POLICY, "policy.yaml"), {})
+        self.ended = 0
+
+    def end(self, count: int) -> None:
+        for _ in range(count):
+            body = {"messages": [{"role": "user", "content": "Is it far?"}]}
+            request = ChatRequest(
+                *(f"gh-{self.ended}", body, "auto", Principal(), False, False, False, False, time.perf_counter())
+            )
+            Exchange(request, self._running.acquire(), self.accounts.settle).finish(None, 200)
+            self.ended += 1
+
+
+async def test_of_few_that_end_together_some_are_made_at_a_time() -> None:
+    served = Served()
+    served.end(20)
+    made = 0
+    while made < 20:
+        await asyncio.sleep(0)
+        assert len(served.sink.records) - made <= 10
+        made = len(served.sink.records)
+    assert [record.id for record in served.sink.records] == [f"gh-{number}" for number in range(20)]
+
+
+async def test_what_waits_is_bounded_by_what_ends_in_a_turn() -> None:
+    """64 in each turn of the loop, for as long as you like: the records keep up."""
+    served = Served()
+    until = asyncio.get_running_loop().time() + 0.03
+    while asyncio.get_running_loop().time() < until:  # until the first are made
+        served.end(1)
+        await asyncio.sleep(0.001)
+    for _ in range(60):
+        served.end(64)
+        await asyncio.sleep(0)
+    assert served.ended - len(served.sink.records) <= 64 * 4
+
+
+async def test_at_the_end_nothing_is_left() -> None:
+    served = Served()
+    served.end(100)
+    served.accounts.close()
+    assert len(served.sink.records) == 100
