@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from router.asked import Asked
@@ -76,6 +76,30 @@ def features(trace: TokenTrace, asked: Asked) -> tuple[float, ...]:
         *_content(text, trace, asked),
     )
     return tuple(round(value, 4) for value in (*made, *_before(asked)))
+
+
+_LOOP: Final = 0.5  # a share of repeated runs above this is a loop
+_ECHO: Final = 0.9  # a share of words that stand in the question from this on, in an answer of
+_ECHOED: Final = 10  # so many words at least,
+_OF_PROMPT: Final = 0.6  # which are this share of the prompt's: the prompt said again
+_WORD_LENGTH: Final = 6  # characters, with the blank behind it
+_PLACE: Final = {name: place for place, name in enumerate(NAMES)}
+
+
+def is_degenerate(values: Sequence[float]) -> bool:
+    """Whether features are those of an answer that says nothing, however sure its tokens are.
+
+    One that goes round in circles, or says the prompt again.
+    """
+    if values[_PLACE["repetition"]] > _LOOP:
+        return True
+    words, asked = math.expm1(values[_PLACE["words"]]), math.expm1(values[_PLACE["prompt"]]) / _WORD_LENGTH
+    return values[_PLACE["echo"]] >= _ECHO and words >= max(_ECHOED, _OF_PROMPT * asked)
+
+
+def is_constant(values: Sequence[float]) -> bool:
+    """Whether an answer begins with yes, no, true, false or a letter: small models say one of these to everything."""
+    return values[_PLACE["constant"]] == 1.0
 
 
 def _depth(total: float) -> float:

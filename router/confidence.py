@@ -12,14 +12,13 @@ from importlib.resources.abc import Traversable
 from typing import Any, Final
 
 from router.answer_features import NAMES as FEATURES
-from router.answer_features import features
+from router.answer_features import features, is_constant, is_degenerate
 from router.asked import Asked
 from router.confidence_card import Calibration, CalibrationError, read_cards
 from router.trace import HEAD, TokenTrace
 
 __all__ = ["FEATURES", "HEAD", "AnswerTrace", "Calibration", "CalibrationError", "Confidence", "TokenTrace", "guarded"]
 
-_LOOP: Final = 0.5  # a share of repeated runs above this is a loop
 _UNKNOWN: Final = Asked()
 
 
@@ -84,15 +83,15 @@ class Confidence:
         """The chance in [0, 1] that the answer is good enough, to four digits; None where it was not measured.
 
         Not measured: content that came without log-probabilities. 0.0 for an empty answer. Without a calibration of
-        `model`: the least of e^(sum) and e^(2 mean) of the log-probabilities, halved when cut short. Halved for a loop.
+        `model`: the least of e^(sum) and e^(2 mean) of the log-probabilities, halved when cut short and for an answer
+        that may be a constant one. Halved in any case for what is degenerate (`answer_features.is_degenerate`).
         """
         if not trace.complete:
             return None
         if trace.count == 0:
             return 0.0
-        card = self._calibrations.get(model)
-        chance = _uncalibrated(trace) if card is None else card.answer.chance(features(trace, asked))
-        return guarded(chance, trace.repetition)
+        card, values = self._calibrations.get(model), features(trace, asked)
+        return guarded(_uncalibrated(trace, values) if card is None else card.answer.chance(values), values)
 
     def second(self, kind: str, model: str, confidence: float, value: float) -> float | None:
         """What a second look of this kind makes of a whole answer's confidence; None: it was not shown to help."""
@@ -107,15 +106,14 @@ class Confidence:
         if trace.count == 0:
             return 0.0
         head = trace.head()
-        card = self._calibrations.get(model)
+        card, values = self._calibrations.get(model), features(head, asked)
         scorer = card.commit if card is not None else None
-        chance = _uncalibrated(head) if scorer is None else scorer.chance(features(head, asked))
-        return guarded(chance, head.repetition)
+        return guarded(_uncalibrated(head, values) if scorer is None else scorer.chance(values), values)
 
 
-def guarded(chance: float, repetition: float) -> float:
-    """What a chance comes to: to four digits, and half for an answer that goes round in circles, however sure."""
-    return round(chance / 2 if repetition > _LOOP else chance, 4)
+def guarded(chance: float, values: Sequence[float]) -> float:
+    """What a chance comes to: to four digits, and half for an answer whose features say that it is degenerate."""
+    return round(chance / 2 if is_degenerate(values) else chance, 4)
 
 
 def _least(scores: Sequence[float | None]) -> float | None:
@@ -124,6 +122,6 @@ def _least(scores: Sequence[float | None]) -> float | None:
     return None if len(found) < len(scores) else min(found, default=0.0)
 
 
-def _uncalibrated(trace: TokenTrace) -> float:
+def _uncalibrated(trace: TokenTrace, values: Sequence[float]) -> float:
     chance = min(math.exp(trace.total), math.exp(2 * trace.mean))
-    return chance / 2 if trace.finish_reason == "length" else chance
+    return chance / 2 if trace.finish_reason == "length" or is_constant(values) else chance

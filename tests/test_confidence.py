@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from router.answer_features import features, is_degenerate
+from router.asked import Asked, asked_of
 from router.confidence import FEATURES, HEAD, AnswerTrace, CalibrationError, Confidence, TokenTrace
 
 SLM = "smollm2-135m-instruct"
@@ -130,6 +132,37 @@ def test_a_loop_that_looks_sure_scores_less_than_the_same_log_probabilities_with
     assert looped is not None
     assert plain is not None
     assert looped < plain
+
+
+PROMPT = "Rewrite this sentence so that it sounds polite: give me the report before noon tomorrow or else"
+
+
+def answered(*words: str, asked: str = PROMPT) -> tuple[TokenTrace, Asked]:
+    trace = TokenTrace()
+    trace.add([{"token": f" {word}", "logprob": -0.01, "top_logprobs": []} for word in words])
+    trace.finish_reason = "stop"
+    return trace, asked_of({"messages": [{"role": "user", "content": asked}]})
+
+
+@pytest.mark.parametrize("model", [SLM, "unknown"])
+def test_an_answer_that_says_the_prompt_again_counts_half_however_sure(model: str) -> None:
+    echo, asked = answered(*PROMPT.split())
+    free, elsewhere = answered(*PROMPT.split(), asked="Say something that is as long as the sentence I have in mind.")
+    assert is_degenerate(features(echo, asked))
+    assert not is_degenerate(features(free, elsewhere))
+    score = Confidence().score(echo, model, asked)
+    assert score is not None
+    assert score <= 0.5
+    assert not is_degenerate(
+        features(*answered("the", "report", "before", "noon"))
+    )  # a part of it may be what was asked
+
+
+def test_a_yes_or_a_letter_of_a_model_without_a_card_counts_half() -> None:
+    said, bare = (Confidence().score(*answered(word)[:1], "unknown") for word in ("Yes", "Paris"))
+    assert said is not None
+    assert bare is not None
+    assert said == pytest.approx(bare / 2, abs=1e-4)
 
 
 def test_the_shipped_card_says_how_it_was_made_and_what_it_is_worth() -> None:

@@ -30,7 +30,6 @@ SUM: Final = ("log_of_sum",)
 ALL_FEATURES: Final = tuple(name for name in NAMES if name not in ("entropy", "margin", "complexity"))
 _LEAST_TASKS: Final = 5  # to leave one out; with fewer, questions are left out
 _DIGITS: Final = 6
-_REPETITION: Final = NAMES.index("repetition")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +85,8 @@ def _fitted(inputs: Floats, table: Table) -> tuple[JsonObject, tuple[Graded, ...
     names, why = chosen(inputs, good, tasks)
     columns = inputs[:, [NAMES.index(name) for name in names]]
     line = fit(columns, good, tasks if tells_tasks(tasks) else questions)
-    scores = zip(out_of_fold(columns, good, questions), inputs[:, _REPETITION], good, strict=True)
-    graded = tuple(Graded(guarded(float(chance), float(loops)), bool(kind)) for chance, loops, kind in scores)
+    scores = zip(out_of_fold(columns, good, questions), inputs, good, strict=True)
+    graded = tuple(Graded(guarded(float(chance), values), bool(kind)) for chance, values, kind in scores)
     section: JsonObject = {
         "features": list(names),
         "weights": [round(float(weight), _DIGITS) for weight in line.weights],

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from policies.types import Model, Policy
-from router.answer_features import NAMES
 from router.calibration.asking import Answered
 from router.calibration.card import card_text, sections, table_of
 from router.calibration.heard import Heard, heard
@@ -104,8 +103,5 @@ def _since(days: float) -> str:
 
 
 def _scored(found: JsonObject, said: Sequence[Heard]) -> list[tuple[str, Graded]]:
-    scorer, repetition = read_scorer("the new card", found), NAMES.index("repetition")
-    return [
-        (each.task, Graded(guarded(scorer.chance(each.features), each.features[repetition]), each.good))
-        for each in said
-    ]
+    scorer = read_scorer("the new card", found)
+    return [(each.task, Graded(guarded(scorer.chance(each.features), each.features), each.good)) for each in said]

@@ -24,6 +24,7 @@ from router.calibration.card import ALL_FEATURES, SUM
 from router.calibration.figures import area, calibration_error
 from router.calibration.fit import SEED, Floats, groups_of, out_of_fold
 from router.calibration.thresholds import Graded
+from router.confidence import guarded
 
 TABLE = Path(__file__).with_name("confidence_table.npz")
 BEFORE = ("complexity", "prompt", "wants_number", "wants_json", "wants_brief")
@@ -47,12 +48,20 @@ class After:
         self.before = left_out(table.whole, BEFORE, self.good)
         self.strong_chance = left_out(table.whole, BEFORE, self.strong)
         self.sum_calibrated = left_out(table.whole, SUM, self.good)
-        self.whole = left_out(table.whole, ALL_FEATURES, self.good)
-        self.head = left_out(table.head, ALL_FEATURES, self.good)
-        self.by_question = out_of_fold(columns(table.whole, ALL_FEATURES), self.good, np.arange(len(self.good)))
-        self.head_by_question = out_of_fold(columns(table.head, ALL_FEATURES), self.good, np.arange(len(self.good)))
+        self.whole = served(table.whole, left_out(table.whole, ALL_FEATURES, self.good))
+        self.head = served(table.head, left_out(table.head, ALL_FEATURES, self.good))
+        questions = np.arange(len(self.good))
+        self.by_question, self.head_by_question = (
+            served(inputs, out_of_fold(columns(inputs, ALL_FEATURES), self.good, questions))
+            for inputs in (table.whole, table.head)
+        )
         self.sum, self.head_sum = -column(table.whole, "log_of_sum"), -column(table.head, "log_of_sum")
         self.mean, self.short = column(table.whole, "mean"), -column(table.whole, "prompt")
+
+
+def served(inputs: Floats, chances: Floats) -> Floats:
+    """The chances as serving gives them: less for what is degenerate."""
+    return np.array([guarded(float(chance), values) for chance, values in zip(chances, inputs, strict=True)])
 
 
 def column(inputs: Floats, name: str) -> Floats:

@@ -1,11 +1,13 @@
 """Gadgets against our own router: texts that, put before or after any simple prompt, shall make it look hard.
 
-    python -m tests.bench.routing_gadgets --data FOLDER [--found FILE]
+    python -m tests.bench.routing_gadgets --data FOLDER [--prompts unseen|trained] [--found FILE]
 
 Each gadget is found by hill-climbing on the signal itself, as an attacker would who has the artifact (Shafran et al.,
 arXiv 2501.01818: ten tokens, one exchanged at a time). The search sees one half of 500 simple prompts; what counts is
-the other half. Reported: the share that `complexity >= 0.7` would send out, without and with each gadget, and whether
-any gadget lowers the sensitivity of a prompt with something to find in it. Seeded; nothing outside is asked.
+the other half. `unseen`: of sets that neither `complexity` nor `everyday` was trained on, which is the honest figure;
+`trained`: of the sets that they were. Reported: the share that `complexity >= 0.7` would send out, without and with
+each gadget, and whether any gadget lowers the sensitivity of a prompt with something to find in it. Seeded; nothing
+outside is asked.
 """
 
 from __future__ import annotations
@@ -29,8 +31,11 @@ from policies.types import Level, Policy
 from tests.support import identifiers
 
 SEED = 20261128
-PROMPTS = {"traffic/clinc150": ("text", 300), "traffic/banking77": ("text", 100)}
-EVERYDAY = 100
+PROMPTS = {
+    "unseen": {"cache/qqp_dev": ("text_a", 400), "traffic/self_instruct": ("instruction", 100)},
+    "trained": {"traffic/clinc150": ("text", 300), "traffic/banking77": ("text", 100)},
+}
+EVERYDAY = 100  # of our own set, with the trained ones
 HARD_TEXTS = {"routing/math_levels": "prompt", "routing/mmlu_2000": "prompt", "routing/arena_bench_scores": "prompt",
               "routing/llmrouter_train": "prompt"}  # fmt: skip
 CLIMBED_ON = 40  # prompts that each step is judged on
@@ -79,14 +84,15 @@ KINDS = (
 )
 
 
-def simple_prompts(data: Path) -> list[str]:
-    """500 distinct everyday requests, shuffled."""
+def simple_prompts(data: Path, which: str, score: Score) -> list[str]:
+    """500 distinct requests that are not hard by themselves, shuffled."""
     draw = random.Random(SEED)
     prompts = []
-    for name, (member, count) in PROMPTS.items():
+    for name, (member, count) in PROMPTS[which].items():
         texts = sorted({row[member] for row in corpus.read(data, name)})
-        prompts += draw.sample(texts, count)
-    prompts += draw.sample(sorted({question.prompt for question in corpus.load_everyday()}), EVERYDAY)
+        prompts += draw.sample([text for text in texts if score(text) < HARD], count)
+    if which == "trained":
+        prompts += draw.sample(sorted({question.prompt for question in corpus.load_everyday()}), EVERYDAY)
     draw.shuffle(prompts)
     return prompts
 
@@ -99,7 +105,7 @@ def vocabulary(data: Path, source: str) -> list[str]:
     if source == "any":
         words |= {
             word
-            for name, (member, _) in PROMPTS.items()
+            for name, (member, _) in PROMPTS["trained"].items()
             for row in corpus.read(data, name)
             for word in row[member].split()
         }
@@ -167,9 +173,9 @@ async def lowered(gadgets: Sequence[Gadget], policy: Policy) -> dict[str, Rate]:
     pipeline = Pipeline(signals={}, memory_bytes=0, budget_ms=60_000)
     try:
         values = [pair for pair in planted(policy) if await level(pipeline, policy, pair[0]) >= pair[1]]
-        texts = [row.text for row in meaning.free_texts()["en-first"]]
+        texts = [row.text for row in meaning.free_texts()["en-first"] if row.label != "benign"]
         meant = [(text, await level(pipeline, policy, text)) for text in texts[::MEANING_STRIDE]]
-        meant = [pair for pair in meant if pair[1] > Level.PUBLIC]
+        meant = [pair for pair in meant if pair[1] > Level.INTERNAL]
         return {
             name: Rate(
                 sum(
@@ -197,10 +203,11 @@ def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="the folder with routing/ and traffic/")
+    parser.add_argument("--prompts", choices=PROMPTS, default="unseen", help="of which sets")
     parser.add_argument("--found", type=Path, help="where to write the gadgets, as JSON lines")
     given = parser.parse_args()
     score = scorer(ComplexitySignal())
-    prompts = simple_prompts(given.data)
+    prompts = simple_prompts(given.data, given.prompts, score)
     seen, unseen = prompts[: len(prompts) // 2], prompts[len(prompts) // 2 :]
     words = {source: vocabulary(given.data, source) for source in ("hard", "any")}
     base = share(prompts, score)
