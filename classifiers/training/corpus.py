@@ -31,6 +31,7 @@ _BENCHMARKS = ("mmlu_2000", "gsm8k_200")
 _HELD = (*_BENCHMARKS, "arena_bench_scores")
 _REQUESTS = ("clinc150", "banking77")
 _EASY = 0.06  # assumed of everyday requests
+_ASKED = 1500  # of the questions about health
 _DEFECTIVE = frozenset({"trivia_qa", "natural_qa"})  # right answers graded wrong: some truths are page titles
 
 
@@ -104,6 +105,16 @@ def graded(folder: Path, name: str) -> list[Graded]:
 def complexity_rows(folder: Path) -> list[Row]:
     """The mix for complexity: the target is the chance that a small model fails."""
     return distinct(chain(_graded_pairs(folder), _graded_by_many(folder), _maths(folder), _assumed(folder)))
+
+
+def question_rows(folder: Path) -> list[Row]:
+    """What people ask in passing, without a grade: questions about health, and those of LLMRouter's two defective sets."""
+    asked = _some([row["question"] for row in read(folder, "sensitivity/medical_public_questions")], _ASKED)
+    rows = [Row(text, _EASY, 1.0, "medical_public_questions", measured=False) for text in asked]
+    for row in read(folder, "routing/llmrouter_train"):
+        if row["domain"] in _DEFECTIVE:
+            rows.append(Row(row["prompt"], _EASY, 1.0, f"llmrouter/{row['domain']}", measured=False))
+    return distinct(rows)
 
 
 def unlabelled(folder: Path) -> list[str]:

@@ -158,7 +158,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="the folder with routing/ and traffic/")
     parser.add_argument("--out", type=Path, default=Path(str(files("classifiers.artifacts"))))
     given = parser.parse_args()
-    sets = Sets(corpus.complexity_rows(given.data))
+    sets = Sets([*corpus.complexity_rows(given.data), *corpus.question_rows(given.data)])
     sources, hard, salad = held_out(sets)
     bound = float(np.quantile(hard, _KEEP))
     whole = fit(sets.simple, sets.hard)
