@@ -11,11 +11,13 @@ from typing import Final
 
 from classifiers.features import clip
 from classifiers.linear import LinearModel, load
+from classifiers.prose import prose_parts
 
 PART_WORDS: Final = (3, 5, 9, 15)
 MOST_WORDS: Final = 8  # times as many as the part: in a longer text a friendly beginning says nothing
 PROSE: Final = 0.1  # share of small words from which on the rest may be a question in earnest, and
 PROSE_WEIGHT: Final = 14.0  # how much each further unit of that share counts: gadgets are no sentences
+EASY: Final = -0.4055  # log-odds of 0.4, below which a prompt is easy
 _EASIEST: Final = 3.5  # no part has a lower complexity than minus this, in log-odds
 _SMALL: Final = frozenset((
     "a", "an", "and", "are", "as", "at", "be", "by", "can", "could", "do", "does", "for", "from", "had", "has", "have",
@@ -56,12 +58,18 @@ class Gadgets:
         return self._everyday.digest
 
     def has_request(self, text: str) -> bool:
-        """Whether an end of the text, read alone, is an everyday request, and the rest is no prose."""
-        return any(self._is_request(part, prose(rest)) for part, rest in parts(text))
+        """Whether an end of the text, read alone, is an everyday request, and the rest is no prose; or, without what is
+        no prose at its ends, the text is easy."""
+        return any(self._is_request(part, prose(rest)) for part, rest in parts(text)) or self._has_easy_prose(text)
 
     def _is_request(self, part: str, off: float) -> bool:
         value = everyday(self._everyday, part) - off
         return value >= -_EASIEST and value - self._complexity(part) >= 0.0
+
+    def _has_easy_prose(self, text: str) -> bool:
+        raw = clip(text).encode("utf-8", "replace")
+        spans = prose_parts(raw)
+        return any(self._complexity(raw[start:end].decode("utf-8", "replace")) < EASY for start, end in spans)
 
 
 def everyday(model: LinearModel, part: str) -> float:

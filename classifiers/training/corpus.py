@@ -108,12 +108,14 @@ def complexity_rows(folder: Path) -> list[Row]:
 
 
 def question_rows(folder: Path) -> list[Row]:
-    """What people ask in passing, without a grade: questions about health, and those of LLMRouter's two defective sets."""
+    """What people ask in passing, ungraded: questions about health, and those of LLMRouter's two defective sets."""
     asked = _some([row["question"] for row in read(folder, "sensitivity/medical_public_questions")], _ASKED)
     rows = [Row(text, _EASY, 1.0, "medical_public_questions", measured=False) for text in asked]
-    for row in read(folder, "routing/llmrouter_train"):
-        if row["domain"] in _DEFECTIVE:
-            rows.append(Row(row["prompt"], _EASY, 1.0, f"llmrouter/{row['domain']}", measured=False))
+    rows += [
+        Row(row["prompt"], _EASY, 1.0, f"llmrouter/{row['domain']}", measured=False)
+        for row in read(folder, "routing/llmrouter_train")
+        if row["domain"] in _DEFECTIVE
+    ]
     return distinct(rows)
 
 

@@ -189,7 +189,8 @@ def _card(sets: Sets, figures: dict[str, Any]) -> dict[str, Any]:
         "metric": {"held_out_by_group": figures},
         "data": {
             "CLINC150, BANKING77": "CC BY",
-            "LLMRouter (ulab), without trivia_qa and natural_qa; RouterBench; MATH": "MIT",
+            "LLMRouter (ulab; of trivia_qa and natural_qa the questions alone); RouterBench; MATH": "MIT",
+            "public medical questions": "CC BY 4.0",
             "RouteLLM's evaluation of MMLU and GSM8K; Big-Math; arena bench prompts": "Apache-2.0",
             "router/calibration/everyday.jsonl, authored.py, prefaces and thanks of our own": "this project",
         },

@@ -49,6 +49,28 @@ async def test_a_gadget_hides_no_value(pipeline: Pipeline, gadget: str) -> None:
             assert found & {"CREDIT_CARD", "EMAIL_ADDRESS"}
 
 
+# Of no kind that the artifacts were trained on.
+UNSEEN = (
+    "How can I learn from my failures when I keep on making them?",
+    "What should I do if my dog has swallowed a gum?",
+    "Write a to-do list based on the given information.",
+    "Give a brief description of the book that you are given.",
+)
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+@pytest.mark.parametrize("prompt", UNSEEN)
+def test_what_is_easy_as_prose_is_not_made_hard_by_a_heap_beside_it(prompt: str, place: str) -> None:
+    signal = ComplexitySignal()
+    hard = []
+    for gadget in GADGETS:
+        text = f"{gadget} {prompt}" if place == "before" else f"{prompt} {gadget}"
+        value = signal.measure({"messages": [{"role": "user", "content": text}]}).value
+        assert isinstance(value, float)
+        hard.append(value >= HARD)
+    assert not any(hard)
+
+
 EARNEST = (
     "Can you help me with this one? Give a complete and rigorous proof that every subgroup of a free group is free, "
     "and discuss what goes wrong when the group is only assumed to be torsion-free.",
