@@ -14,6 +14,7 @@ from policies.compare_release import release_differences
 from policies.compare_serving import is_sooner, served
 from policies.compare_tools import tools_differences
 from policies.conditions import needs
+from policies.narrowing import is_narrower
 from policies.proof import reachable
 from policies.tenants import view_of
 from policies.types import CachePolicy, Level, Model, Payload, Policy, Rule
@@ -212,7 +213,10 @@ def _rule_direction(was: Rule | None, now: Rule | None, old: Policy, new: Policy
     if was is None or now is None:
         leads_out = _leads_out(was, old) if was is not None else now is not None and _leads_out(now, new)
         return "sends out" if leads_out is (was is None) else "tightens"
-    return "sends out" if _leads_out(now, new) or not _leads_out(was, old) else "tightens"
+    is_out = _leads_out(now, new)
+    if is_out and now.escalation is None and is_narrower(_with_care_of(was, now), now):
+        return "tightens"
+    return "sends out" if is_out or not _leads_out(was, old) else "tightens"
 
 
 def _with_care_of(was: Rule, now: Rule) -> Rule:

@@ -94,7 +94,9 @@ def _unknown_key(path: Path, root: type[Part]) -> str:
     part = _part_at(path[:-1], root)
     key = str(path[-1])
     hint = suggest(key, part.model_fields)
-    return f"unknown key '{key[:64]}'{_within(path)}{hint or _known(part)}"
+    strange = next((char for char in key if not char.isascii()), "")
+    looks = f" (it holds U+{ord(strange):04X}, which is no ASCII letter)" if strange else ""
+    return f"unknown key '{key[:64]}'{looks}{_within(path)}{hint or _known(part)}"
 
 
 def _known(part: type[Part]) -> str:

@@ -89,6 +89,11 @@ def covers(wide: tuple[Extent, ...] | None, narrow: tuple[Extent, ...] | None) -
     return all(any(_lies_in(one, other) for other in wide) for one in narrow)
 
 
+def has_any(when: Condition | Leaf | None) -> bool:
+    """Whether a condition can hold for one part of it, while another one is false or unknown."""
+    return isinstance(when, Condition) and (when.kind == "any" or any(has_any(part) for part in when.parts))
+
+
 def levels_of(extent: Extent) -> frozenset[Level]:
     """The levels of sensitivity that an extent admits."""
     admitted = extent.get("sensitivity")

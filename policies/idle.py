@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from policies.document import Path
-from policies.extents import Extent, covers, extents, levels_of
+from policies.extents import Extent, covers, extents, has_any, levels_of
 from policies.proof import reachable
-from policies.types import Condition, Leaf, Level, Model, Policy, Rule
+from policies.types import Level, Model, Policy, Rule
 
 COMPARED = 300  # rules that are compared with one another: each with all that stand above it
 
@@ -123,11 +123,7 @@ def _holds_for_all(other: _Read, each: _Read) -> bool:
     """
     if other.rule.cel or not covers(other.ways, each.ways):  # what CEL says nobody can compare
         return False
-    return not each.acts_on_unknown or other.rule.when is None or not _has_any(each.rule.when)
-
-
-def _has_any(when: Condition | Leaf | None) -> bool:
-    return isinstance(when, Condition) and (when.kind == "any" or any(_has_any(part) for part in when.parts))
+    return not each.acts_on_unknown or other.rule.when is None or not has_any(each.rule.when)
 
 
 def _unused(policy: Policy, reach: frozenset[tuple[Level, str]]) -> list[Idle]:

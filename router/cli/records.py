@@ -31,7 +31,8 @@ _LEAST_WIDTH = 132
 _TRAIL_WIDTH = 240
 _DECISIONS = ("time", "id", "route", "model", "reason", "sensitivity", "status")
 _TRAIL = ("time", "id", "who", "via", "action", "target", "result", "error")
-Kind = Literal["decision", "intent", "feedback", "audit"]
+_OTHERS = ("time", "id", "tenant", "what")
+Kind = Literal["decision", "intent", "feedback", "audit", "lockdown", "erasure"]
 
 
 def _open(state_dir: Path | None) -> RecordReader:
@@ -48,7 +49,10 @@ def list_records(
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first.")] = 20,
     route: Annotated[str | None, typer.Option(help="Only this route: local, lan, cloud, cache, refused.")] = None,
     sensitivity: Annotated[str | None, typer.Option(help="Only this level.")] = None,
-    kind: Annotated[Kind, typer.Option(help="Which records; audit: who changed what.")] = "decision",
+    kind: Annotated[
+        Kind,
+        typer.Option(help="Which records; audit: who changed what."),
+    ] = "decision",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     state_dir: _StateDir = None,
 ) -> None:
@@ -61,11 +65,12 @@ def list_records(
         for record in found:
             typer.echo(orjson.dumps(record))
         return
-    table = Table(*(_TRAIL if kind == KIND else _DECISIONS), box=None)
+    shown, columns = _TABLES.get(kind, (_DECISIONS, _columns))
+    table = Table(*shown, box=None)
     for column in table.columns:
         column.no_wrap = True
     for record in found:
-        table.add_row(*(_trail_columns if kind == KIND else _columns)(record))
+        table.add_row(*columns(record))
     least = _TRAIL_WIDTH if kind == KIND else _LEAST_WIDTH
     Console(width=max(Console().width, least)).print(table)  # an id that is cut short shows nothing
 
@@ -80,6 +85,17 @@ def _trail_columns(record: JsonObject) -> list[str]:
     ]
 
 
+def _others(record: JsonObject) -> list[str]:
+    """A lock, or an erasure: what was done, why, and to how many."""
+    told = record.get("lockdown") or record.get("erasure") or {}
+    locks = told.get("locks") or []
+    why = told.get("reason") or ", ".join(str(lock["reason"]) for lock in locks)
+    counts = [f"{len(value)} {name}" for name, value in told.items() if isinstance(value, list) and name != "locks"]
+    what = [str(part) for part in (told.get("action"), told.get("why"), why, *counts) if part]
+    tenant = locks[0]["tenant"] if locks else None
+    return [str(record.get("time", ""))[:19], str(record.get("id") or "-"), str(tenant or "-"), ": ".join(what)]
+
+
 def _columns(record: JsonObject) -> list[str]:
     outcome = record.get("outcome") or {}
     decision = record.get("decision") or {}
@@ -90,6 +106,9 @@ def _columns(record: JsonObject) -> list[str]:
         str(decision.get("sensitivity", outcome.get("sensitivity", "-"))),
         str(outcome.get("error") or "ok") if record.get("kind") == "decision" else "intent",
     ]
+
+
+_TABLES = {KIND: (_TRAIL, _trail_columns), "lockdown": (_OTHERS, _others), "erasure": (_OTHERS, _others)}
 
 
 @records.command("show")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,9 @@ from policies.chain import read_chain
 from policies.schema import load_policy
 from policies.version import Serving
 from router.backup import make_backup
-from router.cli import approve_text, erase, lockdown, models, policy_change, policy_fmt, restore, unlock
+from router.cli import approve_text, erase, lockdown, models, policy_change, policy_fmt, records, restore, unlock
 from router.lockdown import read_locks
-from router.store import RECORDS_FILE, RecordReader, verify
+from router.store import RECORDS_FILE, RecordReader, SqliteStore, verify
 from router.versions import VersionStore
 from tests.support.tiny_gguf import make_model
 
@@ -183,3 +184,19 @@ def test_formatting_the_policy_in_force_stands_there_and_formatting_any_other_fi
     policy_fmt.fmt([str(file), str(other)], check=False)
     assert results(state) == [("policy.fmt", str(file), "begun"), ("policy.fmt", str(file), "done")]
     assert trail(state)[1]["detail"]["diff"].startswith("--- before")
+
+
+def test_locks_and_erasures_are_listed_with_what_was_said(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lockdown.lockdown(reason="a leak", tenant="acme")
+    unlock.unlock(tenant="acme", reason="their key was revoked")
+    records.list_records(kind="lockdown")
+    shown = capsys.readouterr().out
+    assert "unlock: their key was revoked" in shown
+    assert "lock: a leak" in shown
+    assert "acme" in shown
+    told = {"why": "subject", "rows": [1, 2]}
+    row = {"kind": "erasure", "id": "", "time": "2026-01-01T00:00:00.000+00:00", "erasure": told}
+    with contextlib.closing(SqliteStore(state / RECORDS_FILE)) as store:
+        store.append([{"schema_version": 1, **row}], durable=True)
+    records.list_records(kind="erasure")
+    assert "subject: 2 rows" in capsys.readouterr().out
