@@ -5,7 +5,7 @@ Distilled once from a sentence encoder (`training/embedding.py`). Texts are neve
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.resources.abc import Traversable
 from typing import Any, Final
 
@@ -34,10 +34,16 @@ class Embedding:
         """`table`: a row of bytes for each piece of `vocabulary`; times its `scale` it is what the piece adds."""
         self._table = table
         self._scale = scale
-        self._pieces = WordPiece(vocabulary)
+        self._lines = "\n".join(vocabulary)
         self._last: tuple[str, Vector] = ("", np.zeros(table.shape[1], dtype=np.float32))
         self.digest = digest
         self.compiled = KERNELS.take("embedding", lambda kernels: self._in_c(kernels, vocabulary), self._agrees)
+        if self.compiled is not None:
+            del self._pieces  # a dictionary of all pieces, which the kernel has too
+
+    @cached_property
+    def _pieces(self) -> WordPiece:
+        return WordPiece(self._lines.split("\n"))
 
     def _in_c(self, kernels: Any, vocabulary: tuple[str, ...]) -> Any:
         first, later = (kernels.words(lines) for lines in by_row(vocabulary))

@@ -29,7 +29,7 @@ from classifiers.expressions import (
 
 PAD: Final = b"\n"  # stands in front of a text and behind it when chains are looked for
 _ALL: Final = (1 << 256) - 1
-_MOST_CHAINS: Final = 256  # of one pattern
+_MOST_CHAINS: Final = 1024  # of one pattern
 _MOST_STEPS: Final = 24  # of one chain
 _ENOUGH: Final = 30.0  # bits by which a chain is told from usual text: more steps would say little more
 _BY_FREQUENCY: Final = " etaoinshrdlcumwfgypb,.vk'-\nxjqz"

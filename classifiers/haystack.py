@@ -18,13 +18,15 @@ from classifiers.detectors.base import WALL
 from classifiers.joins import Stretch, glues, is_id_of_a_call, runs
 from classifiers.normalize import Normalizer, Reading
 from classifiers.types import UnknownKind
-from classifiers.views.characters import with_plain_blanks
+from classifiers.views.characters import reads_as_itself, with_plain_blanks
 from classifiers.views.opaque import LONGER_THAN, is_digest
 from classifiers.views.room import Room
 from classifiers.views.view import View
 from classifiers.walk import Cell
 
 _NAMES = b"\n:\n"  # between a member's name and its value: read by rules as an assignment, by anchors as two lines
+
+_FEW = 4  # strings that are asked one by one what they need; of more, all together whether any needs anything
 
 Need = Literal["near", "touched", "decoded"]
 
@@ -161,10 +163,11 @@ class _Builder:
         self._parts.append(raw)
         self.at += len(raw)
 
-    def put_text(self, text: str, cell: int, offset: int = 0) -> None:
+    def put_text(self, text: str, cell: int, offset: int = 0) -> bytes:
         raw = text.encode("utf-8", "surrogatepass")
         self.haystack.entries.append(Entry(self.at, self.at + len(raw), cell, offset, None, ()))
         self.put(raw)
+        return raw
 
     def put_view(self, view: View, cell: int, key: str, pieces: Sequence[Entry] = ()) -> None:
         self.put_name(view.name or key)
@@ -197,19 +200,21 @@ class _Builder:
 
 def lay_out(cells: Sequence[Cell], wanted: Iterable[int], normalizer: Normalizer | None, room: Room) -> Haystack:
     """The wanted cells one after the other, each with its member's name in front, and behind them their other views."""
-    builder, indices = _Builder(), list(wanted)
-    for index in indices:
+    builder, laid = _Builder(), []
+    for index in wanted:
         cell = cells[index]
         builder.put_name(cell.key)
-        builder.put_text(with_plain_blanks(cell.text), index)
+        plain = with_plain_blanks(cell.text)
+        laid.append((index, plain, builder.put_text(plain, index)))
         builder.put_wall()
-    if normalizer is None or normalizer.is_plain(builder.joined(), builder.walls):
+    if normalizer is None or (len(laid) > _FEW and normalizer.is_plain(builder.joined(), builder.walls)):
         return builder.finish()
-    for index in indices:
+    for index, plain, raw in laid:
         cell = cells[index]
-        if cell.is_opened:
+        families = normalizer.wanted(raw)
+        if cell.is_opened or (not families and reads_as_itself(plain)):
             continue
-        for view in _read(builder, normalizer, room, cell.text, index).views:
+        for view in _read(builder, normalizer, room, cell.text, index, families=families).views:
             builder.haystack.viewed.add(index)
             builder.put_view(view, index, cell.key)
     return builder.finish()
@@ -273,10 +278,11 @@ def _read(
     pieces: Sequence[Entry] = (),
     *,
     are_ids: bool = False,
+    families: frozenset[str] | set[str] | None = None,
 ) -> Reading:
     """The views of a string, or of several put together. What cannot be read is noted (not: ids side by side); so is a
     failure."""
-    reading = attempt(normalizer.read, text, room)
+    reading = attempt(normalizer.read, text, room, families)
     if isinstance(reading, Failure):
         builder.haystack.errors.add(f"normalize: {reading.error}")
         return Reading()

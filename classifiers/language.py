@@ -12,8 +12,8 @@ import re
 import unicodedata
 import zipfile
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
+from functools import cache, lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, Final
@@ -21,6 +21,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from classifiers.kernels import KERNELS
 from classifiers.linear import ArtifactError
 
 BITS: Final = 16
@@ -35,6 +36,8 @@ _PLAIN: Final = bytes(code if 0x61 <= code <= 0x7A else 0x20 for code in _LETTER
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _HIGH: Final = re.compile(r"[^\x00-\x7f]")
 _SIGMA: Final = "\u03a3"
+
+_SAMPLES: Final = ([b"a"], [b"wie", b"hei\xc3\x9ft", b"die", b"gr\xc3\xb6\xc3\x9fte", b"stadt", b"x"])
 
 Scores = npt.NDArray[Any]
 
@@ -110,9 +113,6 @@ class Vocabulary:
         return {word: says for word, says in pairs if only is None or word in only}
 
 
-NO_WORDS: Final = Vocabulary(b"", np.zeros(1, dtype=np.int8))
-
-
 @dataclass(frozen=True, slots=True)
 class LanguageModel:
     """`weights[bucket, class]` are bytes; a text's log-odds by class are bias + step * their sum over its n-grams."""
@@ -123,9 +123,17 @@ class LanguageModel:
     step: float
     vocabulary: Vocabulary
     digest: str = ""
+    compiled: Any = None  # the same model in `native/classes.c`
 
     def by_word(self, words: Sequence[bytes]) -> Scores:
         """Log-odds by word and class, bias apart. Shape (words, classes)."""
+        if self.compiled is None:
+            return self.by_word_in_numpy(words)
+        raw = KERNELS.module().word_scores(self.compiled, b" " + b" ".join(words) + b" ")
+        return np.frombuffer(raw, dtype=np.float32).reshape(-1, len(self.classes))
+
+    def by_word_in_numpy(self, words: Sequence[bytes]) -> Scores:
+        """The same, and what the kernel is held to."""
         raw, found = grams(words)
         summed = np.zeros((len(raw), len(self.classes)), dtype=np.int16)
         for places in found:
@@ -144,12 +152,17 @@ class LanguageModel:
         return max(names, key=lambda name: float(total[self.classes.index(name)]))
 
 
-def load(folder: Traversable | None = None, *, vocabulary: bool = True) -> LanguageModel:
-    """The model `language.npz` with its card from `folder` (default: the shipped artifacts). Raises `ArtifactError`.
+def load(folder: Traversable | None = None) -> LanguageModel:
+    """The model `language.npz` with its card from `folder` (default: the shipped artifacts). Raises `ArtifactError`."""
+    return _shipped() if folder is None else _read(folder)
 
-    Without its vocabulary, which takes the most memory, it still scores whole texts.
-    """
-    where = files("classifiers.artifacts") if folder is None else folder
+
+@cache
+def _shipped() -> LanguageModel:
+    return _read(files("classifiers.artifacts"))
+
+
+def _read(where: Traversable) -> LanguageModel:
     card = _card(where, "language")
     try:
         data = where.joinpath("language.npz").read_bytes()
@@ -159,7 +172,7 @@ def load(folder: Traversable | None = None, *, vocabulary: bool = True) -> Langu
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             weights, bias = archive["weights"], archive["bias"]
             step = float(archive["step"][0])
-            known = _vocabulary(archive["vocabulary"], archive["says"]) if vocabulary else NO_WORDS
+            known = _vocabulary(archive["vocabulary"], archive["says"])
     except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
         raise ArtifactError(f"artifact language.npz cannot be read ({type(error).__name__})") from error
     classes = tuple(card.get("classes", ()))
@@ -167,7 +180,18 @@ def load(folder: Traversable | None = None, *, vocabulary: bool = True) -> Langu
         raise ArtifactError("artifact language.npz has the wrong shape")
     if not (np.isfinite(bias).all() and np.isfinite(step)):
         raise ArtifactError("artifact language.npz holds a value that is not finite")
-    return LanguageModel(classes, weights, bias.astype(np.float32), step, known, digest)
+    return _with_kernel(LanguageModel(classes, weights, bias.astype(np.float32), step, known, digest))
+
+
+def _with_kernel(model: LanguageModel) -> LanguageModel:
+    def make(kernels: Any) -> LanguageModel:
+        arrays = np.ascontiguousarray(model.bias), np.ascontiguousarray(model.weights)
+        return replace(model, compiled=kernels.languages(*arrays, model.step))
+
+    def agrees(made: LanguageModel) -> bool:
+        return all(np.array_equal(made.by_word(words), model.by_word_in_numpy(words)) for words in _SAMPLES)
+
+    return KERNELS.take("language model", make, agrees) or model
 
 
 def _vocabulary(words: npt.NDArray[Any], says: npt.NDArray[Any]) -> Vocabulary:

@@ -73,15 +73,22 @@ class Normalizer:
             return False
         return not self._triggers.wanted(data)
 
-    def read(self, text: str, room: Room) -> Reading:
-        """All views of the string, within the room."""
+    def wanted(self, data: bytes) -> frozenset[str] | set[str]:
+        """The families of views that a string may need."""
+        return self._triggers.wanted(data)
+
+    def read(self, text: str, room: Room, wanted: frozenset[str] | set[str] | None = None) -> Reading:
+        """All views of the string, within the room. `wanted`: the families that it may need, where that is known."""
         reading = Reading()
         try:
             whole = View(with_plain_blanks(text))
             walk = _Walk(self._triggers, self._confusables, room, reading)
             for block in _blocks(whole):
                 room.check()
-                walk.expand(block, _DECODED if block is whole else _DECODED - {"table"})
+                if block is whole:
+                    walk.expand(block, _DECODED, wanted)
+                else:
+                    walk.expand(block, _DECODED - {"table"})
             if walk.has_table and len(text) > _BLOCK + _OVERLAP:  # a header speaks for all rows behind it
                 reading.views.extend(table_cells(whole, room))
         except OutOfRoom as error:
@@ -121,10 +128,10 @@ class _Walk:
         self._seen: set[tuple[str, int]] = set()
         self.has_table = False
 
-    def expand(self, view: View, allowed: frozenset[str]) -> None:
+    def expand(self, view: View, allowed: frozenset[str], wanted: frozenset[str] | set[str] | None = None) -> None:
         """Add all views of a view."""
         text = view.text
-        wanted = self._triggers.wanted(text.encode("utf-8", "surrogatepass"))
+        wanted = self._wanted(text) if wanted is None else wanted
         if not reads_as_itself(text):
             if "characters" in allowed and self._replace(view, allowed):
                 return
@@ -144,6 +151,9 @@ class _Walk:
                     self._add(view, merged(family(text)), "forms")
         if "table" in allowed and "table" in wanted:
             self._reading.views.extend(table_cells(view, self._room))
+
+    def _wanted(self, text: str) -> frozenset[str] | set[str]:
+        return self._triggers.wanted(text.encode("utf-8", "surrogatepass"))
 
     def _replace(self, view: View, allowed: frozenset[str]) -> bool:
         """Add the views with plain characters. Whether one shows the whole text, so that it stands for it from here."""

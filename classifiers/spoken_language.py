@@ -41,12 +41,8 @@ class LanguageSignal:
 
     def __init__(self, folder: Traversable | None = None) -> None:
         """Load the artifact (from `folder`, default the shipped one). Raises `classifiers.artifact.ArtifactError`."""
-        self._model = load(folder, vocabulary=False)
-        self._compiled = KERNELS.take("language", self._in_c, self._agrees)
-
-    def _in_c(self, kernels: Any) -> Any:
-        model = self._model
-        return kernels.languages(np.ascontiguousarray(model.bias), np.ascontiguousarray(model.weights), model.step)
+        self._model = load(folder)
+        self._compiled = KERNELS.take("language", lambda _: self._model.compiled, self._agrees)
 
     def _agrees(self, compiled: Any) -> bool:
         return all(_tell(compiled, text) == self.by_numpy(text) for text in _SAMPLES)

@@ -92,7 +92,8 @@ class Tagger:
     rest of the first layer is addition.
     """
 
-    def __init__(self, model: TaggerModel) -> None:
+    def __init__(self, model: TaggerModel, *, usual: bool = True) -> None:
+        """`usual`: look at the usual words now, which takes memory and time that a compiled tagger makes needless."""
         self._model = model
         self._lock = Lock()
         self._hidden, self._deep = model.near.shape[1], model.far.shape[1]
@@ -103,8 +104,16 @@ class Tagger:
         largest = max(float(np.abs(part @ self._near).max()) for part in np.array_split(model.looks, 16))
         self._step = np.float32(_BUCKETS_AT_MOST * largest / STEPS)
         self._rows: dict[str, int] = {}
-        self._table = np.zeros((_REMEMBERED, self._near.shape[1]), dtype=np.int16)
-        self._remember(list(model.usual), self._added(list(model.usual)))
+        self._usual: dict[str, int] = {}
+        self._table = np.zeros((_REMEMBERED, self._near.shape[1]), dtype=np.int16)  # takes memory where it is written
+        if usual:
+            self.remember_usual()
+
+    def remember_usual(self) -> None:
+        """Look at the usual words, and forget all others."""
+        usual = list(self._model.usual)
+        self._rows = {}
+        self._remember(usual, self._added(usual))
         self._usual = dict(self._rows)  # their rows come first in the table, and stay
 
     def weights(self) -> tuple[TaggerModel, Floats, Floats, Floats, float]:

@@ -83,7 +83,7 @@ class GroupDetector:
 
     name = "groups"
     entities = frozenset({"NRP"})
-    triggers: tuple[str, ...] = ()
+    triggers = (f"(?i){BELIEFS}", f"(?i){PEOPLES}")
 
     def detect(self, piece: Piece, hits: Sequence[int]) -> list[Match]:
         """Each group of which somebody is said to be."""

@@ -58,8 +58,10 @@ class NameDetector:
     def __init__(self) -> None:
         model = load()
         self._listed = model.listed
-        self._tagger = Tagger(model)
+        self._tagger = Tagger(model, usual=False)
         self._compiled = compiled(self._tagger)
+        if self._compiled is None:
+            self._tagger.remember_usual()
 
     def detect(self, piece: Piece, hits: Sequence[int]) -> list[Match]:
         """Every item in the piece."""

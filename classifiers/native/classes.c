@@ -105,3 +105,20 @@ int tell_language(const Languages *model, const uint8_t *data, size_t size, uint
     told->margin = best - next;
     return 0;
 }
+
+void word_scores(const Languages *model, const uint8_t *words, size_t size, float *out) {
+    const size_t labels = model->labels;
+    for (size_t at = 0; at + 1 < size; out += labels) {
+        int32_t sums[MOST_LABELS] = {0};
+        do { /* the n-grams that begin with the blank before the word or within it */
+            uint32_t hash = words[at];
+            for (size_t order = 2; order <= ORDERS && at + order <= size; order++) {
+                hash = hash * 0x01000193u + words[at + order - 1];
+                const int8_t *row = model->weights + (size_t)bucket_of(hash) * labels;
+                for (size_t label = 0; label < labels; label++) sums[label] += row[label];
+            }
+            at++;
+        } while (words[at] != ' ');
+        for (size_t label = 0; label < labels; label++) out[label] = (float)sums[label] * (float)model->step;
+    }
+}

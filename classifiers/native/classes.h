@@ -36,4 +36,8 @@ typedef struct {
 /* Reads letters only, small and parted by one blank. `words` takes `size` + 2 bytes. -1 for a text without a letter. */
 int tell_language(const Languages *model, const uint8_t *data, size_t size, uint8_t *words, Told *told);
 
+/* What each word says by itself. `words`: small letters in UTF-8 with one blank before, between and behind them, so at least
+ * two bytes. Writes `labels` numbers a word to `out`, for one word less than there are blanks. Linear in `size`. */
+void word_scores(const Languages *model, const uint8_t *words, size_t size, float *out);
+
 #endif

@@ -147,3 +147,25 @@ BOUND(bound_tell_language) {
     if (margin != NULL) Py_DecRef(margin);
     return NULL;
 }
+
+/* word_scores(model, words) -> bytes of floats: the words in order, each with what it says of each class. */
+BOUND(bound_word_scores) {
+    (void)self;
+    const uint8_t *words;
+    size_t size, blanks = 0;
+    if (takes(count, 2)) return NULL;
+    const HeldLanguages *held = PyCapsule_GetPointer(args[0], LANGUAGES);
+    if (held == NULL || bytes_of(args[1], &words, &size)) return NULL;
+    if (size < 2 || words[0] != ' ' || words[size - 1] != ' ') {
+        PyErr_SetString(PyExc_ValueError, "words have a blank before and behind");
+        return NULL;
+    }
+    for (size_t at = 0; at < size; at++) blanks += words[at] == ' ';
+    const size_t bytes = (blanks - 1) * held->model.labels * sizeof(float);
+    float *scores = malloc(bytes + 1);
+    if (scores == NULL) return PyErr_NoMemory();
+    word_scores(&held->model, words, size, scores);
+    PyObject *made = PyBytes_FromStringAndSize((const char *)scores, (Py_ssize_t)bytes);
+    free(scores);
+    return made;
+}

@@ -20,6 +20,7 @@ static PyMethodDef methods[] = {
     METHOD(class_logits),
     METHOD(languages),
     METHOD(tell_language),
+    METHOD(word_scores),
     METHOD(form_of),
     METHOD(expert),
     METHOD(expert_logit),

@@ -114,7 +114,11 @@ def classes(kernels: Any, chance: random.Random) -> None:
     assert len(kernels.class_logits(model, whole, edges, np.ones(width, dtype=np.float32))) == labels
     with suppress(ValueError):
         kernels.class_logits(model, whole, edges, np.ones(chance.randrange(200), dtype=np.float32))
-    told = kernels.tell_language(kernels.languages(bias, table_, 1.0), bytes_like(chance))
+    languages, words = kernels.languages(bias, table_, 1.0), b" " + bytes_like(chance) + b" "
+    assert len(kernels.word_scores(languages, words)) == 4 * labels * (words.count(b" ") - 1)
+    with suppress(ValueError):
+        kernels.word_scores(languages, bytes_like(chance))
+    told = kernels.tell_language(languages, bytes_like(chance))
     assert told is None or told[0] < labels
 
 

@@ -291,6 +291,12 @@ def test_words_stand_where_they_are_looked_for(detector: LanguageDetector, text:
     assert detector._spans(piece, data[1:]) == [hit.span() for hit in piece.find(pattern("\\pL[\\pL\\pM]*"))]
 
 
+@given(st.lists(st.text(min_size=1, max_size=9).map(str.encode).filter(lambda word: b" " not in word), min_size=1))
+def test_what_a_word_says_is_the_same_by_kernel_and_by_numpy(words: list[bytes]) -> None:
+    model = load()
+    assert model.by_word(words).tolist() == model.by_word_in_numpy(words).tolist()
+
+
 @cache
 def _with_dictionary() -> tuple[Strangeness, dict[bytes, float]]:
     vocabulary = load().vocabulary
