@@ -31,8 +31,8 @@ LEARNED: Final = frozenset({"de", "en", "es", "fr", "it", "nl", BACKGROUND})  # 
 # Artifacts whose recall depends on the language: what their cards do not name was not measured.
 MEASURED_BY: Final = ("tagger", "meaning")
 SAYS_SCALE: Final = 32  # words' scores are bytes in the archive
-_LETTERS: Final = bytes.maketrans(bytes(range(0x41, 0x5B)), bytes(range(0x61, 0x7B)))
-_PLAIN: Final = bytes(code if 0x61 <= code <= 0x7A else 0x20 for code in _LETTERS)
+_LOWER: Final = bytes.maketrans(bytes(range(0x41, 0x5B)), bytes(range(0x61, 0x7B)))
+_SMALL: Final = bytes(code if code > 0x7F or 0x61 <= code <= 0x7A else 0x20 for code in _LOWER)
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _HIGH: Final = re.compile(r"[^\x00-\x7f]")
 _SIGMA: Final = "\u03a3"
@@ -44,10 +44,7 @@ Scores = npt.NDArray[Any]
 
 def words_of(data: bytes) -> list[bytes]:
     """The words of UTF-8 text in order: letters only, lower case, composed (NFC)."""
-    if data.isascii():
-        return data.translate(_PLAIN).split()
-    text = unicodedata.normalize("NFC", data.decode("utf-8", "replace")).lower()
-    return " ".join(_WORD.findall(text)).encode("utf-8").split(b" ") if _WORD.search(text) else []
+    return parted(data).translate(_SMALL).split()
 
 
 def parted(data: bytes) -> bytes:
@@ -59,7 +56,7 @@ def parted(data: bytes) -> bytes:
         return data
     text = unicodedata.normalize("NFC", data.decode("utf-8", "replace"))
     if _SIGMA in text:  # of which the small letter depends on what stands behind it
-        return b" ".join(words_of(data))
+        return " ".join(_WORD.findall(text.lower())).encode("utf-8")
     return _HIGH.sub(_small, text).encode("utf-8")
 
 
