@@ -90,7 +90,9 @@ class Accounts:
         candidate, plan = self._candidate(), exchange.plan
         if candidate is not None and plan is not None:
             record["candidate"] = asdict(beside(candidate, plan.facts, plan.signals, plan.decision))
-        self._sink.offer(filed(record, ask_digest(self._keys, exchange.request.principal, exchange.request.body)))
+        decided = (plan.decision.rule, plan.decision.sensitivity.word) if plan is not None else None
+        ask = ask_digest(self._keys, exchange.request.principal, exchange.request.body)
+        self._sink.offer(filed(record, ask, decided))
         self._telemetry.request_finished(
             outcome,
             status=exchange.status,
@@ -136,6 +138,7 @@ class Accounts:
             facts=plan.facts if plan is not None else None,
             signals=plan.signals if plan is not None else None,
             decision=plan.decision if plan is not None else None,
+            said=plan.said if plan is not None else None,
             outcome=outcome,
             permits=permits,
             latency_ms=latency_ms,

@@ -48,8 +48,13 @@ class FiledRecord(NamedTuple):
 FILTERS = FiledRecord._fields[3:11]
 
 
-def filed(record: JsonObject | FiledRecord, ask: str | None = None) -> FiledRecord:
-    """A record made ready; one that is so already, as it is. Raises `TypeError` for what is not JSON."""
+def filed(
+    record: JsonObject | FiledRecord, ask: str | None = None, decided: tuple[str, str] | None = None
+) -> FiledRecord:
+    """A record made ready; one that is so already, as it is. Raises `TypeError` for what is not JSON.
+
+    `decided`: rule and sensitivity of the decision, for a record that holds it in writing (`router.records.Said`).
+    """
     if isinstance(record, FiledRecord):
         return record
     principal, outcome, decision, costs = (
@@ -63,9 +68,9 @@ def filed(record: JsonObject | FiledRecord, ask: str | None = None) -> FiledReco
         _word(principal.get("tenant")),
         _word(outcome.get("route")),
         _word(outcome.get("model")),
-        _word(decision.get("rule")),
+        _word(decision.get("rule")) if decided is None else decided[0],
         _word(outcome.get("reason")),
-        _word(decision.get("sensitivity")),
+        _word(decision.get("sensitivity")) if decided is None else decided[1],
         _word(outcome.get("error")),
         isinstance(record.get("costs"), dict),
         costs.get("usd"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from classifiers.pipeline import INLINE_BYTES, Pipeline
 from classifiers.types import Signal, Signals
@@ -23,6 +23,7 @@ from router.hiding import places_of
 from router.history import earlier_turns, without_turns
 from router.looks import LookKind
 from router.offered import offered_tools
+from router.records import Said
 from router.remembered_plans import RememberedPlans
 from router.taint.ledger import CLEAN, Taint, TaintLedger
 from router.types import ChatRequest, Moment
@@ -44,6 +45,7 @@ class Plan:
     taint: Taint = CLEAN
     dropped: int = 0  # messages of earlier turns that were taken out
     conversation: Conversation | None = None  # where the policy asks for affinity
+    said: Said | None = field(default=None, compare=False, repr=False)  # what records say of it, if it was made before
     standard: Standard | None = None  # what the local answer is held against, where there is a target
     via_standard: Standard | None = None  # the same of the second local model's
     look: LookKind | None = (
@@ -164,16 +166,18 @@ class Planner:
             release=release,
             locked=self._exits is not None and self._exits.holds(tenant),
         )
+        said = None
         if known is not None and known.facts == facts:
-            decision = known.decision
+            decision, said = known.decision, known.said
         else:
             decision = decide(policy, facts, signals)
             self._remembered.put(key, policy, measured, facts, decision)
         if is_bounded or not output_tokens:
             request, is_bounded = _bounded(request, decision.max_output_tokens, again=is_bounded)
             output_tokens = fields.max_output_tokens(request.body)
-            facts = replace(facts, output_tokens=output_tokens, bounded=is_bounded)
-        return Plan(request, signals, facts, decision, taint, conversation=own)
+            if (output_tokens, is_bounded) != (facts.output_tokens, facts.bounded):
+                facts = replace(facts, output_tokens=output_tokens, bounded=is_bounded)
+        return Plan(request, signals, facts, decision, taint, conversation=own, said=said)
 
     async def _measure(self, request: ChatRequest, policy: Policy, demanded: frozenset[str] | None) -> Signals:
         """The signals; so many small requests together that the loop still sees to everybody else in time."""

@@ -6,10 +6,12 @@ model, a field) is not written down either. `prev`, the link of the chain, is ad
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
+
+import orjson
 
 from classifiers.types import Finding, Signal, Signals, Unknown
 from policies.causes import Cause, causes
@@ -29,6 +31,16 @@ _HELD_CODES = frozenset({"policy_denied", "sensitive_data_local_unavailable", "n
 _FINISH_REASONS = frozenset(
     {"stop", "length", "tool_calls", "content_filter", "function_call"}
 )  # others are a backend's
+
+
+class Said:
+    """What records say of a decision that is made again and again of the same facts and signals: written once."""
+
+    __slots__ = ("decision", "parts")
+
+    def __init__(self, decision: Decision) -> None:
+        self.decision = decision
+        self.parts: dict[str, orjson.Fragment] = {}
 
 
 class RecordSink(Protocol):
@@ -61,13 +73,14 @@ def build_record(
     model_digests: Mapping[str, str] | None = None,
     costs: Costs | None = None,
     promise: JsonObject | None = None,
+    said: Said | None = None,
 ) -> JsonObject:
     """The record of one request, as plain JSON values. `time` is when it ended; None: now.
 
     Without `outcome` it is an intent: what is about to leave, to be made durable first. What is None was not reached (a
     request refused before it was parsed has neither facts, nor signals, nor a decision). `artifacts` names the digests
     of what classified, `model_digests` those of the models' weights, by the policy's names. `promise` is what the
-    answer was held against, and by which calibration card.
+    answer was held against, and by which calibration card. `said` keeps in writing what its next record says too.
     """
     record: JsonObject = {
         "schema_version": SCHEMA_VERSION,
@@ -82,12 +95,14 @@ def build_record(
     if policy is not None:
         record["policy"] = {"version": policy.version, "digest": policy.digest, "mode": policy.mode}
     if facts is not None:
-        record["facts"] = _facts(facts, policy)
+        record["facts"] = _once(said, decision, "facts", lambda: _facts(facts, policy))
     if signals is not None:
         hides = view is not None and view.has_pseudonyms and facts is not None
-        _add_signals(record, signals, facts.replaceable if hides and facts is not None else None)
+        record["signals"] = _once(said, decision, "signals", lambda: _signals(signals))
+        _add_findings(record, signals, facts.replaceable if hides and facts is not None else None)
     if decision is not None:
-        record["decision"] = _decision(decision, policy, facts.unknown_fields if facts is not None else frozenset())
+        private = facts.unknown_fields if facts is not None else frozenset()
+        record["decision"] = _once(said, decision, "decision", lambda: _decision(decision, policy, private))
         if view is not None and signals is not None and _is_held(decision, outcome):
             held_by = [_cause(cause) for cause in causes(view, decision, signals.scan)]
             record.update({"held_by": held_by} if held_by else {})
@@ -124,8 +139,21 @@ def _permit(permit: EgressPermit, keys: Keys) -> JsonObject:
     }
 
 
-def _add_signals(record: JsonObject, signals: Signals, replaceable: frozenset[int] | None) -> None:
-    record["signals"] = {name: _signal(signal) for name, signal in signals.values.items()}
+def _once(said: Said | None, decision: Decision | None, name: str, make: Callable[[], JsonObject]) -> Any:
+    """A part of a record: made now, or as it was written when the same decision was recorded before."""
+    if said is None or said.decision is not decision:
+        return make()
+    part = said.parts.get(name)
+    if part is None:
+        part = said.parts[name] = orjson.Fragment(orjson.dumps(make(), option=orjson.OPT_SORT_KEYS))
+    return part
+
+
+def _signals(signals: Signals) -> JsonObject:
+    return {name: _signal(signal) for name, signal in signals.values.items()}
+
+
+def _add_findings(record: JsonObject, signals: Signals, replaceable: frozenset[int] | None) -> None:
     record["findings"] = _count_findings(signals.scan.findings, replaceable)
     record["unknowns"] = _count_unknowns(signals.scan.unknowns)
     record["scan_ms"] = _milliseconds(signals.elapsed_ms)

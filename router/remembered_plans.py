@@ -20,6 +20,7 @@ from classifiers.walk import strings_of
 from policies.candidates import AUTO, LOCALITIES
 from policies.prepared import Prepared, prepare
 from policies.types import Decision, Facts, Policy
+from router.records import Said
 from router.types import ChatRequest
 
 _MOST = 2048  # bodies; of one that came once only its digest is kept
@@ -35,6 +36,7 @@ class RememberedPlan:
     values: Mapping[str, Signal]
     facts: Facts
     decision: Decision
+    said: Said  # in records
 
     @property
     def read(self) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
@@ -85,7 +87,8 @@ class RememberedPlans:
             if len(self._plans) > _MOST:
                 self._plans.popitem(last=False)
         elif _is_plain(policy, signals, facts):
-            self._plans[key] = RememberedPlan(ref(prepare(policy)), signals.values, facts, decision)
+            said = Said(decision)
+            self._plans[key] = RememberedPlan(ref(prepare(policy)), signals.values, facts, decision, said)
             self._plans.move_to_end(key)
 
     def __len__(self) -> int:

@@ -5,17 +5,22 @@ from __future__ import annotations
 import gc
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 import pytest
 
 from classifiers.pipeline import Pipeline
 from classifiers.types import ScanRules, Signal, Signals
 from policies.schema import compile_policy
 from policies.types import Level, Policy, Release
+from router.filing import FiledRecord, filed
+from router.keys import Keys
 from router.planning import Plan, Planner
+from router.records import build_record
 from router.remembered_plans import RememberedPlans
-from router.types import ChatRequest, JsonObject, Principal
+from router.types import ChatRequest, JsonObject, Outcome, Principal
 
 POLICY = """\
 version: 1
@@ -143,6 +148,37 @@ async def test_what_is_not_clean_or_not_small_is_scanned_each_time(
     for _ in range(4):
         await planner.plan(request_, policy, {})
     assert scans.asked - before == 4
+
+
+def written(plan: Plan, policy: Policy) -> FiledRecord:
+    """The record of a plan that ended well."""
+    record = build_record(
+        keys=Keys(b"k" * 32),
+        time=datetime(2030, 1, 1, tzinfo=UTC),
+        request_id="gh-1",
+        principal=Principal(),
+        policy=policy,
+        facts=plan.facts,
+        signals=replace(plan.signals, elapsed_ms=0.0),
+        decision=plan.decision,
+        outcome=Outcome(),
+        said=plan.said,
+    )
+    return filed(record, None, (plan.decision.rule, plan.decision.sensitivity.word))
+
+
+async def test_its_records_say_what_they_would_say_without_that(scans: Scans, policy: Policy) -> None:
+    planner = Planner(scans)  # type: ignore[arg-type]
+    records = [written(await planner.plan(asked(), policy, {}), policy) for _ in range(5)]
+    assert records == [records[0]] * 5
+    assert orjson.loads(records[4].text)["decision"]["reasons"]
+    plan = await planner.plan(asked(), policy, {})
+    assert plan.said is not None
+    assert set(plan.said.parts) == {"facts", "signals", "decision"}
+    held = replace(plan, decision=replace(plan.decision, threshold=0.5))
+    assert orjson.loads(written(held, policy).text)["decision"]["threshold"] == 0.5
+    other = await planner.plan(asked(), policy, {"cloud": "missing_key"})
+    assert orjson.loads(written(other, policy).text)["facts"]["unavailable"] == {"cloud": "missing_key"}
 
 
 async def test_a_signal_that_failed_is_measured_again(scans: Scans, policy: Policy) -> None:

@@ -65,3 +65,7 @@ def test_what_was_made_outside_of_placeholders_may_go_out_again_with_placeholder
     policy, hard = base("pseudonymized"), signals({"complexity": 0.65})
     decision = decide(policy, Facts(taint=Level.CONFIDENTIAL, taint_source="answer"), hard)
     assert (decision.route, decision.payload, decision.sensitivity) == ("cloud", "pseudonymized", Level.CONFIDENTIAL)
+
+
+def test_every_level_has_its_own_name_as_its_word() -> None:
+    assert [level.word for level in Level] == [level.name.lower() for level in Level]
