@@ -3,7 +3,7 @@
     python -m tests.bench.routing --data FOLDER [--only apgr|held|speed] [--pictures FOLDER]
 
 Everything is seeded and cross-validated: no row is scored by a model that was trained on it. Needs scikit-learn and
-some minutes (pictures: matplotlib, the group `pictures`). APGR is RouteLLM's (arXiv 2406.18665).
+some minutes. APGR is RouteLLM's (arXiv 2406.18665).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How well confidence tells good local answers from bad ones: whole answers, first tokens, baselines, a cascade.
 
-    python tests/bench/routing_after.py [--table FILE.npz] [--picture FILE.svg]
+    python tests/bench/routing_after.py [--table FILE.npz] [--picture FILE.svg] [--curves FILE.svg]
 
 Reads numbers of graded answers of the embedded model (`classifiers/training/confidence.py` makes them); needs no engine
 and no data. Everything is seeded, penalties are chosen in inner folds, and unless a row says otherwise whole tasks are
@@ -25,6 +25,7 @@ from router.calibration.figures import area, calibration_error
 from router.calibration.fit import SEED, Floats, groups_of, out_of_fold
 from router.calibration.thresholds import Graded
 from router.confidence import guarded
+from tests.bench import routing_pictures
 
 TABLE = Path(__file__).with_name("confidence_table.npz")
 BEFORE = ("complexity", "prompt", "wants_number", "wants_json", "wants_brief")
@@ -191,7 +192,23 @@ def picture(after: After, path: Path) -> None:
     path.write_text(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 360 350">\n{body}\n</svg>\n', "utf-8")
 
 
-def tables(path: Path = TABLE, drawn: Path | None = None) -> None:
+def curves(after: After, path: Path) -> None:
+    """Quality against the share that escalates, for the mix and for everyday tasks alone, as SVG."""
+    panels = {}
+    for title, inside in (("everyday tasks", after.everyday), ("mixed", np.ones(len(after.good), dtype=bool))):
+        routers = {
+            "raw sum of log-probabilities": -after.sum,
+            "confidence, whole task left out": -after.whole,
+            "P(strong good) - confidence, whole task left out": after.strong_chance - after.whole,
+            "perfect foresight": after.strong - after.good,
+            "prompt length": -after.short,
+        }
+        good, strong = after.good[inside], after.strong[inside]
+        panels[title] = {name: (order[inside], good, strong) for name, order in routers.items()}
+    routing_pictures.cascade(panels, path)
+
+
+def tables(path: Path = TABLE, drawn: Path | None = None, drawn_curves: Path | None = None) -> None:
     """Print everything as Markdown."""
     after = After(load(path))
     whole = np.ones(len(after.good), dtype=bool)
@@ -203,15 +220,18 @@ def tables(path: Path = TABLE, drawn: Path | None = None) -> None:
     cascade_table(after, whole, "Cascade, mixed")
     if drawn is not None:
         picture(after, drawn)
+    if drawn_curves is not None:
+        curves(after, drawn_curves)
 
 
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", type=Path, default=TABLE)
-    parser.add_argument("--picture", type=Path)
+    parser.add_argument("--picture", type=Path, help="the reliability diagram")
+    parser.add_argument("--curves", type=Path, help="quality against the share that escalates")
     arguments = parser.parse_args()
-    tables(arguments.table, arguments.picture)
+    tables(arguments.table, arguments.picture, arguments.curves)
 
 
 if __name__ == "__main__":

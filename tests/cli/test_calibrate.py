@@ -177,6 +177,27 @@ def test_without_a_target_it_shows_what_the_answers_could_carry_and_a_budget_nee
     assert card["volume"] == {"requests": 50000, "usd_each": 0.01, "source": "declared"}
 
 
+def test_the_promise_of_every_rule_with_a_target_is_printed_with_its_guarantee(
+    tmp_path: Path, questions: Path, home: Recorder
+) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(
+        "version: 1\nmodels:\n  home: {locality: local, backend: engine, model: smollm2-135m-instruct}\n"
+        '  cloud: {locality: cloud, backend: openai, base_url: "https://api.example.com/v1", model: big}\n'
+        "defaults: {local: home, cloud: cloud}\nescalation: {target: {max_cloud_share: 0.3}}\ndecisions:\n"
+        "  - {name: support, priority: 5, when: {all: [{task: {is: question}}]}, route: local,"
+        " escalation: {target: {max_bad_local: 0.05}}}\n"
+    )
+    shown = gatehouse(*arguments(questions, home, "--policy", str(policy), "--dry-run"), folder=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    own, of_rule = (
+        shown.stdout.index("max_cloud_share 0.3"),
+        shown.stdout.index("max_bad_local 0.05  what support keeps"),
+    )
+    assert own < of_rule
+    assert re.search(r"task question: .* holds with 95% confidence, from \d{3} answers", shown.stdout[of_rule:])
+
+
 def _heeds_interrupts() -> None:
     """A suite that runs in the background of a shell ignores SIGINT, and its children would too."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
