@@ -146,7 +146,7 @@ def straight_out(case: Case, choice: Choice) -> Choice:
     if home is None or not home.is_home or not may_follow(case, choice) or home.model.name not in waits:
         return choice
     wait, limit = waits[home.model.name], _deadline_ms(case, home)
-    outside = hops(case.policy.escalation, case.targets)
+    outside = hops(terms_of(case.policy, choice.by), case.targets)
     if not outside or wait <= limit:
         return choice
     case.note("escalation", True, f"{home.model.name} would take {wait:.0f} ms, more than {limit:.0f} ms to be judged")

@@ -264,7 +264,7 @@ def _later(case: Case, choice: Choice) -> tuple[tuple[Grant, ...], Grant | None]
     if choice.target is None or not choice.target.is_home or not choice.may_escalate:
         return (), None
     policy = case.policy
-    judged = hops(policy.escalation, case.targets) if may_follow(case, choice) else ()
+    judged = hops(terms_of(policy, choice.by), case.targets) if may_follow(case, choice) else ()
     falls_back = choice.may_leave_later and policy.fallback_local_unavailable == "cloud"
     cloud = first_ready(case.targets.at("cloud")) if falls_back else None
     return (
