@@ -10,11 +10,12 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from classifiers.detectors.base import WALL, Piece, pattern
+from classifiers.kernels import KERNELS
 from classifiers.language import BACKGROUND, LEARNED, LanguageModel, Scores, load, measured_languages, words_of
 from classifiers.scripts import Scripts
 from classifiers.strangeness import Strangeness
@@ -40,6 +41,11 @@ _PROSE: Final = re.compile(
 )
 _LETTERS: Final = re.compile(rb"[A-Za-z\x80-\xff]+")
 _HIGH: Final = re.compile(r"[^\x00-\x7f]")
+_SAMPLES: Final = (
+    b"Please write to my landlord",
+    "Dzie\u0144 dobry, nazywam si\u0119 Jan Kowalski i mieszkam w Krakowie od dziesi\u0119ciu lat, a to jest. ".encode()
+    * 4,
+)
 _PROSE_SHARE: Final = 0.6
 
 
@@ -57,6 +63,7 @@ class LanguageDetector:
         self._measured = np.array([name in names for name in self._model.classes])
         # The vocabulary tells apart what it was made for; with fewer languages measured every text is looked at.
         self._strangeness = Strangeness(self._model.vocabulary, _SUSPICION if names >= LEARNED else 0.0)
+        self._compiled = KERNELS.take("windows", lambda _: self._model.compiled, self._agrees)
         self._scripts = Scripts()
         self._word, self._mark = pattern("\\pL[\\pL\\pM]*"), pattern("\\pM")
 
@@ -108,7 +115,12 @@ class LanguageDetector:
 
     def _strong(self, words: Sequence[bytes]) -> list[tuple[int, int]]:
         """The windows, from word to word, that are in an unmeasured language and hold enough different words."""
-        count, scores = len(words), self._model.by_word(words)
+        found = self._windows(words) if self._compiled is None else self._by_kernel(self._compiled, words)
+        return [(low, high) for low, high in found if len(set(words[low:high])) >= _LEAST_WORDS]
+
+    def _windows(self, words: Sequence[bytes]) -> list[tuple[int, int]]:
+        """Those that are in such a language, by numpy: what the kernel is held to."""
+        count, scores = len(words), self._model.by_word_in_numpy(words)
         sizes = np.concatenate(([0], np.cumsum([len(word) for word in words])))
         sums = np.concatenate((np.zeros((1, scores.shape[1])), np.cumsum(scores, axis=0)))
         found = []
@@ -116,7 +128,15 @@ class LanguageDetector:
             margins = self._model.margins(sums[size:] - sums[:-size] + self._model.bias, self._measured)
             is_strong = (margins >= least) & (sizes[size:] - sizes[:-size] >= _LEAST_LETTERS)
             found += [(start, start + size) for start in np.flatnonzero(is_strong).tolist()]
-        return [(low, high) for low, high in found if len(set(words[low:high])) >= _LEAST_WORDS]
+        return found
+
+    def _by_kernel(self, compiled: Any, words: Sequence[bytes]) -> list[tuple[int, int]]:
+        parted = b" " + b" ".join(words) + b" "
+        found: list[tuple[int, int]] = KERNELS.module().strong_windows(compiled, self._measured.tobytes(), parted)
+        return found
+
+    def _agrees(self, compiled: Any) -> bool:
+        return all(self._by_kernel(compiled, words) == self._windows(words) for words in map(words_of, _SAMPLES))
 
     def _core(self, scores: Scores) -> tuple[int, Scores]:
         """What makes a stretch strange, without the measured words at its ends: the first word, what each says."""

@@ -22,6 +22,7 @@ BOUND(bound_class_logits);
 BOUND(bound_languages);
 BOUND(bound_tell_language);
 BOUND(bound_word_scores);
+BOUND(bound_strong_windows);
 BOUND(bound_form_of);
 BOUND(bound_expert);
 BOUND(bound_expert_logit);

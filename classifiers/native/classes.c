@@ -1,6 +1,7 @@
 #include "classes.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const double FAR_AWAY = 4.0;
@@ -121,4 +122,59 @@ void word_scores(const Languages *model, const uint8_t *words, size_t size, floa
         } while (words[at] != ' ');
         for (size_t label = 0; label < labels; label++) out[label] = (float)sums[label] * (float)model->step;
     }
+}
+
+enum { LEAST_LETTERS = 20 };
+
+typedef struct {
+    size_t size;  /* words */
+    double least; /* log-odds by which the best class that was not measured beats the best that was */
+} WindowKind;
+
+/* `before` and `behind`: sums over the words up to a window and up to its end. */
+static double margin_of(const Languages *model, const uint8_t *measured, const float *before, const float *behind) {
+    double best = -INFINITY, other = -INFINITY;
+    for (size_t label = 0; label < model->labels; label++) {
+        const double value = (double)behind[label] - (double)before[label] + (double)model->bias[label];
+        double *most = measured[label] ? &best : &other;
+        if (value > *most) *most = value;
+    }
+    return other - best;
+}
+
+int strong_windows(const Languages *model, const uint8_t *measured, const uint8_t *words, size_t size, Window *windows,
+                   size_t *found) {
+    const size_t labels = model->labels;
+    size_t count = 0;
+    for (size_t at = 0; at + 1 < size; at++) count += words[at] == ' ';
+    float *sums = malloc((count + 1) * labels * sizeof *sums);
+    size_t *letters = malloc((count + 1) * sizeof *letters); /* in front of each word */
+    *found = 0;
+    if (sums == NULL || letters == NULL) {
+        free(sums);
+        free(letters);
+        return -2;
+    }
+    for (size_t label = 0; label < labels; label++) sums[label] = 0.0f;
+    word_scores(model, words, size, sums + labels);
+    for (size_t at = labels; at < (count + 1) * labels; at++) sums[at] += sums[at - labels];
+    for (size_t at = 0, word = 0; at < size; at++)
+        if (words[at] == ' ' && word <= count) {
+            letters[word] = at - word;
+            word++;
+        }
+    const WindowKind kinds[WINDOW_KINDS] = {{5, 7.0}, {10, 5.0}, {20, 4.0}, {count < 40 ? count : 40, 3.0}};
+    for (int kind = 0; kind < WINDOW_KINDS; kind++) {
+        const size_t width = kinds[kind].size;
+        if (kind < WINDOW_KINDS - 1 && width >= count) continue; /* the last is all of a short text */
+        for (size_t first = 0; first + width <= count; first++) {
+            if (letters[first + width] - letters[first] < LEAST_LETTERS) continue;
+            const float *before = sums + first * labels;
+            if (margin_of(model, measured, before, before + width * labels) >= kinds[kind].least)
+                windows[(*found)++] = (Window){first, first + width};
+        }
+    }
+    free(sums);
+    free(letters);
+    return 0;
 }

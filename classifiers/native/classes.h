@@ -40,4 +40,16 @@ int tell_language(const Languages *model, const uint8_t *data, size_t size, uint
  * two bytes. Writes `labels` numbers a word to `out`, for one word less than there are blanks. Linear in `size`. */
 void word_scores(const Languages *model, const uint8_t *words, size_t size, float *out);
 
+enum { WINDOW_KINDS = 4 };
+
+typedef struct {
+    size_t first, stop; /* words */
+} Window;
+
+/* The windows of words, shorter kinds first, that are rather in a class that was not measured, as detectors/language.py says.
+ * `measured`: for each label whether it was. `windows` has room for WINDOW_KINDS a word. Writes how many to `found`; 0, or -2
+ * without memory. Linear in `size`. */
+int strong_windows(const Languages *model, const uint8_t *measured, const uint8_t *words, size_t size, Window *windows,
+                   size_t *found);
+
 #endif

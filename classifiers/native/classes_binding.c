@@ -148,19 +148,27 @@ BOUND(bound_tell_language) {
     return NULL;
 }
 
+/* Words for a kernel, with a blank before, between and behind them; how many blanks, or 0 with an error set. */
+static size_t words_of(PyObject *object, const uint8_t **words, size_t *size) {
+    size_t blanks = 0;
+    if (bytes_of(object, words, size)) return 0;
+    if (*size < 2 || (*words)[0] != ' ' || (*words)[*size - 1] != ' ') {
+        PyErr_SetString(PyExc_ValueError, "words have a blank before and behind");
+        return 0;
+    }
+    for (size_t at = 0; at < *size; at++) blanks += (*words)[at] == ' ';
+    return blanks;
+}
+
 /* word_scores(model, words) -> bytes of floats: the words in order, each with what it says of each class. */
 BOUND(bound_word_scores) {
     (void)self;
     const uint8_t *words;
-    size_t size, blanks = 0;
+    size_t size;
     if (takes(count, 2)) return NULL;
     const HeldLanguages *held = PyCapsule_GetPointer(args[0], LANGUAGES);
-    if (held == NULL || bytes_of(args[1], &words, &size)) return NULL;
-    if (size < 2 || words[0] != ' ' || words[size - 1] != ' ') {
-        PyErr_SetString(PyExc_ValueError, "words have a blank before and behind");
-        return NULL;
-    }
-    for (size_t at = 0; at < size; at++) blanks += words[at] == ' ';
+    const size_t blanks = held == NULL ? 0 : words_of(args[1], &words, &size);
+    if (blanks == 0) return NULL;
     const size_t bytes = (blanks - 1) * held->model.labels * sizeof(float);
     float *scores = malloc(bytes + 1);
     if (scores == NULL) return PyErr_NoMemory();
@@ -168,4 +176,28 @@ BOUND(bound_word_scores) {
     PyObject *made = PyBytes_FromStringAndSize((const char *)scores, (Py_ssize_t)bytes);
     free(scores);
     return made;
+}
+
+/* strong_windows(model, measured, words) -> a list with the first word of each window, and the one behind its last. */
+BOUND(bound_strong_windows) {
+    (void)self;
+    const uint8_t *words, *measured;
+    size_t size, labels, found;
+    if (takes(count, 3)) return NULL;
+    const HeldLanguages *held = PyCapsule_GetPointer(args[0], LANGUAGES);
+    if (held == NULL || bytes_of(args[1], &measured, &labels)) return NULL;
+    if (labels != held->model.labels) {
+        PyErr_SetString(PyExc_ValueError, "there is no word for each label whether it was measured");
+        return NULL;
+    }
+    const size_t blanks = words_of(args[2], &words, &size);
+    if (blanks == 0) return NULL;
+    Window *windows = malloc(WINDOW_KINDS * blanks * sizeof *windows);
+    if (windows == NULL || strong_windows(&held->model, measured, words, size, windows, &found)) {
+        free(windows);
+        return PyErr_NoMemory();
+    }
+    PyObject *list = pairs((const size_t *)windows, found);
+    free(windows);
+    return list;
 }

@@ -21,6 +21,7 @@ static PyMethodDef methods[] = {
     METHOD(languages),
     METHOD(tell_language),
     METHOD(word_scores),
+    METHOD(strong_windows),
     METHOD(form_of),
     METHOD(expert),
     METHOD(expert_logit),

@@ -116,8 +116,12 @@ def classes(kernels: Any, chance: random.Random) -> None:
         kernels.class_logits(model, whole, edges, np.ones(chance.randrange(200), dtype=np.float32))
     languages, words = kernels.languages(bias, table_, 1.0), b" " + bytes_like(chance) + b" "
     assert len(kernels.word_scores(languages, words)) == 4 * labels * (words.count(b" ") - 1)
+    windows = kernels.strong_windows(languages, chance.randbytes(labels), words)
+    assert all(0 <= first <= stop < words.count(b" ") for first, stop in windows)
     with suppress(ValueError):
         kernels.word_scores(languages, bytes_like(chance))
+    with suppress(ValueError):
+        kernels.strong_windows(languages, bytes_like(chance), words)
     told = kernels.tell_language(languages, bytes_like(chance))
     assert told is None or told[0] < labels
 

@@ -266,6 +266,7 @@ def test_an_artifact_that_is_absent_altered_or_without_languages_is_an_error(art
         load(artifacts)
 
 
+_POLISH = "Dzie\u0144 dobry nazywam si\u0119 Jan Kowalski i mieszkam w Krakowie od dziesi\u0119ciu lat".encode()
 _SPOKEN = "the a we landlord si\u0119 Krakowie lat zyx wvu Wasser, r\u00e9sum\u00e9 na \u0130stanbul 12 - \n"
 
 
@@ -296,6 +297,16 @@ def test_words_stand_where_they_are_looked_for(detector: LanguageDetector, text:
 def test_what_a_word_says_is_the_same_by_kernel_and_by_numpy(words: list[bytes]) -> None:
     model = load()
     assert model.by_word(words).tolist() == model.by_word_in_numpy(words).tolist()
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.sampled_from(words_of(_SPOKEN.encode())) | st.sampled_from(words_of(_POLISH)), min_size=4, max_size=90)
+)
+def test_strong_windows_are_those_of_the_reference(detector: LanguageDetector, words: list[bytes]) -> None:
+    assert detector._compiled is not None or KERNELS.module() is None
+    strong = [(low, high) for low, high in detector._windows(words) if len(set(words[low:high])) >= 4]
+    assert detector._strong(words) == strong
 
 
 @cache
