@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol
 from classifiers.walk import strings_of
 from policies.types import Inherited, Level, TaintSource
 from router.keys import Keys
+from router.taint.known_texts import KnownTexts
 from router.taint.marks import DIGEST_BYTES, MarkTable
 from router.taint.segments import SHORTEST_TEXT, segments
 from router.telemetry import Telemetry
@@ -116,6 +117,7 @@ class TaintLedger:
         self._ttl = ttl
         self._telemetry = telemetry
         self._tenants: dict[str, _Tenant] = {}
+        self._known = KnownTexts()
 
     async def look(self, tenant: str, body: Mapping[str, Any]) -> Taint:
         """The taint of a body: the highest level of the marks that it holds, anywhere in it."""
@@ -187,7 +189,9 @@ class TaintLedger:
         found: dict[int, set[int]] = {}
         asked: dict[int, list[bytes]] = {}
         for index, text in parts:
-            digests = [_digest(who, segment) for segment in segments(text)]
+            digests = self._known.digests(
+                text, lambda whole: _digest(who, _of_text(whole)), lambda whole: _cut(who, whole)
+            )
             if not digests:
                 continue
             grades = self._table.find(digests)
@@ -269,6 +273,15 @@ def _digest(who: _Tenant, segment: str) -> bytes:
     state = who.state.copy()
     state.update(segment.encode("utf-8", "surrogatepass"))
     return state.digest()
+
+
+def _cut(who: _Tenant, text: str) -> list[bytes]:
+    """The digests of a text's segments."""
+    return [_digest(who, segment) for segment in segments(text)]
+
+
+def _of_text(text: str) -> str:
+    return f"\0text\0{text}"
 
 
 def _of_id(response_id: str) -> str:
