@@ -96,7 +96,8 @@ def files(draw: Any) -> File:
         rules.append(rule)
     streams = draw(st.sampled_from(["before", "hold", "commit"]))
     more = draw(st.sampled_from([{}, {"race": 0.4}, {"deadline_ms": 2000}, {"affinity": {"minutes": 5}}]))
-    escalation: File = {"threshold": draw(st.sampled_from([0.0, 0.5, 1.0])), "stream": streams, **more}
+    hops = draw(st.sampled_from([{}, {"max_hops": 2}, {"max_hops": 3, "to": ["lan", "eu", "us"]}, {"to": ["lan"]}]))
+    escalation: File = {"threshold": draw(st.sampled_from([0.0, 0.5, 1.0])), "stream": streams, **more, **hops}
     return {
         "version": 1,
         "mode": draw(st.sampled_from(["enforce", "enforce", "shadow"])),
@@ -114,7 +115,7 @@ def files(draw: Any) -> File:
             "on_unknown": draw(st.sampled_from([{}, {"image": {"counts_as": "internal", "reason": "photos"}}])),
         },
         "escalation": escalation,
-        "cache": {"mode": "exact"},
+        "cache": {"mode": draw(st.sampled_from(["exact", "semantic"]))},
         "egress": draw(egress()),
         "decisions": rules,
     }  # fmt: skip
