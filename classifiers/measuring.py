@@ -40,7 +40,7 @@ class Measures:
 
     def _step(self, name: str, spec: SignalSpec, facts: Mapping[str, Fact]) -> _Step:
         not_asked = Signal(name, error="not_asked") if spec.on_demand else None
-        if not spec.built or (spec.is_given and spec.where is None):
+        if spec.is_given and spec.where is None:
             return _Step(name, always=Signal(name, error="not_available"), not_asked=not_asked)
         if spec.where is None:
             return _Step(name, fact=facts[name], not_asked=not_asked)

@@ -48,7 +48,6 @@ class SignalSpec:
     """
 
     kind: Literal["number", "flag", "label", "labels"]
-    built: bool
     where: str | None = None
     labels: tuple[str, ...] = ()
     is_given: bool = False  # whoever serves knows it and adds it; nothing of the text says it
@@ -57,16 +56,16 @@ class SignalSpec:
 
 SIGNALS: Mapping[str, SignalSpec] = MappingProxyType(
     {
-        "complexity": SignalSpec("number", True, "classifiers.complexity:ComplexitySignal"),
-        "injection": SignalSpec("number", True, "classifiers.injection:InjectionSignal"),
-        "has_tools": SignalSpec("flag", True),
-        "modality": SignalSpec("labels", True, labels=MODALITIES),
-        "context_length": SignalSpec("number", True),
-        "language": SignalSpec("label", True, "classifiers.spoken_language:LanguageSignal", LANGUAGES, on_demand=True),
-        "domain": SignalSpec("label", True, "classifiers.domain:DomainSignal", DOMAINS, on_demand=True),
-        "task": SignalSpec("label", True, "classifiers.task:TaskSignal", TASKS, on_demand=True),
-        "background": SignalSpec("flag", True, "classifiers.background:BackgroundSignal", on_demand=True),
-        "local_wait_ms": SignalSpec("number", True, is_given=True),
+        "complexity": SignalSpec("number", "classifiers.complexity:ComplexitySignal"),
+        "injection": SignalSpec("number", "classifiers.injection:InjectionSignal"),
+        "has_tools": SignalSpec("flag"),
+        "modality": SignalSpec("labels", labels=MODALITIES),
+        "context_length": SignalSpec("number"),
+        "language": SignalSpec("label", "classifiers.spoken_language:LanguageSignal", LANGUAGES, on_demand=True),
+        "domain": SignalSpec("label", "classifiers.domain:DomainSignal", DOMAINS, on_demand=True),
+        "task": SignalSpec("label", "classifiers.task:TaskSignal", TASKS, on_demand=True),
+        "background": SignalSpec("flag", "classifiers.background:BackgroundSignal", on_demand=True),
+        "local_wait_ms": SignalSpec("number", is_given=True),
     }
 )
 

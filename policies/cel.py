@@ -12,14 +12,14 @@ from typing import Any
 
 from policies.errors import suggest
 from policies.types import Measured, Test
-from policies.vocabulary import LATER_SIGNALS, SIGNAL_KINDS
+from policies.vocabulary import SIGNAL_KINDS
 
 MAX_LENGTH = 500
 INSTALL = "pip install 'gatehouse-server[cel]'"
 _FUNCTIONS = frozenset({"size", "int", "double", "startsWith", "endsWith", "contains"})
 _TEXT = re.compile(r'"[^"]*"|\'[^\']*\'')
 _CALL = re.compile(r"([A-Za-z_]\w*)\s*\(")
-_SIGNALS = tuple(name for name in SIGNAL_KINDS if name not in LATER_SIGNALS)
+_SIGNALS = tuple(SIGNAL_KINDS)
 # What an evaluation raises: a variable that is not there, operands that do not fit, a division by zero.
 _UNKNOWN = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from policies.read_when import MAX_DEPTH
 from policies.shape import PolicyFile
-from policies.vocabulary import LATER_SIGNALS, SIGNAL_KINDS, SIGNAL_LABELS
+from policies.vocabulary import SIGNAL_KINDS, SIGNAL_LABELS
 
 
 def json_schema() -> str:
@@ -50,8 +50,8 @@ def _leaf() -> dict[str, Any]:
             "is": {"type": ["boolean", "string"]},
         }
     )
-    signals = sorted(set(SIGNAL_KINDS) - LATER_SIGNALS)
-    labelled = {name: _labelled(labels) for name, labels in SIGNAL_LABELS.items() if name in signals}
+    signals = sorted(SIGNAL_KINDS)
+    labelled = {name: _labelled(labels) for name, labels in SIGNAL_LABELS.items()}
     leaf = _one_of_keys({**dict.fromkeys(signals, operators), **labelled})
     return {"description": "One signal, one operator, one value.", **leaf}
 

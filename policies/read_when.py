@@ -8,7 +8,7 @@ from policies.document import Path, Value
 from policies.errors import suggest
 from policies.notes import Notes
 from policies.types import Condition, Leaf, Level, Operator
-from policies.vocabulary import LATER_SIGNALS, OPERATORS, SIGNAL_KINDS, SIGNAL_LABELS, UNIT_SIGNALS, Kind
+from policies.vocabulary import OPERATORS, SIGNAL_KINDS, SIGNAL_LABELS, UNIT_SIGNALS, Kind
 
 MAX_DEPTH = 4
 _LEVELS = tuple(level.word for level in Level)
@@ -49,9 +49,6 @@ def _leaf(signal: str, value: Value, path: Path, notes: Notes) -> Leaf | None:
     if kind is None:
         hint = suggest(signal, (*SIGNAL_KINDS, "all", "any")) or f"; the signals are {', '.join(SIGNAL_KINDS)}"
         notes.problem(path, f"there is no signal '{signal[:64]}'{hint}", at_key=True)
-        return None
-    if signal in LATER_SIGNALS:
-        notes.problem(path, f"the signal '{signal}' is not available yet", at_key=True)
         return None
     allowed = OPERATORS[kind]
     if not isinstance(value, dict) or len(value) != 1:

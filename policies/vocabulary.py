@@ -15,7 +15,6 @@ SIGNAL_LABELS: dict[str, tuple[str, ...]] = {name: spec.labels for name, spec in
 # What a local model may be good at; nobody is good at what is not known.
 SPECIALIST_DOMAINS = tuple(word for word in DOMAINS if word != OTHER)
 SPECIALIST_TASKS = tuple(word for word in TASKS if word != OTHER)
-LATER_SIGNALS = frozenset(name for name, spec in SIGNALS.items() if not spec.built)
 UNIT_SIGNALS = frozenset({"complexity", "injection"})  # in [0, 1]
 
 OPERATORS: dict[Kind, tuple[str, ...]] = {

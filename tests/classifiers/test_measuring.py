@@ -67,27 +67,26 @@ async def value(spec: SignalSpec, seconds: float = 5.0, is_large: bool = False, 
     ],
 )
 async def test_a_signal_is_its_value_or_its_error(name: str, signal: Signal, is_large: bool) -> None:
-    assert await value(SignalSpec("number", True, HERE + name), is_large=is_large) == signal
+    assert await value(SignalSpec("number", HERE + name), is_large=is_large) == signal
 
 
 async def test_what_comes_too_late_is_an_error_and_so_is_all_behind_it() -> None:
-    specs = {name: SignalSpec("number", True, HERE + name) for name in ("Slow", "Works")}
+    specs = {name: SignalSpec("number", HERE + name) for name in ("Slow", "Works")}
     measured = await Measures(specs, {}).values(BODY, Walk(), timer(0.001), False, None)
     assert [signal.error for signal in measured.values()] == ["timeout", "timeout"]
 
 
 async def test_on_demand_means_when_demanded() -> None:
-    measures = Measures({"x": SignalSpec("number", True, HERE + "Works", on_demand=True)}, {})
+    measures = Measures({"x": SignalSpec("number", HERE + "Works", on_demand=True)}, {})
     for demanded, error in (((), "not_asked"), (("x",), None), (None, None)):
         assert (await measures.values(BODY, Walk(), timer(5), False, demanded))["x"].error == error
 
 
 async def test_facts_are_read_off_the_walk_and_what_is_given_is_added_later() -> None:
-    assert await value(SignalSpec("flag", True), x=lambda body, walk: len(walk.cells) == 0) == Signal("x", True)
-    assert await value(SignalSpec("number", True, is_given=True)) == Signal("x", error="not_available")
-    assert await value(SignalSpec("number", False, HERE + "Works")) == Signal("x", error="not_available")
+    assert await value(SignalSpec("flag"), x=lambda body, walk: len(walk.cells) == 0) == Signal("x", True)
+    assert await value(SignalSpec("number", is_given=True)) == Signal("x", error="not_available")
 
 
 def test_what_cannot_be_built_is_named() -> None:
-    specs = {name: SignalSpec("number", True, HERE + name) for name in ("Works", "Unbuildable")}
+    specs = {name: SignalSpec("number", HERE + name) for name in ("Works", "Unbuildable")}
     assert Measures(specs, {}).broken == {"Unbuildable": "KeyError"}

@@ -105,8 +105,8 @@ async def test_policy_terms_that_do_not_compile_are_an_unknown(pipeline: Pipelin
 
 async def test_a_signal_that_raises_is_an_error_and_the_scan_stands() -> None:
     table = {
-        "complexity": SignalSpec("number", True, HERE + "RaisingSignal"),
-        "gone": SignalSpec("number", True, "no.such:X"),
+        "complexity": SignalSpec("number", HERE + "RaisingSignal"),
+        "gone": SignalSpec("number", "no.such:X"),
     }
     signals = await Pipeline(detectors=PATTERNS, signals=table, budget_ms=5000).run(
         chat("jo@example.com"), RULES, "default"
