@@ -91,11 +91,15 @@ def files(draw: Any) -> File:
             rule["route"] = draw(ROUTES)
             if rule["route"] not in ("local", "desk") and draw(st.integers(0, 3)) == 0:
                 rule["fallback"] = [word for word in draw(LISTS) if word != rule["route"]]
+            if rule["route"] in ("local", "desk") and draw(st.integers(0, 2)) == 0:
+                rule["escalation"] = draw(st.sampled_from([{"threshold": 0.7}, {"target": {"max_bad_local": 0.1}}]))
             if draw(st.integers(0, 5)) == 0:
                 rule["limits"] = {"max_input_tokens": 9000, "max_output_tokens": 100}
         rules.append(rule)
     streams = draw(st.sampled_from(["before", "hold", "commit"]))
-    more = draw(st.sampled_from([{}, {"race": 0.4}, {"deadline_ms": 2000}, {"affinity": {"minutes": 5}}]))
+    more = draw(
+        st.sampled_from([{}, {"race": 0.4}, {"deadline_ms": 2000}, {"affinity": {"minutes": 5}}, {"via": "desk"}])
+    )
     hops = draw(st.sampled_from([{}, {"max_hops": 2}, {"max_hops": 3, "to": ["lan", "eu", "us"]}, {"to": ["lan"]}]))
     escalation: File = {"threshold": draw(st.sampled_from([0.0, 0.5, 1.0])), "stream": streams, **more, **hops}
     return {

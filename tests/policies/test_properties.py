@@ -38,6 +38,11 @@ def test_no_grant_and_no_permit_is_one_that_the_proof_calls_impossible(
             assert RANK[given_permit.payload] == table[level, grant.model] > 0
     if decision.model is not None and policy.models[decision.model].locality != "local":
         assert decision.model == decision.grants[0].model
+        assert decision.via is None
+    if decision.via is not None:  # no exit, and never the model that has answered already
+        assert policy.models[decision.via].locality == "local"
+        assert decision.via != decision.model
+        assert policy.mode == "enforce"
 
 
 @settings(max_examples=150, deadline=None)
