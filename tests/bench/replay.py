@@ -6,8 +6,7 @@ FILE has a row a request: TIMESTAMP, ContextTokens, GeneratedTokens. Its hour is
 can carry is measured first (the embedded engine, as many callers as it has slots), and of the rows so many are kept,
 each with the same chance, that the model at home gets `--load` of it; bursts and lulls stay what they were. Texts are
 made up: a quarter as long as a row says (the embedded model's window is small). Short ones are for the model at home,
-longer ones for a scripted cloud with the pace of one; one in ten holds an address, and stays whatever its length. The
-picture needs matplotlib (the dependency group `pictures`).
+longer ones for a scripted cloud with the pace of one; one in ten holds an address, and stays whatever its length.
 """
 
 from __future__ import annotations

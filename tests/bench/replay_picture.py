@@ -1,4 +1,4 @@
-"""The hour of `tests.bench.replay` as a small SVG file. Needs matplotlib (the dependency group `pictures`).
+"""The hour of `tests.bench.replay` as a small SVG file, written by hand: it needs no other package.
 
 python -m tests.bench.replay_picture FILE.json FILE.svg     (of what `--json` wrote)
 """
@@ -14,6 +14,10 @@ from pathlib import Path
 import numpy as np
 
 _MINUTES = 60
+_LEFT, _WIDTH, _HEIGHT, _GAP = 56, 720, 150, 34
+_STYLE = 'font-family="sans-serif" font-size="11"'
+_COLOURS = {"local": "#1f77b4", "cloud": "#ff7f0e", "refused": "#d62728", "broken off": "#000000"}
+_LINES = {0.5: "", 0.95: ' stroke-dasharray="2 3"'}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,38 +32,17 @@ class Seen:
     total: float
 
 
-_COLOURS = {"local": "tab:blue", "cloud": "tab:orange", "refused": "tab:red", "broken off": "black"}
-
-
 def draw(seen: Sequence[Seen], path: Path) -> None:
     """Requests a minute by what came of them; seconds to the first word, and to the end, median and 95 %."""
-    import matplotlib.pyplot as plt
-
-    figure, panels = plt.subplots(3, 1, figsize=(8, 6.6), sharex=True)
-    minutes = np.arange(_MINUTES)
     kinds = {name: [each for each in seen if kind_of(each) == name] for name in _COLOURS}
-    bottom = np.zeros(_MINUTES)
-    for name, own in kinds.items():
-        count = np.array([len(each) for each in _by_minute(own, lambda one: one.total)], dtype=float)
-        panels[0].bar(minutes, count, bottom=bottom, color=_COLOURS[name], label=f"{name} ({len(own)})", width=0.9)
-        bottom += count
-    panels[0].set_ylabel("requests a minute", fontsize=8)
-    panels[0].legend(fontsize=7, loc="upper right", ncols=3)
-    for panel, title, of in (
-        (panels[1], "seconds to the first word", lambda one: one.first),
-        (panels[2], "seconds to the end", lambda one: one.total),
-    ):
-        for name in ("local", "cloud"):
-            for share, line in ((0.5, "-"), (0.95, ":")):
-                values = [np.quantile(each, share) if each else np.nan for each in _by_minute(kinds[name], of)]
-                panel.plot(
-                    minutes, values, line, color=_COLOURS[name], label=f"{name}, p{share * 100:.0f}", linewidth=1.2
-                )
-        panel.set_ylabel(title, fontsize=8)
-        panel.set_ylim(bottom=0)
-        panel.legend(fontsize=6, loc="upper right", ncols=2)
-    panels[2].set_xlabel("minute of the recorded hour", fontsize=8)
-    save(figure, path)
+    parts = _bars(kinds)
+    parts += _curves(kinds, "seconds to the first word", lambda one: one.first, 1)
+    parts += _curves(kinds, "seconds to the end", lambda one: one.total, 2)
+    height = 3 * (_HEIGHT + _GAP) + 20
+    parts.append(f'<text x="{_LEFT}" y="{height - 6}" fill="#333">minute of the recorded hour (0 to 60)</text>')
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_LEFT + _WIDTH + 10} {height}" {_STYLE}>'
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join((head, *parts, "</svg>", "")), "utf-8")
 
 
 def kind_of(seen: Seen) -> str:
@@ -67,6 +50,60 @@ def kind_of(seen: Seen) -> str:
     if seen.error is None:
         return seen.route
     return "broken off" if seen.status in (0, 200) else "refused"
+
+
+def _bars(kinds: dict[str, list[Seen]]) -> list[str]:
+    """How many came a minute, one kind upon the other."""
+    counts = {name: [len(each) for each in _by_minute(own, lambda one: one.total)] for name, own in kinds.items()}
+    most = max(1, *(sum(minute) for minute in zip(*counts.values(), strict=True)))
+    parts = _frame(0, "requests a minute", most)
+    wide = _WIDTH / _MINUTES
+    below = [0] * _MINUTES
+    for name, own in counts.items():
+        for minute, count in enumerate(own):
+            if count:
+                below[minute] += count
+                x, y = _LEFT + minute * wide, _y(0, below[minute], most)
+                size = f'width="{0.9 * wide:.1f}" height="{count / most * _HEIGHT:.1f}"'
+                parts.append(f'<rect x="{x:.1f}" y="{y:.1f}" {size} fill="{_COLOURS[name]}"/>')
+    for number, name in enumerate(kinds):
+        x = _LEFT + 130 + 140 * number
+        parts.append(f'<text x="{x}" y="{_GAP - 8}" fill="{_COLOURS[name]}">{name} ({len(kinds[name])})</text>')
+    return parts
+
+
+def _curves(kinds: dict[str, list[Seen]], title: str, of: Callable[[Seen], float | None], panel: int) -> list[str]:
+    """Median and 95 % of each minute in which there was an answer."""
+    minutes = {name: _by_minute(kinds[name], of) for name in ("local", "cloud")}
+    found = {
+        (name, share): [(minute, float(np.quantile(values, share))) for minute, values in enumerate(own) if values]
+        for name, own in minutes.items()
+        for share in _LINES
+    }
+    most = max((value for points in found.values() for _, value in points), default=1.0)
+    parts = _frame(panel, f"{title}: median, and 95 % dotted", most)
+    for (name, share), points in found.items():
+        line = " ".join(
+            f"{_LEFT + (minute + 0.5) * _WIDTH / _MINUTES:.1f},{_y(panel, value, most):.1f}" for minute, value in points
+        )
+        colour = _COLOURS[name]
+        parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.5"{_LINES[share]}/>')
+    return parts
+
+
+def _y(panel: int, value: float, most: float) -> float:
+    return panel * (_HEIGHT + _GAP) + _GAP + _HEIGHT * (1 - value / most)
+
+
+def _frame(panel: int, title: str, most: float) -> list[str]:
+    top = panel * (_HEIGHT + _GAP) + _GAP
+    size = f'width="{_WIDTH}" height="{_HEIGHT}" fill="none" stroke="#999"'
+    return [
+        f'<rect x="{_LEFT}" y="{top}" {size}/>',
+        f'<text x="{_LEFT}" y="{top - 8}" fill="#333">{title}</text>',
+        f'<text x="{_LEFT - 6}" y="{top + 8}" text-anchor="end" fill="#777">{most:.3g}</text>',
+        f'<text x="{_LEFT - 6}" y="{top + _HEIGHT}" text-anchor="end" fill="#777">0</text>',
+    ]
 
 
 def _by_minute(seen: Sequence[Seen], of: Callable[[Seen], float | None]) -> list[list[float]]:
@@ -80,14 +117,3 @@ def _by_minute(seen: Sequence[Seen], of: Callable[[Seen], float | None]) -> list
 
 if __name__ == "__main__":
     draw([Seen(**each) for each in json.loads(Path(sys.argv[1]).read_text("utf-8"))["seen"]], Path(sys.argv[2]))
-
-
-def save(figure: object, path: Path) -> None:
-    """Write it so that equal curves give equal files."""
-    import matplotlib.pyplot as plt
-
-    plt.rcParams["svg.hashsalt"] = "routing"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.tight_layout()  # type: ignore[attr-defined]
-    figure.savefig(path, format="svg", metadata={"Date": None})  # type: ignore[attr-defined]
-    plt.close(figure)  # type: ignore[arg-type]
