@@ -105,9 +105,12 @@ class Vocabulary:
         return cls(b"\n".join(words), np.round(np.array(list(words.values())) * SAYS_SCALE).astype(np.int8))
 
     def as_dict(self, only: Collection[bytes] | None = None) -> dict[bytes, float]:
-        """What each word says, or each of these words."""
-        pairs = zip(self.lines.split(b"\n"), (self.says / SAYS_SCALE).tolist(), strict=True)
-        return {word: says for word, says in pairs if only is None or word in only}
+        """What each word says, or each of these words, for which the others are not taken apart."""
+        if only is None:
+            return dict(zip(self.lines.split(b"\n"), (self.says / SAYS_SCALE).tolist(), strict=True))
+        lines = b"\n" + self.lines + b"\n"
+        places = ((word, lines.find(b"\n" + word + b"\n")) for word in only)
+        return {word: float(self.says[lines.count(b"\n", 0, at)]) / SAYS_SCALE for word, at in places if at >= 0}
 
 
 @dataclass(frozen=True, slots=True)

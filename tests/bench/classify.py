@@ -28,6 +28,7 @@ from classifiers.kernels import KERNELS
 from classifiers.pipeline import Pipeline
 from classifiers.registry import SIGNALS
 from classifiers.types import ScanRules
+from classifiers.views.triggers import Triggers
 from tests.bench.scan import prose, sentences
 
 _BODIES = 200
@@ -69,7 +70,8 @@ async def measure(texts: Sequence[str], rounds: int, compiled: bool) -> dict[str
     """Stage -> microseconds, in this process."""
     pipeline = Pipeline(memory_bytes=0, compiled=compiled)
     bodies = [{"model": "auto", "messages": [{"role": "user", "content": text}]} for text in texts]
-    pieces = [Piece(data, 0, len(data), ()) for data in (text.encode() for text in texts)]
+    raw = [text.encode() for text in texts]
+    pieces = [Piece(data, 0, len(data), ()) for data in raw]
     await pipeline.warm()
     found = {}
     for name in _ALONE:
@@ -79,6 +81,8 @@ async def measure(texts: Sequence[str], rounds: int, compiled: bool) -> dict[str
     for detector in (MeaningDetector(), LanguageDetector(), NameDetector()):
         call = lambda piece, detect=detector.detect: list(detect(piece, ()))  # noqa: E731
         found[f"alone: detector {detector.name}"] = fastest(call, pieces, rounds)
+    found["alone: triggers of detectors"] = fastest(pipeline._scanner._bank.called, raw, rounds)
+    found["alone: triggers of views"] = fastest(Triggers().wanted, raw, rounds)
     return found | await requests(pipeline, bodies, rounds)
 
 
