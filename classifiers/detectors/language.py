@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from classifiers.detectors.base import WALL, Piece, pattern
+from classifiers.detectors.base import WALL, Piece
 from classifiers.kernels import KERNELS
 from classifiers.language import BACKGROUND, LEARNED, LanguageModel, Scores, load, measured_languages, words_of
 from classifiers.scripts import Scripts
@@ -65,7 +65,6 @@ class LanguageDetector:
         self._strangeness = Strangeness(self._model.vocabulary, _SUSPICION if names >= LEARNED else 0.0)
         self._compiled = KERNELS.take("windows", lambda _: self._model.compiled, self._agrees)
         self._scripts = Scripts()
-        self._word, self._mark = pattern("\\pL[\\pL\\pM]*"), pattern("\\pM")
 
     def detect(self, piece: Piece, hits: Sequence[int]) -> list[Gap]:
         """The stretches of the piece that nothing was measured for; of a piece of one string the first is enough."""
@@ -96,8 +95,6 @@ class LanguageDetector:
 
     def _spans(self, piece: Piece, data: bytes) -> list[tuple[int, int]]:
         """Where the words of a piece stand: runs of letters, and of marks on them."""
-        if self._mark.search(data):
-            return [hit.span() for hit in piece.find(self._word)]
         spans = (hit.span() for hit in _LETTERS.finditer(_without_signs(data)))
         return [(piece.start + start, piece.start + end) for start, end in spans]
 
@@ -147,17 +144,27 @@ class LanguageDetector:
 
 
 def _without_signs(data: bytes) -> bytes:
-    """The text with blanks for what is neither ASCII nor a letter; every byte stays where it is."""
+    """The text with blanks for what is neither ASCII nor a letter or a mark on one; every byte stays where it is."""
     if data.isascii():
         return data
-    text = data.decode("utf-8", "surrogateescape")
-    return _HIGH.sub(lambda hit: _letter(hit.group()), text).encode("utf-8", "surrogateescape")
+    text, kept = data.decode("utf-8", "surrogateescape"), -1  # where what was kept last ends
+
+    def letter(hit: re.Match[str]) -> str:
+        nonlocal kept
+        character, at = hit.group(), hit.start()
+        kind = _kind(character)
+        if kind == "L" or (kind == "M" and at and (at == kept or _kind(text[at - 1]) == "L")):
+            kept = hit.end()
+            return character
+        return " " * len(character.encode("utf-8", "surrogateescape"))
+
+    return _HIGH.sub(letter, text).encode("utf-8", "surrogateescape")
 
 
 @lru_cache(maxsize=4096)
-def _letter(character: str) -> str:
-    is_letter = unicodedata.category(character)[0] == "L"
-    return character if is_letter else " " * len(character.encode("utf-8", "surrogateescape"))
+def _kind(character: str) -> str:
+    """L for a letter, M for a mark on one, and so on: the first letter of the general category."""
+    return unicodedata.category(character)[0]
 
 
 def prose(data: bytes, spans: Sequence[tuple[int, int]]) -> list[int]:

@@ -286,8 +286,13 @@ def test_words_are_runs_of_letters_made_small(text: str) -> None:
     assert words_of(data) == [word.encode() for word in re.findall(r"[^\W\d_]+", text)]
 
 
-@given(st.text() | st.text("aB\u00e9\u0301\u2019\u4e2d\u0436 1_.\u00b2\ud800", max_size=20))
+@settings(max_examples=300, deadline=None)
+@given(
+    st.text(st.characters(exclude_categories=["Cn", "Cs"]))
+    | st.text("aB\u00e9\u0301\u2019\u4e2d\u0436 1_.\u00b2\ud800", max_size=20)
+)
 def test_words_stand_where_they_are_looked_for(detector: LanguageDetector, text: str) -> None:
+    """As RE2 says, which knows more scripts than this Python where it is the younger."""
     data = b"\x00a" + text.encode("utf-8", "surrogatepass")
     piece = Piece(data, 1, len(data))
     assert detector._spans(piece, data[1:]) == [hit.span() for hit in piece.find(pattern("\\pL[\\pL\\pM]*"))]
