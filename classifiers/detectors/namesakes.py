@@ -1,4 +1,4 @@
-"""What looks like somebody's name and is none: things named after people, identifiers, acronyms, small words.
+"""What looks like somebody's name and is none: things named after people, identifiers, acronyms, small words, phrases.
 
 By form and place alone, never by a list of people; a first name with a family name is always somebody.
 """
@@ -15,6 +15,7 @@ SURE: Final = 0.95  # from here on an acronym is a name all the same
 _NEAR: Final = 30  # tokens to each side that show whether a text has capitals where they belong
 _FEWEST: Final = 2  # words with a capital among them
 _ACRONYM: Final = re.compile(r"[A-Z]{2,5}s?")
+_MEMBER: Final = ["\n", ":", "\n"]  # between a member's name and its value, as a haystack has it
 _HUMP: Final = re.compile(r"[a-z][A-Z]")
 _PREFIXES: Final = ("Mc", "Mac", "De", "Di", "Du", "La", "Le", "Van", "Von", "Fitz")  # of family names: McDonald
 _APOSTROPHES: Final = frozenset({"'", "\u2019"})
@@ -47,13 +48,14 @@ def is_namesake(tokens: Sequence[str], first: int, last: int, score: float, list
         return False
     if _names_a_thing(tokens, last):
         return True
+    word = tokens[last].strip()
     if first < last:
-        return False
-    word = tokens[first].strip()
+        return tokens[last - 1] == "-" and word.islower() and not listed[slot(word)] & (FIRST | LAST)
     if (hump := _HUMP.search(word)) is not None:
         return not word.startswith(_PREFIXES) and not listed[slot(word[: hump.start() + 1])] & FIRST
     return not listed[slot(word)] & (FIRST | LAST) and (
         (word.islower() and _has_capitals(tokens, first))
+        or _begins_a_phrase(tokens, first)
         or (score < SURE and _ACRONYM.fullmatch(word) is not None and _has_capitals(tokens, first, small=True))
     )
 
@@ -67,6 +69,14 @@ def _names_a_thing(tokens: Sequence[str], last: int) -> bool:
         return False
     word = behind[0][1:]
     return word.lower() in named or (named is _WITHOUT and word in _HONOURS)
+
+
+def _begins_a_phrase(tokens: Sequence[str], place: int) -> bool:
+    """Whether a member's value begins with the word and goes on in small letters: its capital says nothing."""
+    if list(tokens[max(0, place - 3) : place]) != _MEMBER:
+        return False
+    behind = next((token.strip() for token in tokens[place + 1 : place + 3] if token.strip() != ","), "")
+    return behind.isalpha() and behind.islower()
 
 
 def _has_capitals(tokens: Sequence[str], place: int, small: bool = False) -> bool:

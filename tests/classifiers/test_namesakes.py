@@ -47,6 +47,9 @@ def named(text: str, name: str, listed: bytes, score: float = 0.8) -> bool:
         ("Translate this loop to PowerShell.", "PowerShell"),
         ("The Dutch say that this evening, vanavond, It will rain in Utrecht.", "vanavond"),
         ("we switched on MFA for every account of the team", "MFA"),
+        ("texture\n:\nSilky, healthy shine", "Silky"),
+        ("look\n:\nFresh-faced, youthful", "Fresh-faced"),
+        ("Ottoman-style arches", "Ottoman-style"),
     ],
 )
 def test_what_is_named_after_somebody_is_nobody(text: str, name: str, listed: bytes) -> None:
@@ -64,6 +67,9 @@ def test_what_is_named_after_somebody_is_nobody(text: str, name: str, listed: by
         ("Please write to JohnSmith about it.", "JohnSmith"),
         ("my sister is called mireille and lives here", "mireille"),  # no capitals anywhere
         ("Tell Anna and Peter that tom is late, Thanks", "tom"),  # a listed name
+        ("passenger\n:\nJaylee", "Jaylee"),  # all of a value
+        ("guest\n:\nAnna and two children", "Anna"),  # a listed name
+        ("Ask Jean-paul about it.", "Jean-paul"),
         ("CALL MRS OKORO AND SAY THAT SHE IS LATE", "OKORO"),
     ],
 )
