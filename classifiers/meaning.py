@@ -37,6 +37,9 @@ SAMPLES: Final = (
     "The patient’s results: 12% {above} average, @home?".encode(),
     b"Unheardof zyxwvutility, 1999 $ a b c",
 )
+_MARKS: Final = b"{}()[];=<>_/\\|+#*&\"'`:"
+_KINDS: Final = 4  # of marks at least: a talk with who speaks in brackets has fewer
+_CODE_SHARE: Final = 0.05  # of a text's bytes that are marks; prose has two in a hundred
 
 _Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -87,6 +90,13 @@ def words_of(raw: bytes) -> list[bytes]:
         if mark in plain:
             plain = plain.replace(mark, b" " + mark + b" ")
     return plain.split()
+
+
+def is_code(raw: bytes) -> bool:
+    """Whether a text is full of marks, as code, paths, listings and records are."""
+    if len(raw) - len(raw.translate(None, _MARKS)) < _CODE_SHARE * len(raw):
+        return False
+    return len(set(raw).intersection(_MARKS)) >= _KINDS
 
 
 def beginning(word: bytes) -> bytes:
@@ -141,6 +151,7 @@ class MeaningModel:
     bias: Floats = field(repr=False)
     labels: tuple[str, ...]
     digest: str = ""
+    least_in_code: float = 0.5  # what a meaning must reach in code, of which an agent sends dozens of parts
     compiled: Any = None  # the same model in `native/meaning.c`
 
     def values(self, raw: bytes) -> list[float]:
@@ -166,7 +177,7 @@ class MeaningModel:
         if highest + math.log(len(others)) < benign:
             return []
         total = highest + math.log(sum(math.exp(value - highest) for value in others))
-        if total < benign:
+        if total < benign or (chance(total - benign) < self.least_in_code and is_code(raw)):
             return []
         found = [(self.labels[1 + others.index(highest)], round(chance(total - benign), DIGITS))]
         for label, value in zip(self.labels[1:], others, strict=True):
@@ -202,10 +213,13 @@ def load(folder: Traversable | None = None) -> MeaningModel:
             arrays = {key: archive[key] for key in ("rows", "steps", "inner", "outer", "bias", "words")}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ArtifactError("artifact meaning.npz is not a readable archive of arrays") from error
-    return _build(arrays, tuple(card.get("classes", ())), digest)
+    least = card.get("least_in_code", 0.5)
+    if not isinstance(least, float) or not 0.5 <= least < 1.0:
+        raise ArtifactError("the card of artifact meaning: least_in_code is no chance from one half on")
+    return _build(arrays, tuple(card.get("classes", ())), digest, least)
 
 
-def _build(arrays: Mapping[str, npt.NDArray[Any]], labels: tuple[str, ...], digest: str) -> MeaningModel:
+def _build(arrays: Mapping[str, npt.NDArray[Any]], labels: tuple[str, ...], digest: str, least: float) -> MeaningModel:
     words = arrays["words"].tobytes().split(b"\n")
     hidden, classes = arrays["outer"].shape
     shapes = {
@@ -223,7 +237,7 @@ def _build(arrays: Mapping[str, npt.NDArray[Any]], labels: tuple[str, ...], dige
         raise ArtifactError("artifact meaning.npz holds a value that is not finite")
     vocabulary = {word: number for number, word in enumerate(words, RESERVED)}
     steps, inner, outer, bias = (arrays[name].astype(np.float64) for name in ("steps", "inner", "outer", "bias"))
-    model = MeaningModel(vocabulary, arrays["rows"], steps, inner, outer, bias, labels, digest)
+    model = MeaningModel(vocabulary, arrays["rows"], steps, inner, outer, bias, labels, digest, least_in_code=least)
     return _with_kernel(model, arrays["words"].tobytes())
 
 

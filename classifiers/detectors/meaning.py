@@ -9,13 +9,18 @@ from collections.abc import Iterator, Sequence
 from importlib.resources.abc import Traversable
 
 from classifiers.detectors.base import WALL, Piece
-from classifiers.meaning import load
+from classifiers.meaning import load, words_of
 from classifiers.prose import parts_reader
 from classifiers.types import Match
 from classifiers.vocabulary import MEANINGS
 
 _SHORTEST = 24  # bytes; less is a word or two
+_FEWEST = 3  # different words without digits that can mean something
+_LONG_WORD = 16  # bytes between blanks; where there are more, a value may hold hardly a word
+_NAMED = b"\n:\n"  # between a member's name and its value, as a haystack has it
 _WINDOW = 1500  # bytes that are judged together: about what the model was trained on
+_LINES = 4  # ends of lines that make a text a list, of which
+_SURE = 0.7  # a part must reach this where the whole means nothing: there are many of them
 _WHOLE = 2000  # a segment up to here is judged in one
 
 
@@ -45,10 +50,13 @@ class MeaningDetector:
         return found
 
     def _judge(self, text: bytes, best: dict[str, float]) -> None:
-        """Raise `best` to what the text and its prose mean."""
-        for part in (text, *(text[low:high] for low, high in self._parts_of(text))):
-            for label, score in self._model.judge(part):
-                best[label] = max(score, best.get(label, 0.0))
+        """Raise `best` to what the text and its prose mean. Of a list, as a log is, a part alone must be surer."""
+        found = self._model.judge(text)
+        least = _SURE if not found and text.count(b"\n") >= _LINES else 0.0
+        for low, high in self._parts_of(text):
+            found += [each for each in self._model.judge(text[low:high]) if each[1] >= least]
+        for label, score in found:
+            best[label] = max(score, best.get(label, 0.0))
 
 
 def segments(piece: Piece) -> Iterator[tuple[int, int]]:
@@ -57,9 +65,17 @@ def segments(piece: Piece) -> Iterator[tuple[int, int]]:
     while start < piece.stop:
         wall = piece.data.find(WALL, start, piece.stop)
         end = piece.stop if wall < 0 else wall
-        if end - start >= _SHORTEST:
+        if end - start >= _SHORTEST and not _is_label(piece.data[start:end]):
             yield start, end
         start = end + len(WALL)
+
+
+def _is_label(segment: bytes) -> bool:
+    """Whether a value, without the member's name in front of it, is a word or two, or ids beside each other."""
+    value = segment.rpartition(_NAMED)[2]
+    if value.count(b" ") * _LONG_WORD >= len(value):
+        return False
+    return len({word for word in words_of(value) if b"0" not in word}) < _FEWEST
 
 
 def windows(data: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from classifiers.meaning import MeaningModel
+from classifiers.meaning import DIGITS, MeaningModel, chance, is_code
 from classifiers.training import meaning_corpus as corpus
 from classifiers.training.fitting import calibrate
 from classifiers.training.meaning_network import fit
@@ -30,9 +30,12 @@ SEED = 20261127
 FOLDS = 3
 DATE = "2026-11-28"
 _HARD = 0.15  # share of our own hard negatives that the shipped threshold may flag
-_TRAFFIC = 0.02  # share of any set of harmless traffic that it may flag
+_TRAFFIC = 0.015  # share of any set of harmless traffic that it may flag: it is one detector of several
+_CODE = 0.005  # of parts of files and results of tools: an agent sends dozens, and one is enough to be held at home
 # What pii_spans hold is found by others anyway; odd rows of our own would set a threshold that only they need.
-_UNASKED = corpus.EASY | {"pii_spans"}
+# Parts of code have a threshold of their own; what people post (WNUT) may well be somebody's illness or dismissal,
+# what programs say is often about orders and accounts, and injections ask for passwords.
+_UNASKED = corpus.EASY | {"pii_spans", "wnut17", "code", "messages", "prompt_injections"}
 # What a keyword list would say: the baseline that stands in every table.
 _KEYWORDS = re.compile(
     r"(?i)\b(confidential|proprietary|internal|trade secret|nda|do not (share|distribute|forward)|password|"
@@ -85,6 +88,17 @@ def threshold(rows: Sequence[corpus.Row], odds: _Floats) -> float:
     )
 
 
+def threshold_in_code(rows: Sequence[corpus.Row], odds: _Floats, prose: float) -> float:
+    """The odds, not below those of prose, from which a text full of marks is flagged."""
+    values = [float(value) for row, value in zip(rows, odds, strict=True) if row.source == "code" and looks(row)]
+    return max(prose, float(np.quantile(values, 1 - _CODE)))
+
+
+def looks(row: corpus.Row) -> bool:
+    """Whether a row looks like code."""
+    return is_code(row.text.encode("utf-8", "replace"))
+
+
 def free_texts() -> dict[str, list[corpus.Row]]:
     """Texts written freely, by another process than the templates, by language; never trained on."""
     rows: dict[str, list[corpus.Row]] = defaultdict(list)
@@ -95,10 +109,10 @@ def free_texts() -> dict[str, list[corpus.Row]]:
     return rows
 
 
-def measure(rows: Sequence[corpus.Row], values: _Floats, cut: float) -> dict[str, Any]:
+def measure(rows: Sequence[corpus.Row], values: _Floats, cut: float, in_code: float) -> dict[str, Any]:
     """Shares flagged by source and class, recall at 5 % false positives, the baseline, the confusion of classes."""
     odds = odds_of(values)
-    flagged = odds >= cut
+    flagged = odds >= np.array([in_code if looks(row) else cut for row in rows])
     keyword = np.array([bool(_KEYWORDS.search(row.text)) for row in rows])
     positive = np.array([row.label != corpus.BENIGN for row in rows])
     own = np.array([row.is_judged for row in rows])
@@ -174,14 +188,16 @@ def main() -> None:
     values = out_of_fold(rows)
     odds = odds_of(values)
     cut = threshold(rows, odds)
+    in_code = threshold_in_code(rows, odds, cut)
     truth = np.array([float(row.label != corpus.BENIGN) for row in rows])
     slope, _ = calibrate(odds, truth, np.where(truth > 0, 1 / truth.sum(), 1 / (1 - truth).sum()) * len(rows))
     network = fit(rows, SEED, say)
-    figures = {"held_out_families": measure(rows, values, cut)}
+    figures = {"held_out_families": measure(rows, values, cut, in_code)}
     for language, free in free_texts().items():
         free_values = network.logits([row.text for row in free]).astype(np.float64)
-        figures[f"free_texts_{language}"] = measure(free, free_values, cut)
-    write(network.quantised(slope, -cut * slope), network.words, arguments.out, _card(rows, figures))
+        figures[f"free_texts_{language}"] = measure(free, free_values, cut, in_code)
+    card = _card(rows, figures) | {"least_in_code": round(chance((in_code - cut) * slope), DIGITS)}
+    write(network.quantised(slope, -cut * slope), network.words, arguments.out, card)
     say(json.dumps(figures, indent=1))
 
 
@@ -194,10 +210,16 @@ def _card(rows: Sequence[corpus.Row], figures: dict[str, Any]) -> dict[str, Any]
         "(neighbours and next but one, hashed), beginnings and endings of unknown words; "
         f"one layer of rectified units, softmax; {FOLDS} folds grouped by template family, frame and source; the "
         f"threshold is the lowest at which no harmless set is flagged above {_TRAFFIC:.1%}, our hard negatives "
-        f"not above {_HARD:.0%}",
+        f"not above {_HARD:.0%}; texts full of marks (code, listings, records) need more: parts of code are flagged in "
+        f"at most {_CODE:.1%}",
         "metric": figures,
         "data": {
-            "classifiers/training/meaning_texts, authored.py, everyday.jsonl": "this project",
+            "meaning_texts, meaning_snippets.py, authored.py, asking.json, everyday.jsonl": "this project",
+            "files of Python's standard library": "PSF-2.0",
+            "files of numpy, scikit-learn, pygments, cryptography, starlette": "BSD",
+            "files of botocore, aiohttp, cryptography, openai": "Apache-2.0",
+            "files of litellm, redis": "MIT",
+            "translations of Django, Wagtail and Oscar": "BSD-3-Clause",
             "clinical dialogues and notes; public medical questions": "CC BY 4.0",
             "PrivacyLens; LLMRouter; RouterBench; presidio-research": "MIT",
             "CLINC150, BANKING77": "CC BY",

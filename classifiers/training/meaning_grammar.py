@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import random
 import re
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 
-_SLOT = re.compile(r"\{([a-z_]+[0-9]?)\}")
-_CHOICE = re.compile(r"\[([^\[\]{}]*(?:\{[a-z_]+[0-9]?\}[^\[\]{}]*)*)\]")
+_SLOT = re.compile(r"\{([A-Za-z_]+[0-9]?)\}")
+_CHOICE = re.compile(r"\[([^\[\]{}]*(?:\{[A-Za-z_]+[0-9]?\}[^\[\]{}]*)*)\]")
 _WORDS = """
     order ledger claim quote batch user event risk match route price stock grid cart node queue token shift cargo meter
     trade rate feed sync audit policy invoice catalog session settle intake dispatch billing
@@ -139,6 +140,22 @@ class _Made:
     def make_id(self) -> str:
         number = str(self._draw.randint(10**4, 10**7))
         return self._draw.choice((number, number, f"{self._draw.choice('ABCKR')}-{number}"))
+
+    def make_number(self) -> str:
+        draw = self._draw
+        letters = draw.choice(("ORD", "CN", "LOT", "TK", "#", "QX"))
+        forms = (
+            f"{letters}-{draw.randint(1000, 99999999)}",
+            str(draw.randint(100, 99999999)),
+            f"v{draw.randint(0, 30)}.{draw.randint(0, 40)}.{draw.randint(0, 200)}",
+            f"{draw.randint(0, 30)}.{draw.randint(0, 40)}",
+            f"{draw.getrandbits(160):040x}"[: draw.choice((7, 10, 40))],
+            str(uuid.UUID(int=draw.getrandbits(128))),
+            f"ISBN 978-{draw.randint(0, 9)}-{draw.randint(1000, 9999)}-{draw.randint(1000, 9999)}-{draw.randint(0, 9)}",
+            f"{draw.choice('ABCDKMXZ')}{draw.randint(10, 9999)}-{draw.randint(10, 999)}{draw.choice('ABX')}",
+            f"{draw.randint(1, 999)},{draw.randint(100, 999)}",
+        )
+        return draw.choice(forms)
 
     def make_year(self) -> int:
         return self._draw.randint(2015, 2027)

@@ -22,7 +22,7 @@ _RATE = 3e-3
 _OWN = 0.4  # of that, what a feature's own row moves; its word's vector moves for all words alike
 _DECAY = 1e-3
 _FORGET = 0.25  # share of the features of a row that a step does not see
-_UNSEEN = 0.06  # share of the words of a row that are shown by their beginnings and endings only
+_UNSEEN = 0.12  # share of the words of a row that are shown by their beginnings and endings only
 _PLACES = 3  # different groups of rows in which a word must occur; for beginnings and endings one more
 _LONGEST = 24
 

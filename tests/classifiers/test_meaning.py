@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from classifiers.detectors.base import WALL, Piece
 from classifiers.detectors.meaning import MeaningDetector, windows
-from classifiers.meaning import ArtifactError, encode, load, words_of
+from classifiers.meaning import ArtifactError, encode, is_code, load, words_of
 from classifiers.scanner import PIECE
 from classifiers.training.authored import authored
 from classifiers.training.everyday import load as load_everyday
@@ -69,17 +70,92 @@ def test_a_text_that_only_speaks_of_such_things_is_not(detector: MeaningDetector
     assert found(detector, text) == []
 
 
-# Seen to be held although they mean nothing confidential. Whoever trains anew finds out here which are told now.
-HELD_WRONGLY = (
+EVERYDAY = (
     "Our dog barks at night, what can we do about it?",
     "Note: a remark without any secret in it normal once.",
+    "Der Nachbar mäht sonntags den Rasen, darf er das?",
+    "Unsere Tochter lernt schwimmen, welche Übungen helfen?",
+    "Combien de temps faut-il cuire un oeuf dur ?",
+    "Notre chien aboie la nuit, que faire ?",
+    "Escribe una invitación para la barbacoa del sábado.",
+    "Se nos perdió el mando, ¿cómo enciendo la tele?",
+    "Scrivi un invito per la grigliata di sabato.",
+    "Mia figlia impara a nuotare, quali esercizi aiutano?",
+    "Schrijf een kort gedicht over de herfst.",
+    "We zijn de afstandsbediening kwijt, hoe gaat de tv aan?",
+    "CLOSED FOR RENOVATION UNTIL SPRING",
+    "Lesson Plan: Fractions for Year Five",
+    "Order 48213 came without the screws.",
+    "request 5f0c2d1e-2b7a-4f7e-9a51-1c2d3e4f5a6b timed out",
 )
+TOOLS = (
+    " tests/classifiers/test_pipeline.py |  60 ++++++++++++++++++++\n 4 files changed, 197 insertions(+)",
+    "# Licensed under the Apache License, Version 2.0\nimport os\n\ndef main(argv):\n    return os.listdir(argv[1])",
+    "call_240Zq7kT9wXvB3mNpLs",
+    "tool_call_id\n:\ncall_240Zq7kT9wXvB3mNpLs",
+    "call_020Zq7kT9wXvB3mNpLs call_021Zq7kT9wXvB3mNpLs call_030Zq7kT9wXvB3mNpLs call_040Zq7kT9wXvB3mNpLs",
+    "call_020Zq7kT9wXvB3mNpLscall_021Zq7kT9wXvB3mNpLscall_030Zq7kT9wXvB3mNpLscall_040Zq7kT9wXvB3mNpLs",
+    "src/page/reader.py:94:        if self._failure is None and token in self._seen:\nsrc/page/reader.py:99:    return",
+    '{"path": "src/index.ts", "old_string": "const a = 1;", "new_string": "const b = 2;", "replace_all": false}',
+    "-rw-r--r-- 1 root root  4096 Mar  3 10:00 patient.py\n-rw-r--r-- 1 root root   812 Mar  3 10:01 contract.md",
+    "Traceback (most recent call last):\n  File \"app.py\", line 3, in <module>\nKeyError: 'salary'",
+)
+
+
+PLAIN = (
+    "this theorem stands in every textbook of analysis beside a slow cloud",
+    "By the way: this theorem stands in every textbook of analysis.",
+    "Oxygen makes up about a fifth of the air.",
+    "The treaty was signed in the hall of mirrors and is shown in the museum today.",
+    "The council said that the tram will run again in August.",
+    "A verb agrees with its subject in number.",
+    "Der Igel frisst Käfer und schläft im Winter.",
+    "La lune tourne autour de la Terre en vingt-sept jours.",
+    "El cobre conduce la electricidad mejor que el hierro.",
+    "Il teorema si dimostra per assurdo in poche righe.",
+    "De molen maalt sinds de zeventiende eeuw graan.",
+)
+
+
+@pytest.mark.parametrize("text", PLAIN)
+def test_plain_sentences_are_not_held(detector: MeaningDetector, text: str) -> None:
+    assert found(detector, text) == []
+
+
+# Seen to be held although they mean nothing confidential. Whoever trains anew finds out here which are told now.
+HELD_WRONGLY = ("Die Elbe fließt durch Dresden und mündet in die Nordsee.",)
 
 
 @pytest.mark.xfail(strict=True, reason="false alarms of the shipped artifact, to be trained away")
 @pytest.mark.parametrize("text", HELD_WRONGLY)
 def test_a_text_that_is_held_wrongly_is_not(detector: MeaningDetector, text: str) -> None:
     assert found(detector, text) == []
+
+
+@pytest.mark.parametrize("text", EVERYDAY)
+def test_everyday_texts_of_six_languages_are_not_held(detector: MeaningDetector, text: str) -> None:
+    assert found(detector, text) == []
+
+
+@pytest.mark.parametrize("text", TOOLS)
+def test_what_tools_give_a_coding_agent_is_not_held(detector: MeaningDetector, text: str) -> None:
+    assert found(detector, text) == []
+
+
+def test_code_needs_more_than_prose_and_says_whose_it_is() -> None:
+    model = load()
+    assert 0.5 < model.least_in_code < 0.9
+    owned = (
+        b"/*\n * Copyright (c) 2024 Halden Systems. All rights reserved.\n * CONFIDENTIAL AND PROPRIETARY\n */\n"
+        b"package com.halden.internal.ledger;\n\npublic class LedgerService {\n    private static final String HOST = "
+        b'"ledger-db.halden.corp";\n}\n'
+    )
+    assert is_code(owned)
+    assert model.judge(owned)[0][0] == "PROPRIETARY_CODE"
+    assert replace(model, least_in_code=1.0).judge(owned) == []
+    prose = CONFIDENTIAL[0][1].encode()
+    assert not is_code(prose)
+    assert replace(model, least_in_code=1.0).judge(prose)
 
 
 def test_of_the_everyday_prompts_at_most_1_in_100_is_held(detector: MeaningDetector) -> None:
