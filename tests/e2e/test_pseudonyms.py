@@ -33,7 +33,8 @@ sensitivity:
     restricted: [CREDIT_CARD, IBAN_CODE, US_SSN, SECRET]
     internal: [EMAIL_ADDRESS]
     confidential: [PHONE_NUMBER]
-    public: [LOCATION, ORGANIZATION, PERSON, DATE_TIME, NRP, URL, MEDICAL, INTERNAL_DOCUMENT, CUSTOMER_DATA]
+    public: [LOCATION, ORGANIZATION, PERSON, DATE_TIME, NRP, URL, MEDICAL, INTERNAL_DOCUMENT, CUSTOMER_DATA,
+      CREDENTIALS]
 egress:
   public: {{payload: full}}
   internal: {{payload: pseudonymized}}
