@@ -11,7 +11,7 @@ from typing import Final
 
 from classifiers.features import clip
 from classifiers.linear import LinearModel, load
-from classifiers.prose import prose_parts
+from classifiers.prose import parts_reader
 
 PART_WORDS: Final = (3, 5, 9, 15)
 MOST_WORDS: Final = 8  # times as many as the part: in a longer text a friendly beginning says nothing
@@ -50,6 +50,7 @@ class Gadgets:
     def __init__(self, complexity: Complexity, folder: Traversable | None = None) -> None:
         """`complexity` gives the log-odds of a text. Raises `classifiers.linear.ArtifactError`."""
         self._everyday = load("everyday", folder)
+        self._prose_parts = parts_reader()
         self._complexity = complexity
 
     @property
@@ -68,7 +69,7 @@ class Gadgets:
 
     def _has_easy_prose(self, text: str) -> bool:
         raw = clip(text).encode("utf-8", "replace")
-        spans = prose_parts(raw)
+        spans = self._prose_parts(raw)
         return any(self._complexity(raw[start:end].decode("utf-8", "replace")) < EASY for start, end in spans)
 
 
