@@ -15,6 +15,7 @@ from classifiers.linear import ArtifactError
 from classifiers.views.view import Change
 
 _WORD = re.compile(r"\S+")
+_RUN = re.compile(r"[^\W_]+")
 _HIGH = re.compile(r"[^\x00-\x7f]+")
 _NO_LETTERS = bytes(code for code in range(128) if not chr(code).isalpha())
 _NO_WORDS = bytes(code for code in range(128) if not chr(code).isalnum())
@@ -43,16 +44,27 @@ class Confusables:
         self._maps = (str.maketrans(self._letters), str.maketrans(self._digits))
 
     def readings(self, text: str) -> list[list[Change]]:
-        """Up to two lists of changes: look-alikes as letters, and as digits where one can be read so."""
+        """Up to three lists of changes: look-alikes as letters, as digits where one can be read so, and by runs.
+
+        By runs: each as what the letters and digits are that it stands among; `ІL-925І` is `IL-9251`.
+        """
         if text.isascii() or self._alike.isdisjoint("".join(_HIGH.findall(text))):
             return []
         plain = text.encode("ascii", "ignore")
         is_in_latin = len(plain.translate(None, _NO_LETTERS)) >= len(text) - len(plain)
         words = [hit for hit in _WORD.finditer(text) if self._is_disguised(hit.group(), is_in_latin)]
-        readings = [[_change(hit, mapping) for hit in words] for mapping in self._maps]
-        if readings[0] == readings[1]:
-            readings.pop()
+        letters, digits = ([_change(hit, mapping) for hit in words] for mapping in self._maps)
+        by_run = [Change(hit.start(), hit.end(), _RUN.sub(self._as_its_run, hit.group())) for hit in words]
+        readings = [letters]
+        for reading in (digits, by_run):
+            if reading not in readings:
+                readings.append(reading)
         return [reading for reading in readings if reading]
+
+    def _as_its_run(self, run: re.Match[str]) -> str:
+        """A run in digits where it is all digits so, else in letters."""
+        number = run.group().translate(self._maps[1])
+        return number if number.isdecimal() else run.group().translate(self._maps[0])
 
     def _is_disguised(self, word: str, is_in_latin: bool) -> bool:
         """Whether a word mixes look-alikes with ASCII, or is all look-alikes where the text around it is Latin."""

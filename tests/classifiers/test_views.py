@@ -263,6 +263,11 @@ def test_a_text_that_would_grow_without_end_is_cut_by_the_room(normalizer: Norma
     assert room.left > -20_000
 
 
+def test_a_look_alike_of_a_letter_and_a_digit_is_read_as_what_its_run_is(normalizer: Normalizer) -> None:
+    views = {view.text for view in normalizer.read("case ZК-925б7І9-ІL", Room(1 << 20, lambda: False)).views}
+    assert "ZK-9256719-IL" in {word for text in views for word in text.split()}
+
+
 def test_an_altered_or_missing_table_of_look_alikes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="cannot be read"):
         Confusables(tmp_path)
