@@ -67,7 +67,10 @@ def test_what_is_in_flight_finishes_while_whoever_comes_is_told_to_go_elsewhere(
         until(lambda: drains(house), PATIENCE)
         for path in PATHS:
             asked = DIALECTS.get(path, body("Say hello."))
-            answer = httpx.post(house.root + path, json=asked, trust_env=False)
+            try:
+                answer = httpx.post(house.root + path, json=asked, trust_env=False)
+            except httpx.TransportError:  # met the other worker, which has nothing left to do, in the moment of its end
+                answer = httpx.post(house.root + path, json=asked, trust_env=False)
             assert answer.status_code == 503, answer.text
             assert int(answer.headers["retry-after"]) >= 1
             assert answer.headers["connection"] == "close"
