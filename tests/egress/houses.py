@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from router.backends.scripted import ScriptSource
+from router.backends.scripted import Exchange
 from router.backends.scripted_replies import Script
 from tests.egress.positions import PUBLIC
 from tests.egress.values import PATTERN
@@ -20,6 +20,7 @@ from tests.support.recorder import Recorder, RecorderThread
 from tests.support.redis_server import RedisServer
 
 HERE = Path(__file__).resolve().parent
+BROKEN = "scripted-broken"  # the model outside that never answers
 CAPABILITIES = "[tools, json_schema, json_mode, logprobs, n, prediction]"
 POLICY = """\
 version: 1
@@ -27,6 +28,8 @@ models:
   home: {{locality: local, {home}}}
   cloud: {{locality: cloud, backend: openai, base_url: "{cloud}", model: scripted-cloud, region: us,
           capabilities: {capabilities}}}
+  broken: {{locality: cloud, backend: openai, base_url: "{cloud}", model: {broken}, region: us,
+           capabilities: {capabilities}}}
   vectors: {{locality: cloud, backend: openai, base_url: "{cloud}", model: scripted-vectors, region: us,
             capabilities: [embeddings]}}
 defaults: {{local: home, cloud: cloud}}
@@ -58,6 +61,8 @@ decisions:
 )
 COMMITTING = "escalation: {threshold: 1.0, stream: commit, hold_tokens: 1}\nfallback: {local_unavailable: cloud}\n"
 RACING = "escalation: {threshold: 1.0, stream: commit, race: 0.0}\nfallback: {local_unavailable: cloud}\n"
+HOPPING = "escalation: {threshold: 1.0, stream: hold, max_hops: 2, to: [broken, cloud]}\n"
+SIMILAR = BY_RULE.replace("route: cloud}", "route: cloud, cache: {mode: semantic}}")
 SHADOW = BY_RULE + "mode: shadow\non_pinned_denied: local\n"
 # Proxies of the environment are to be ignored: whatever went to this one would be lost.
 NO_PROXY_WORKS = dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"), "http://127.0.0.1:9")
@@ -106,12 +111,19 @@ MORE_FAULTS = {
         Fault("cloud failing", cloud_fails=True),
         Fault("committing", COMMITTING, held=None, reason="escalation"),
         Fault("racing", RACING, held=None, reason="escalation"),
+        Fault("hopping", HOPPING, held=None, reason="escalation"),
         Fault("cache warm", is_warm=True),
+        Fault("similar warm", SIMILAR, is_warm=True),
         Fault("policy reloading", reloads=True),
     )
 }
 _FAILING = Script(status=503, headers=(("Retry-After", "0"),))
+_ANSWERING = Script(answer="From outside.")
 _SETTINGS = {"slow": {"GATEHOUSE_SCAN_BUDGET_MS": "2", "GATEHOUSE_SCAN_BUDGET_MS_PER_KB": "0"}}
+
+
+def _from_outside(exchange: Exchange) -> Script:
+    return _FAILING if exchange.json.get("model") == BROKEN else _ANSWERING
 
 
 def policy_text(home: str, cloud: str, ways: str = BY_RULE, terms: list[str] | None = None, egress: str = "") -> str:
@@ -122,6 +134,7 @@ def policy_text(home: str, cloud: str, ways: str = BY_RULE, terms: list[str] | N
         ways=ways,
         egress=egress,
         capabilities=CAPABILITIES,
+        broken=BROKEN,
         pattern=PATTERN,
         terms=", ".join(terms or ["Bluebird"]),
     )
@@ -213,8 +226,7 @@ def house(
     with ExitStack() as stack:
         home = RecorderThread(Script(answer="At home.", confidence=0.2))  # an answer that escalates where it may
         home_url = stack.enter_context(home).url
-        answer: ScriptSource = Script(answer="From outside.")
-        cloud = stack.enter_context(RecorderThread(answer))
+        cloud = stack.enter_context(RecorderThread(_from_outside))
         spans = stack.enter_context(OtlpCollector())
         folder.mkdir(parents=True, exist_ok=True)
         redis = RedisServer(folder)

@@ -20,7 +20,7 @@ from tests.egress.conftest import Houses
 from tests.egress.covering import Cell
 from tests.egress.dialects import PLACES, asked, path_of
 from tests.egress.disguises import DISGUISES, ENTITIES, PLAIN
-from tests.egress.houses import FAULTS, Fault, House
+from tests.egress.houses import BROKEN, FAULTS, SIMILAR, Fault, House
 from tests.egress.positions import NOT_AT_HOME, PUBLIC
 
 _SHOWN = 12  # failing cells named one by one
@@ -66,11 +66,24 @@ def public_bodies(trouble: Fault) -> list[dict[str, object]]:
     ]
 
 
+def chat(text: str) -> dict[str, object]:
+    return {"model": "auto", "messages": [{"role": "user", "content": text}]}
+
+
 async def test_nothing_sensitive_leaves_from_any_cell(house: House, trouble: Fault) -> None:
     chosen = matrix.cells_of(trouble.name)
     if trouble.is_warm:
         answers = await ask(house.gateway.url, public_bodies(trouble) * 2, _PATHS * 2)
         assert "cache" in {answer.route for answer in answers}, "the cache is not warm"
+    if trouble.ways == SIMILAR:
+        question = chat("In which textbooks of analysis does this theorem stand?")
+        for _ in range(100):  # an answer is kept after it was given
+            [answer] = await ask(house.gateway.url, [question])
+            if answer.route == "cache":
+                break
+            await asyncio.sleep(0.05)
+        [answer] = await ask(house.gateway.url, [chat("In the which textbooks of analysis does this theorem stand?")])
+        assert "x-gatehouse-similarity" in answer.headers, f"nothing is answered by another's question: {answer}"
     before = len(house.cloud.exchanges)
     bytes_before = len(house.cloud.received)
     async with reloading(house, trouble):
@@ -89,7 +102,9 @@ async def test_nothing_sensitive_leaves_from_any_cell(house: House, trouble: Fau
 async def test_what_is_public_leaves_from_every_position(house: House, trouble: Fault) -> None:
     before = len(house.cloud.exchanges)
     await ask(house.gateway.url, public_bodies(trouble), _PATHS)
-    arrived = len(house.cloud.exchanges) - before
+    models = Counter(exchange.json["model"] for exchange in house.cloud.exchanges[before:])
+    assert BROKEN in models or trouble.name != "hopping", "the first model outside was not asked first"
+    arrived = models.total() - models[BROKEN]
     if trouble.cloud_fails:  # after five failures its breaker is open
         assert arrived >= 5
         return
