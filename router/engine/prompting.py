@@ -43,6 +43,7 @@ def prepare(loaded: LoadedModel, call: ChatCall, adapter: str | None) -> list[tu
         tenant=call.tenant,
         expires=call.expires,
         is_low=call.is_low,
+        is_streamed=call.stream,
         adapter=adapter,
         public=template.public_length(prompt),
     )

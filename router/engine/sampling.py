@@ -16,9 +16,10 @@ from router.engine.constraint import Constraint, DeadEndError, GrammarError
 from router.engine.native import Logits, NativeModel
 from router.engine.penalties import Penalties
 from router.engine.ranking import Indices, Ranking, column_sums, exponentials, pick_at
+from router.engine.softmax import make_denominator
 from router.engine.types import Sampling, TokenLogprob
 
-__all__ = ["DeadEndError", "GrammarError", "Sampler", "describe"]
+__all__ = ["DeadEndError", "Describer", "GrammarError", "Sampler"]
 
 _GREEDY_BELOW = 0.01  # below it dividing by the temperature only adds overflow: the largest logit wins anyway
 # A token whose logit is more than 30 temperatures under the best has less than 1e-13 of its probability: 50,000 of
@@ -116,10 +117,16 @@ class Sampler:
         return int(places[min(int(chosen), kept - 1)])
 
 
-def describe(model: NativeModel, logits: Logits, token: int, top: int) -> TokenLogprob:
-    """The chosen token's natural log-probability under the model itself, and the `top` most probable, best first."""
-    ranking = Ranking(logits)
-    total = float(ranking.best) + math.log(column_sums(exponentials(logits, ranking.best)).sum())
-    best = ranking.largest(top).tolist() if top else []
-    ranked = tuple((model.piece(index), float(logits[index]) - total) for index in best)
-    return TokenLogprob(model.piece(token), float(logits[token]) - total, ranked)
+class Describer:
+    """Says of chosen tokens how likely the model itself held them. For one thread."""
+
+    def __init__(self, model: NativeModel) -> None:
+        self._model = model
+        self._log_denominator = make_denominator()
+
+    def describe(self, logits: Logits, token: int, top: int) -> TokenLogprob:
+        """The chosen token's natural log-probability, and the `top` most probable, best first."""
+        total = self._log_denominator(logits)
+        best = Ranking(logits).largest(top).tolist() if top else []
+        ranked = tuple((self._model.piece(index), float(logits[index]) - total) for index in best)
+        return TokenLogprob(self._model.piece(token), float(logits[token]) - total, ranked)

@@ -15,11 +15,12 @@ from router.engine.figures import LaneFigures
 from router.engine.loop import NativeClock
 from router.engine.native import Logits, NativeContext, NativeError, NativeModel, Step
 from router.engine.openings import Openings
+from router.engine.outbox import Outbox
 from router.engine.pace import LONG_S, TARGET_S, Pace, passes
 from router.engine.part import Part, index_of, may_be_long
 from router.engine.prefix import SlotTable
 from router.engine.queue import FairQueue, QueueFullError, QueueLimits
-from router.engine.sampling import DeadEndError, describe
+from router.engine.sampling import DeadEndError, Describer
 from router.engine.sequence import Sequence
 from router.engine.types import Event, Failed, Finished
 
@@ -49,6 +50,7 @@ class Lane:
         must not depend on guesses, have none.
         """
         self._model = model
+        self._describer = Describer(model)
         self._context = context
         self._clock = clock
         self._wake = wake
@@ -67,7 +69,7 @@ class Lane:
         self._pace = Pace()
         self._typical_s = _FIRST_GUESS_S
         self._figures = LaneFigures(slots=context.sequences)
-        self._outbox: list[tuple[Sequence, Event]] = []
+        self._outbox = Outbox()
         self.used = time.monotonic()  # when a request came last
 
     # The HTTP side.
@@ -150,16 +152,14 @@ class Lane:
             waiting = self._queue.drain()
         for sequence in waiting:
             sequence.is_done = True
-            self._outbox.append((sequence, _STOPPING))
+            self._outbox.put(sequence, _STOPPING)
         for sequence in list(self._running):
             self._leave(sequence, _STOPPING)
         self._flush()
 
     def _flush(self) -> None:
         """Hand events on when the step's work is done: whoever takes them wants Python's lock."""
-        outbox, self._outbox = self._outbox, []
-        for sequence, event in outbox:
-            sequence.emit(event)
+        self._outbox.flush(time.monotonic(), is_crowd=len(self._running) > 1)
 
     def _admit(self) -> None:
         self._drop_expired()
@@ -183,7 +183,7 @@ class Lane:
             for sequence in expired:
                 sequence.is_done = True
                 self._figures.expired_total += 1
-                self._outbox.append((sequence, _EXPIRED))
+                self._outbox.put(sequence, _EXPIRED)
 
     def _may_start(self, waiting: Sequence) -> bool:
         """Those of low urgency leave a slot to the others, where there are several."""
@@ -363,10 +363,10 @@ class Lane:
         sequence.choose(token)
         self._figures.decoded_tokens_total += 1
         top = generation.top_logprobs
-        logprob = None if top is None else describe(self._model, logits, token, top)
+        logprob = None if top is None else self._describer.describe(logits, token, top)
         piece = sequence.text.push(self._model.piece(token, special=token in generation.sampling.shown), logprob)
         if piece is not None:
-            self._outbox.append((sequence, piece))
+            self._outbox.put(sequence, piece)
         if sequence.text.is_stopped:
             self._finish(sequence, "stop")
             return False
@@ -378,7 +378,7 @@ class Lane:
     def _finish(self, sequence: Sequence, reason: str) -> None:
         piece = sequence.text.finish()
         if piece is not None:
-            self._outbox.append((sequence, piece))
+            self._outbox.put(sequence, piece)
         self._typical_s += 0.2 * (time.monotonic() - sequence.started - self._typical_s)
         prompt = len(sequence.generation.prompt)
         self._leave(sequence, Finished(reason, prompt, len(sequence.said), sequence.cached, sequence.text.stopped_by))
@@ -392,4 +392,6 @@ class Lane:
             self._context.forget(slot.index, len(slot.tokens))
             self._table.free(slot)
         if last is not None:
-            self._outbox.append((sequence, last))
+            self._outbox.put(sequence, last)
+        else:
+            self._outbox.drop(sequence)

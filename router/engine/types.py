@@ -71,6 +71,7 @@ class Generation:
     public: int = 0
     expires: float | None = None
     is_low: bool = False
+    is_streamed: bool = True  # False: its text is not wanted before it is whole
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ from router.engine.grammar import schema_grammar
 from router.engine.native import NativeModel
 from router.engine.process import spin_briefly
 from router.engine.ranking import Ranking
-from router.engine.sampling import Sampler, describe
+from router.engine.sampling import Describer, Sampler
+from router.engine.softmax import NativeDenominator, log_denominator, make_denominator
 from router.engine.types import Sampling
 from router.models.catalogue import embedded_model
 from tests.engine.driver import Client, says
@@ -168,17 +169,36 @@ def test_a_seed_repeats_its_choices_and_another_one_makes_others(model: NativeMo
 
 
 def test_log_probabilities_are_the_log_softmax_in_float64(model: NativeModel) -> None:
+    describer = Describer(model)
     for seed in range(20):
         logits = row(model.size, seed, spread=1.0 + seed / 2)
         exact = logits.astype(np.float64)
         exact -= exact.max() + np.log(np.exp(exact - exact.max()).sum())
         token = int(logits.argmax()) if seed % 2 else seed
         for top in (0, 1, 20):
-            told = describe(model, logits, token, top)
+            told = describer.describe(logits, token, top)
             assert told.logprob == pytest.approx(exact[token], abs=1e-5)
             best = np.sort(exact)[::-1][:top]
             assert [value for _, value in told.top] == pytest.approx(best.tolist(), abs=1e-5)
             assert [piece for piece, _ in told.top] == [model.piece(int(at)) for at in np.argsort(-exact)[:top]]
+
+
+@pytest.mark.parametrize("by", ["numpy", "ggml"])
+def test_the_denominator_of_a_softmax_is_that_in_float64(by: str) -> None:
+    """Also of logits so far below the best that they weigh nothing, which a vector unit may take for subnormal."""
+    denominator = NativeDenominator() if by == "ggml" else log_denominator
+    for seed in range(20):
+        logits = row((1, 7, 1023, 49_152, 128_257)[seed % 5], seed, spread=1.0 + 3 * seed)
+        exact = logits.astype(np.float64)
+        assert denominator(logits) == pytest.approx(exact.max() + np.log(np.exp(exact - exact.max()).sum()), abs=1e-5)
+
+
+def test_a_build_whose_vector_code_computes_something_else_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(make_denominator(), NativeDenominator)
+    monkeypatch.setattr(NativeDenominator, "__call__", lambda self, logits: log_denominator(logits) + 2e-5)
+    assert make_denominator() is log_denominator
+    monkeypatch.setattr(NativeDenominator, "__call__", lambda self, logits: math.nan)
+    assert make_denominator() is log_denominator
 
 
 GRAMMAR = schema_grammar({
