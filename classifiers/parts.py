@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 
 import orjson
 
+from classifiers.frozen import quickly_made
 from classifiers.joins import Stretch
 from classifiers.memory import Remembered, ScanMemory
 from classifiers.walk import Cell, Path, Walk
@@ -32,6 +33,7 @@ class Keys(Protocol):
         ...
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Part:
     """Cells, and the key under which what was found in them is remembered."""

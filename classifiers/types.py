@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from classifiers.frozen import quickly_made
+
 Place = Literal["value", "key"]
 Band = Literal["easy", "medium", "hard"]
 ApprovalKind = Literal["system", "tool", "signature", "any"]  # where an approved text may stand
@@ -28,6 +30,7 @@ UnknownKind = Literal[
 ]
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Match:
     """What a detector reports inside one text: a span in code points, before it is placed in the body."""
@@ -59,6 +62,7 @@ class Inner:
     end: int
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One detected item, without its text. Offsets are Unicode code points of the decoded string at `pointer`."""
@@ -84,6 +88,7 @@ class Unknown:
     detail: str = ""  # a type or a detector's name, never content
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Scan:
     """Everything the detectors said about one body, and the strings that they have seen.
@@ -97,6 +102,7 @@ class Scan:
     texts: frozenset[str] = field(default=frozenset(), repr=False)
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Signal:
     """One measured fact, or the typed error that stands in its place. Exactly one of `value` and `error` is set."""
@@ -107,6 +113,7 @@ class Signal:
     band: Band | None = None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Signals:
     """All signals of one request, by name, with the scan that sensitivity is derived from."""

@@ -11,6 +11,7 @@ from datetime import date
 from enum import IntEnum
 from typing import Literal, NamedTuple
 
+from classifiers.frozen import quickly_made
 from classifiers.types import ScanRules, Signal
 from policies.allowances import Budgets, Rates
 from policies.escalation import NO_ESCALATION, EscalationPolicy, StreamMode
@@ -26,8 +27,6 @@ History = Literal["keep_local", "drop_turns"]
 Notice = Literal["none", "field", "text"]
 # Why a request inherits a level: an answer that it holds, marks that had to be forgotten, or nobody to ask for them.
 TaintSource = Literal["", "answer", "forgotten", "unavailable"]
-
-
 GoodAt = tuple[tuple[str, frozenset[str]], ...]  # (domain or task, its labels)
 
 
@@ -279,6 +278,7 @@ class Release:
     until: float = 0.0  # Unix time; whoever spends it looks, for whoever decides has no clock
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What `decide` knows of a request beside its signals: shapes and sizes, never text."""
@@ -346,6 +346,7 @@ class Refusal:
     should_retry: bool = False
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The whole plan for a request, with its reasons; made once."""

@@ -12,6 +12,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Literal
 
+from classifiers.frozen import quickly_made
 from policies.types import Decision, Model, Policy, Price
 from router.energy import Burn, Energy
 from router.energy import total as energy_of
@@ -47,6 +48,7 @@ class CallUse:
     is_wasted: bool = False  # its answer is not the one that the caller gets
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class CallCost:
     """One call, accounted for. `usd` is None where no price is known."""
@@ -59,6 +61,7 @@ class CallCost:
     energy: Energy | None = None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Baseline:
     """What the default cloud model would have cost for the same request and an answer as long as the one given."""
@@ -70,6 +73,7 @@ class Baseline:
     is_lawful: bool = False  # the policy would have let the request go there
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Costs:
     """The money of one request. `saved_usd`: the baseline less all that was spent, what was wasted included."""

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from classifiers.frozen import quickly_made
 from policies.types import Grant
 from router.accounting import Accounts
 from router.ahead import Ahead
@@ -41,6 +42,7 @@ class IntentNotDurable(Unavailable):
         super().__init__("The audit log cannot take this request, so it may not leave. Retry, or ask for `local`.")
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Begun:
     """An answer from outside that has begun: its first chunk is there, or all of it. Taken or closed, once."""

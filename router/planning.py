@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from classifiers.frozen import quickly_made
 from classifiers.pipeline import INLINE_BYTES, Pipeline
 from classifiers.types import Signal, Signals
 from policies.candidates import AUTO, LOCALITIES
@@ -34,6 +35,7 @@ from router.waiting.waits import Waits, ask_of
 _AT_ONCE = 8
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What was measured, what was known, what was decided, and about which request: turns may have been dropped."""

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from classifiers.frozen import quickly_made
 from classifiers.pseudonyms import Pseudonyms
 from policies.allowances import Rate
 from policies.types import EgressPermit, Release
@@ -33,6 +34,7 @@ class Principal:
     rate: Rate | None = None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
     """One request in the gateway's canonical form: a chat-completions body, parsed once, never changed afterwards."""
@@ -52,6 +54,7 @@ class ChatRequest:
     release: str | None = field(default=None, repr=False)  # the token that it brings, not yet looked at
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Outgoing:
     """What a backend writes: these bytes and nothing else. `permit` is None only for a `local` model."""
@@ -66,6 +69,7 @@ class Outgoing:
     tenant: str = ""  # whose request it is: a lock may hold back one tenant's alone
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Usage:
     """Tokens that a model says it used."""

@@ -58,6 +58,7 @@ FLOORS = {
     "classifiers.registry": 2,
     "classifiers": 1,
     "classifiers.types": 0,
+    "classifiers.frozen": 0,
     "classifiers.training": 9,  # commands that make the artifacts: nothing that serves imports them
 }
 

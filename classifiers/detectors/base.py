@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import re2
 
+from classifiers.frozen import quickly_made
 from classifiers.types import Gap, Match
 
 # Stands between two strings of a haystack; no shipped pattern matches across it, and `^` and `$` in (?m) match at it.
@@ -42,6 +43,7 @@ def digit_groups(data: bytes, start: int, end: int) -> list[tuple[int, int]]:
     return [hit.span() for hit in _DIGITS.finditer(data, start, end)]
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Piece:
     """At most 4 KB of a haystack: `data[start:stop]`. A detector searches there and may look at `data` around it.

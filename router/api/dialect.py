@@ -9,11 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from classifiers.frozen import quickly_made
 from router.errors import GatehouseError, InvalidRequest
 from router.fields import FIELDS
 from router.types import JsonObject, Principal, Task
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A body, read: what goes on, and what only the way back needs."""
@@ -28,6 +30,7 @@ class Asked:
     history: tuple[JsonObject, ...] = field(default=(), repr=False)  # what the dialect's own state put before it
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Told:
     """What an answer says of itself beside its text."""
