@@ -1,7 +1,8 @@
-"""The table of marks that the workers of one host share: keyed digests with a level and an expiry, in one mapped file.
+"""The table of marks that the workers of one host share: keyed digests with a level and an expiry, in one file.
 
 Nothing else is in it. What is put is seen by every process at once; a read takes no lock. The file never grows, and
 what must give way to something new is written down as forgotten, so that nobody takes its absence for an answer.
+Only its head is mapped: times, and a filter which says for most digests that they are not there.
 """
 
 from __future__ import annotations
@@ -20,12 +21,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from router.keys import StateFolderError, create_private, ensure_private_folder
+from router.keys import StateFolderError, create_private, ensure_private_folder, locked_folder, replace_whole
+from router.taint import mark_filter
+from router.taint.mark_filter import MarkFilter
 
 MARKS_FILE = "taint.marks"
 DIGEST_BYTES = 16
 
-_MAGIC = b"gatehouse-marks\x01"
+_MAGIC = b"gatehouse-marks\x02"
+_WITHOUT_FILTER = b"gatehouse-marks\x01"  # of earlier versions: the buckets follow the head at once
 _ENTRY = struct.Struct("<16sII")  # digest; expiry, Unix seconds; tenant's number in the upper 24 bits, level below
 _TIME = struct.Struct("<I")
 _COUNT = struct.Struct("<Q")
@@ -39,7 +43,8 @@ _ANY_MISSING_AT = 96  # until when anybody misses any
 _TIMES_AT = 128  # until when a tenant has marks; then, for each level, until when it misses some
 _HEAD_BYTES = 36 * 1024
 _LOCK_TRIES, _LOCK_PAUSE_SECONDS = 250, 0.001
-LEAST_BYTES = _HEAD_BYTES + 16 * _BUCKET_BYTES
+_TOGETHER_BYTES = _BUCKET_BYTES + mark_filter.BYTES  # of a bucket and its part of the filter
+LEAST_BYTES = _HEAD_BYTES + 16 * _TOGETHER_BYTES
 
 Clock = Callable[[], float]
 
@@ -64,16 +69,21 @@ class MarkTable:
         ensure_private_folder(path.parent)
         self._clock = clock
         self._lock = threading.Lock()
-        if not create_private(path, lambda: _empty(_size(max_bytes))).startswith(_MAGIC):
+        head = create_private(path, lambda: _empty(_size(max_bytes)))
+        if not head.startswith((_MAGIC, _WITHOUT_FILTER)):
             raise StateFolderError(f"{path} is not a table of marks; move it away")
         try:
+            if head.startswith(_WITHOUT_FILTER):
+                _add_filter(path)
             self._file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-            self._map = mmap.mmap(self._file, 0)
+            self._buckets = (os.fstat(self._file).st_size - _HEAD_BYTES) // _TOGETHER_BYTES
+            self._first = _HEAD_BYTES + self._buckets * mark_filter.BYTES  # where the buckets begin
+            self._map = mmap.mmap(self._file, self._first)
         except (OSError, ValueError):
             raise StateFolderError(f"{path} cannot be read and written; move it away") from None
-        self._buckets = (len(self._map) - _HEAD_BYTES) // _BUCKET_BYTES
         if self._buckets < 1:
             raise StateFolderError(f"{path} is cut short; move it away")
+        self._filter = MarkFilter(self._map, _HEAD_BYTES, self._buckets)
 
     def has_any(self, tenant: int) -> bool:
         """Whether this tenant may have marks that have not expired; False is certain."""
@@ -82,12 +92,12 @@ class MarkTable:
 
     def find(self, digests: Sequence[bytes]) -> list[int]:
         """The levels of the marks among `digests`, in no order; empty when there is none."""
-        levels, now, marks = [], self._clock(), self._map
-        for digest in digests:
-            start = self._start(digest)
-            at = marks.find(digest, start, start + _BUCKET_BYTES)
-            if at >= 0 and (at - start) % _ENTRY.size == 0:
-                _, expires, rest = _ENTRY.unpack_from(marks, at)
+        levels, now = [], self._clock()
+        for digest in self._filter.possible(digests):
+            bucket = os.pread(self._file, _BUCKET_BYTES, self._start(digest))
+            own = _aligned(bucket, digest)
+            if own is not None:
+                _, expires, rest = _ENTRY.unpack_from(bucket, own * _ENTRY.size)
                 if expires > now:
                     levels.append(rest & 0xFF)
         return levels
@@ -144,7 +154,7 @@ class MarkTable:
             os.close(self._file)
 
     def _start(self, digest: bytes) -> int:
-        return _HEAD_BYTES + int.from_bytes(digest[:4], "little") % self._buckets * _BUCKET_BYTES
+        return self._first + self._filter.bucket_of(digest) * _BUCKET_BYTES
 
     def _lock_file(self) -> bool:
         """Writers of all processes, one at a time; one that was stopped while it wrote does not stop the others."""
@@ -160,7 +170,7 @@ class MarkTable:
     def _put_one(self, mark: Mark) -> int:
         """Into its own place, a free or an expired one, or that of the mark that matters least; 1 for the last."""
         start, now = self._start(mark.digest), self._clock()
-        bucket = self._map[start : start + _BUCKET_BYTES]
+        bucket = os.pread(self._file, _BUCKET_BYTES, start)
         own = _aligned(bucket, mark.digest)
         if own is not None:
             _, expires, rest = _ENTRY.unpack_from(bucket, own * _ENTRY.size)
@@ -170,12 +180,13 @@ class MarkTable:
         empty = _aligned(bucket, bytes(_ENTRY.size))
         if empty is not None:
             _COUNT.pack_into(self._map, _COUNTS_AT, self.written + 1)
+            self._filter.add(mark.digest)
             self._write(start, empty, mark)
             return 0
         held = list(_ENTRY.iter_unpack(bucket))
         expired = next((at for at, entry in enumerate(held) if entry[1] <= now), None)
         if expired is not None:
-            self._write(start, expired, mark)
+            self._take_place(held, start, expired, mark)
             return 0
         # The tenant that takes most of the room gives way, so that nobody can push out another's marks.
         counts = Counter(entry[2] >> 8 for entry in held)
@@ -185,11 +196,19 @@ class MarkTable:
         least = min(places, key=lambda at: (held[at][2] & 0xFF, held[at][1]))
         _, expires, rest = held[least]
         self._note_forgotten(rest >> 8, rest & 0xFF, expires, 1)
-        self._write(start, least, mark)
+        self._take_place(held, start, least, mark)
         return 1
 
+    def _take_place(self, held: list[tuple[bytes, int, int]], start: int, at: int, mark: Mark) -> None:
+        """Write over one mark of a full bucket. Readers, who take no lock, find every other one all the while."""
+        self._filter.add(mark.digest)
+        self._write(start, at, mark)
+        left = [entry[0] for place, entry in enumerate(held) if place != at]
+        self._filter.replace(self._filter.bucket_of(mark.digest), [*left, mark.digest])
+
     def _write(self, start: int, at: int, mark: Mark) -> None:
-        _ENTRY.pack_into(self._map, start + at * _ENTRY.size, mark.digest, mark.expires, mark.tenant << 8 | mark.level)
+        entry = _ENTRY.pack(mark.digest, mark.expires, mark.tenant << 8 | mark.level)
+        os.pwrite(self._file, entry, start + at * _ENTRY.size)
 
     def _note_forgotten(self, tenant: int, level: int, until: int, count: int) -> None:
         self._raise_time(_missing_at(tenant, level), until)
@@ -219,4 +238,18 @@ def _empty(size: int) -> bytes:
 
 
 def _size(max_bytes: int) -> int:
-    return _HEAD_BYTES + max((max_bytes - _HEAD_BYTES) // _BUCKET_BYTES, 1) * _BUCKET_BYTES
+    return _HEAD_BYTES + max((max_bytes - _HEAD_BYTES) // _TOGETHER_BYTES, 1) * _TOGETHER_BYTES
+
+
+def _add_filter(path: Path) -> None:
+    """Put a table with a filter in the place of one without: no mark is lost or moves. Raises `OSError`."""
+    with locked_folder(path.parent):
+        held = path.read_bytes()
+        if not held.startswith(_WITHOUT_FILTER):
+            return  # another process was quicker
+        count = (len(held) - _HEAD_BYTES) // _BUCKET_BYTES
+        buckets = held[_HEAD_BYTES : _HEAD_BYTES + count * _BUCKET_BYTES]
+        parts = (buckets[start : start + _BUCKET_BYTES] for start in range(0, len(buckets), _BUCKET_BYTES))
+        marks = ([entry[0] for entry in _ENTRY.iter_unpack(part) if entry[1]] for part in parts)
+        head = _MAGIC + held[len(_MAGIC) : _HEAD_BYTES]
+        replace_whole(path, b"".join((head, *map(mark_filter.bits_of, marks), buckets)))

@@ -171,3 +171,47 @@ def test_a_file_that_is_none_of_ours_is_refused(tmp_path: Path, content: bytes, 
     with pytest.raises(StateFolderError, match="move it away"):
         table(tmp_path, clock)
     assert path.read_bytes() == content
+
+
+def test_a_table_of_an_earlier_version_gets_a_filter_and_keeps_every_mark(tmp_path: Path, clock: Clock) -> None:
+    marks = table(tmp_path, clock)
+    marks.put(digests(3000), 7, 2, 60)
+    marks.put(digests(1, 9000), 8, 3, 60)
+    name, buckets = marks.name, marks.places // 64
+    marks.close()
+    path = tmp_path / "state" / MARKS_FILE
+    content = path.read_bytes()
+    head, filtered = 36 * 1024, buckets * 64
+    path.write_bytes(b"gatehouse-marks\x01" + content[16:head] + content[head + filtered :])
+    opened = table(tmp_path, clock)
+    assert opened.find(digests(3100)) == [2] * 3000
+    assert all(found(opened, [digest]) == 2 for digest in digests(20))
+    assert found(opened, digests(1, 9000)) == 3
+    assert (opened.name, opened.written, opened.places) == (name, 3001, 64 * buckets)
+    opened.put(digests(1, 20_000), 7, 1, 60)
+    again = table(tmp_path, clock)
+    assert (found(again, digests(1, 20_000)), again.written) == (1, 3002)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_looking_up_together_finds_what_looking_up_alone_does(tmp_path: Path, clock: Clock) -> None:
+    """Sixteen digests and more go through the filter by numpy, fewer one by one; and marks that gave way are gone."""
+    marks = table(tmp_path, clock, LEAST_BYTES)
+    for level in (1, 2, 3):
+        marks.put(digests(marks.places, 10_000 * level), 7, level, 60)
+    wanted = [digest for level in range(4) for digest in digests(marks.places, 10_000 * level)]
+    alone = [level for digest in wanted for level in marks.find([digest])]
+    assert len(alone) == marks.places
+    assert marks.find(wanted) == alone
+    assert 1 not in alone
+
+
+def test_looking_for_marks_takes_no_memory_in_proportion_to_the_table(tmp_path: Path, clock: Clock) -> None:
+    """Only the head and the filter are mapped: a twentieth of the file."""
+    marks = table(tmp_path, clock, 32 << 20)
+    path = tmp_path / "state" / MARKS_FILE
+    marks.put(digests(1000), 7, 2, 60)
+    assert len(marks.find(digests(30_000))) == 1000
+    maps = Path("/proc/self/smaps").read_text().split(str(path))[1:]
+    mapped = sum(int(part.split("Size:")[1].split()[0]) for part in maps)
+    assert 0 < mapped * 1024 < path.stat().st_size / 20
