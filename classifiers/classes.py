@@ -101,7 +101,7 @@ def load(name: str, folder: Traversable | None = None) -> ClassModel:
     """The model `<name>.npz` with its card, and the embedding that it was trained on. Raises `ArtifactError`."""
     artifact = read(name, _KEYS, folder)
     card, arrays = artifact.card, artifact.arrays
-    vectors = Embedding.load(folder)  # type: ignore[arg-type]  # folders are hashable
+    vectors = Embedding.load(folder)
     if card.get("buckets") != BUCKETS or card.get("surface") != list(SURFACE_NAMES):
         raise ArtifactError(f"artifact {name}.npz was made for other features; train it again")
     if card.get("embedding") != vectors.digest:

@@ -54,9 +54,15 @@ class Embedding:
         return all(np.allclose(ours, theirs, rtol=0, atol=SAME) for ours, theirs in pairs)
 
     @staticmethod
-    @lru_cache(maxsize=2)  # several signals share one table
     def load(folder: Traversable | None = None) -> Embedding:
-        """The artifact `embedding` from `folder` (default: the shipped one). Raises `ArtifactError`."""
+        """The artifact `embedding` from `folder` (default: the shipped one), once a process. Raises `ArtifactError`."""
+        return Embedding._load(folder)  # type: ignore[arg-type]  # folders are hashable
+
+    @staticmethod
+    @lru_cache(
+        maxsize=2
+    )  # several signals share one table; called by place alone, for each way of calling has an entry
+    def _load(folder: Traversable | None) -> Embedding:
         artifact = read("embedding", _KEYS, folder)
         table, scale = artifact.arrays["table"], artifact.arrays["scale"]
         try:

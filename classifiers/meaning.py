@@ -10,8 +10,9 @@ import io
 import json
 import math
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from itertools import repeat
@@ -135,6 +136,31 @@ def encode(words: Sequence[bytes], vocabulary: Mapping[bytes, int]) -> _Ints:
     return numbers[distinct]
 
 
+class Lines(Mapping[bytes, int]):
+    """A vocabulary, a line each, as it came: a word's number is looked for among the lines, and takes no memory."""
+
+    def __init__(self, lines: bytes) -> None:
+        self._lines = lines
+
+    def __getitem__(self, word: bytes) -> int:
+        at = (b"\n" + self._lines + b"\n").find(b"\n" + word + b"\n")
+        if at < 0:
+            raise KeyError(word)
+        return RESERVED + self._lines.count(b"\n", 0, at)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._lines.split(b"\n"))
+
+    def __len__(self) -> int:
+        return self._lines.count(b"\n") + 1
+
+
+@lru_cache(maxsize=2)
+def numbered(lines: bytes) -> Mapping[bytes, int]:
+    """The same as a dictionary, which is quick and takes 7 MB: made only where no kernel reads them."""
+    return {word: number for number, word in enumerate(lines.split(b"\n"), RESERVED)}
+
+
 class ArtifactError(Exception):
     """An artifact or its card is missing, altered or misshapen; the message names it and what is wrong."""
 
@@ -143,7 +169,7 @@ class ArtifactError(Exception):
 class MeaningModel:
     """Classes' log-odds = outer @ relu(step * sum of rows / sqrt(count) + inner bias) + outer bias."""
 
-    vocabulary: Mapping[bytes, int] = field(repr=False)
+    words: bytes = field(repr=False)  # the vocabulary, a line each
     rows: npt.NDArray[np.int8] = field(repr=False)  # features x hidden units
     steps: Floats = field(repr=False)  # by hidden unit
     inner: Floats = field(repr=False)
@@ -160,9 +186,9 @@ class MeaningModel:
             return list(self.logits(raw).tolist())
         return list(KERNELS.module().meaning_logits(self.compiled, raw))
 
-    def logits(self, raw: bytes) -> Floats:
+    def logits(self, raw: bytes, vocabulary: Mapping[bytes, int] | None = None) -> Floats:
         """The same by numpy: what the kernel is held to."""
-        numbers = encode(words_of(raw), self.vocabulary)
+        numbers = encode(words_of(raw), numbered(self.words) if vocabulary is None else vocabulary)
         hidden = self.rows.take(numbers, axis=0).sum(axis=0, dtype=np.int32) * (self.steps / math.sqrt(len(numbers)))
         hidden += self.inner
         np.maximum(hidden, 0.0, out=hidden)
@@ -220,10 +246,10 @@ def load(folder: Traversable | None = None) -> MeaningModel:
 
 
 def _build(arrays: Mapping[str, npt.NDArray[Any]], labels: tuple[str, ...], digest: str, least: float) -> MeaningModel:
-    words = arrays["words"].tobytes().split(b"\n")
+    words = arrays["words"].tobytes()
     hidden, classes = arrays["outer"].shape
     shapes = {
-        "rows": (len(words) + RESERVED + PAIRS, hidden),
+        "rows": (words.count(b"\n") + 1 + RESERVED + PAIRS, hidden),
         "steps": (hidden,),
         "inner": (hidden,),
         "bias": (classes,),
@@ -235,18 +261,18 @@ def _build(arrays: Mapping[str, npt.NDArray[Any]], labels: tuple[str, ...], dige
             raise ArtifactError(f"artifact meaning.npz: {name} has the wrong shape")
     if not all(np.isfinite(arrays[name]).all() for name in ("steps", "inner", "outer", "bias")):
         raise ArtifactError("artifact meaning.npz holds a value that is not finite")
-    vocabulary = {word: number for number, word in enumerate(words, RESERVED)}
     steps, inner, outer, bias = (arrays[name].astype(np.float64) for name in ("steps", "inner", "outer", "bias"))
-    model = MeaningModel(vocabulary, arrays["rows"], steps, inner, outer, bias, labels, digest, least_in_code=least)
-    return _with_kernel(model, arrays["words"].tobytes())
+    model = MeaningModel(words, arrays["rows"], steps, inner, outer, bias, labels, digest, least_in_code=least)
+    return _with_kernel(model)
 
 
-def _with_kernel(model: MeaningModel, words: bytes) -> MeaningModel:
+def _with_kernel(model: MeaningModel) -> MeaningModel:
     def make(kernels: Any) -> MeaningModel:
         arrays = (model.rows, model.steps, model.inner, model.outer, model.bias)
-        return replace(model, compiled=kernels.meaning(kernels.words(words), *map(np.ascontiguousarray, arrays)))
+        return replace(model, compiled=kernels.meaning(kernels.words(model.words), *map(np.ascontiguousarray, arrays)))
 
     def agrees(made: MeaningModel) -> bool:
-        return all(np.allclose(made.values(text), model.logits(text), rtol=0, atol=SAME) for text in SAMPLES)
+        lines = Lines(model.words)
+        return all(np.allclose(made.values(text), model.logits(text, lines), rtol=0, atol=SAME) for text in SAMPLES)
 
     return KERNELS.take("meaning", make, agrees) or model

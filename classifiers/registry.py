@@ -1,4 +1,6 @@
-"""The tables of detectors and signals, by name. A new one is one file and one line here; nothing is built at import."""
+"""The tables of detectors and signals, by name. A new one is one file, one line here and, for a detector, one in
+`entities.py`; nothing is built at import.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from classifiers.entities import ENTITIES
 from classifiers.vocabulary import DOMAINS, LANGUAGES, MODALITIES, TASKS
 
 DETECTORS: Mapping[str, str] = MappingProxyType(
@@ -78,7 +81,10 @@ def detectors_with(extra: Iterable[str]) -> Mapping[str, str]:
 def producible_entities(table: Mapping[str, str] = DETECTORS) -> frozenset[str]:
     """Every entity type that a detector of the table can report. One that cannot be imported reports none."""
     entities: set[str] = set()
-    for where in table.values():
+    for known, where in table.items():
+        if DETECTORS.get(known) == where:
+            entities |= ENTITIES[known]
+            continue
         module, _, name = where.partition(":")
         try:
             entities |= getattr(importlib.import_module(module), name).entities

@@ -22,7 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from classifiers.linear import ArtifactError
-from classifiers.tagger_features import BUCKETS, LIST_SLOTS, alike, features
+from classifiers.name_table import NameTable
+from classifiers.tagger_features import BUCKETS, alike, features
 
 Floats = npt.NDArray[np.float32]
 
@@ -43,7 +44,7 @@ ABOUT: Final = 24  # and the mean of the first over this many tokens to each sid
 EDGE: Final = NEAR + max(FAR)
 _WALLS: Final = ("\n", "\x00", "\n") * (EDGE // 3)  # what stands around a string, as in a haystack
 _REMEMBERED: Final = 1 << 15  # words; then all but the usual are forgotten at once
-_MOST_USUAL: Final = 1 << 14
+_MOST_USUAL: Final = 1 << 13
 STEPS: Final = 6000  # of a remembered number, to each side: five of them added stay within 16 bits
 _BUCKETS_AT_MOST: Final = 6  # of the strongest one: a word that adds more is cut there (none of 30,000 does)
 _SHORT: Final = 96  # tokens; up to here means over neighbours are one product with a matrix kept for that length
@@ -64,25 +65,26 @@ _ARRAYS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class TaggerModel:
-    """The weights. `looks` has a row for each bucket of `tagger_features`; `listed` is the table of names."""
+    """The weights. `looks` has a row for each bucket of `tagger_features`, in steps of `scale` by column."""
 
-    looks: Floats
+    looks: npt.NDArray[np.int8]
+    scale: Floats
     near: Floats
     near_bias: Floats
     far: Floats
     far_bias: Floats
     out: Floats
     out_bias: Floats
-    listed: bytes = field(repr=False)
+    listed: NameTable = field(repr=False)  # the table of names
     usual: tuple[str, ...] = ()  # tokens that are looked at beforehand
     digest: str = ""
 
     def look(self, tokens: list[str]) -> Floats:
-        """What each token looks like, whatever stands beside it."""
+        """What each token looks like, whatever stands beside it, in steps of `scale`."""
         found = [features(token, self.listed) for token in tokens]
         starts = np.fromiter(accumulate(map(len, found[:-1]), initial=0), dtype=np.intp, count=len(found))
         flat = np.fromiter(chain.from_iterable(found), dtype=np.intp)
-        return np.add.reduceat(self.looks[flat], starts, axis=0)
+        return np.add.reduceat(self.looks[flat], starts, axis=0, dtype=np.float32)
 
 
 class Tagger:
@@ -97,7 +99,7 @@ class Tagger:
         self._model = model
         self._lock = Lock()
         self._hidden, self._deep = model.near.shape[1], model.far.shape[1]
-        self._near = _side_by_side(model.near, 2 * NEAR + 1)
+        self._near = np.ascontiguousarray(_side_by_side(model.near, 2 * NEAR + 1) * model.scale[:, None])
         self._bias = np.zeros(self._near.shape[1], dtype=np.float32)
         self._bias[: self._hidden] = model.near_bias  # each sum has one number of the first block: the bias goes there
         self._far = _side_by_side(model.far, len(FAR) + 1)
@@ -117,7 +119,7 @@ class Tagger:
         self._usual = dict(self._rows)  # their rows come first in the table, and stay
 
     def weights(self) -> tuple[TaggerModel, Floats, Floats, Floats, float]:
-        """The model; its first layer by neighbour, side by side, with the bias; its second likewise; and the step."""
+        """The model; its first layer by neighbour, for looks in steps, with the bias; its second likewise; the step."""
         return self._model, self._near, self._bias, self._far, float(self._step)
 
     def logits(self, tokens: list[str]) -> Floats:
@@ -158,7 +160,8 @@ class Tagger:
 
     def _added(self, tokens: list[str]) -> Floats:
         """What each token adds to its neighbours, side by side."""
-        return (self._model.look(tokens) if tokens else self._model.looks[:0]) @ self._near + self._bias
+        looks = self._model.look(tokens) if tokens else np.zeros((0, len(self._near)), dtype=np.float32)
+        return looks @ self._near + self._bias
 
     def _stepped(self, added: Floats) -> npt.NDArray[np.int16]:
         steps = np.rint(added / self._step)
@@ -257,7 +260,7 @@ def _read(where: Traversable, filename: str) -> bytes:
 
 def _build(arrays: dict[str, npt.NDArray[Any]], digest: str) -> TaggerModel:
     numbers = {key: arrays[key].astype(np.float32) for key in _ARRAYS[1:8]}
-    looks = arrays["looks"].astype(np.float32) * numbers["scale"]
+    looks, scale = arrays["looks"], numbers["scale"]
     width, hidden, deep = looks.shape[-1], numbers["near"].shape[-1], numbers["far"].shape[-1]
     wanted = {
         "near": ((2 * NEAR + 1) * width, hidden),
@@ -267,22 +270,25 @@ def _build(arrays: dict[str, npt.NDArray[Any]], digest: str) -> TaggerModel:
         "out": (deep, len(LABELS)),
         "out_bias": (len(LABELS),),
     }
-    if looks.shape != (BUCKETS, width) or any(numbers[key].shape != shape for key, shape in wanted.items()):
+    if (
+        looks.shape != (BUCKETS, width)
+        or looks.dtype != np.int8
+        or scale.shape != (width,)
+        or any(numbers[key].shape != shape for key, shape in wanted.items())
+    ):
         raise ArtifactError("artifact tagger.npz: an array has the wrong shape")
-    if not np.isfinite(looks).all() or not all(np.isfinite(numbers[key]).all() for key in wanted):
+    if not all(np.isfinite(numbers[key]).all() for key in ("scale", *wanted)):
         raise ArtifactError("artifact tagger.npz holds a value that is not finite")
     usual = tuple(arrays["usual"].tobytes().decode("utf-8").split("\n"))
     if len(usual) > _MOST_USUAL:
         raise ArtifactError("artifact tagger.npz: too many usual words")
     layers = {key: numbers[key] for key in wanted}
-    return TaggerModel(looks, **layers, listed=expand(arrays), usual=usual, digest=digest)
+    return TaggerModel(looks, scale, **layers, listed=expand(arrays), usual=usual, digest=digest)
 
 
-def expand(arrays: dict[str, npt.NDArray[Any]]) -> bytes:
+def expand(arrays: dict[str, npt.NDArray[Any]]) -> NameTable:
     """The table of names from its steps (`listed`: from a used slot to the next) and `bits`. Raises `ArtifactError`."""
-    slots = np.cumsum(arrays["listed"].astype(np.int64))
-    if slots.shape != arrays["bits"].shape or (len(slots) and not 0 <= slots[0] <= slots[-1] < LIST_SLOTS):
-        raise ArtifactError("artifact tagger.npz: the table of names has the wrong shape")
-    table = np.zeros(LIST_SLOTS, dtype=np.uint8)
-    table[slots] = arrays["bits"]
-    return table.tobytes()
+    try:
+        return NameTable.of(np.cumsum(arrays["listed"].astype(np.int64)), arrays["bits"])
+    except ValueError as error:
+        raise ArtifactError("artifact tagger.npz: the table of names has the wrong shape") from error

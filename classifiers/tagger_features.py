@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 from zlib import crc32
 
 HASHED: Final = 1 << 15  # buckets of words and their parts
@@ -25,6 +25,13 @@ _MASK = HASHED - 1
 _LENGTHS = 16
 _LONG_NUMBER = 15  # digits; from here on all lengths look the same
 _WORD, _END, _BEGIN = crc32(b"w"), crc32(b"s"), crc32(b"b")
+
+
+class Listed(Protocol):
+    """A table of names: the bits of each slot."""
+
+    def __getitem__(self, slot: int, /) -> int: ...
+
 
 tokenize: Callable[[str], list[str]] = _TOKEN.findall  # the tokens joined are the text
 
@@ -66,7 +73,7 @@ def alike(token: str) -> str:
     return token
 
 
-def features(token: str, listed: bytes) -> list[int]:
+def features(token: str, listed: Listed) -> list[int]:
     """The buckets of a token; `listed` is the table of names."""
     word = token.lstrip(" ")
     if not word or word.isspace():

@@ -65,8 +65,10 @@ class CompiledTagger:
     def __init__(self, module: Any, model: TaggerModel, near: Floats, bias: Floats, far: Floats, step: float) -> None:
         self._listed = model.listed
         self._tag, self._learn = module.tag, module.learn
-        layers = (model.looks, near, bias, far, model.far_bias, model.out, model.out_bias)
-        self.model = module.tagger(*map(_as_floats, layers), model.listed, classes(), step, float(STEPS))
+        layers = (near, bias, far, model.far_bias, model.out, model.out_bias)
+        listed = (model.listed.used, model.listed.before, model.listed.bits)
+        looks = np.ascontiguousarray(model.looks)
+        self.model = module.tagger(looks, *map(_as_floats, layers), classes(), *listed, step, float(STEPS))
         for word in model.usual:
             if word.isascii() and 0 < len(word) <= _LONGEST:
                 module.keep(self.model, alike(word).encode())

@@ -49,7 +49,7 @@ from router.judging import Judging
 from router.keys import load_keys
 from router.limiting import Limiting
 from router.logs import configure_logging
-from router.loop import end_tasks, loop_factory, settle_memory
+from router.loop import end_tasks, loop_factory, save_memory, settle_memory
 from router.memories import make_affinity, make_cache, make_ledger, make_purse, make_rates
 from router.outside import Outside
 from router.partitions import Partitions
@@ -353,6 +353,7 @@ def main() -> None:
     parser.add_argument("--control", type=Path, required=True)
     parser.add_argument("--listener", type=int, required=True, help="file descriptor of the listening socket")
     arguments = parser.parse_args()
+    save_memory()
     listener = socket.socket(fileno=arguments.listener)
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(serve(arguments.control, listener))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import importlib
 import importlib.util
@@ -11,6 +12,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 _TIMES = 5  # that a task is cancelled
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # of malloc.h
+_LARGE_BYTES = 128 * 1024
+_ARENAS = 2  # heaps that threads share; by default each may have one of its own
 _PATIENCE_SECONDS = 3.0  # between one time and the next: longer than any of them takes to end in order
 
 log = logging.getLogger("gatehouse.loop")
@@ -24,6 +28,17 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return new_loop
 
 
+def save_memory() -> None:
+    """Have large pieces of memory given back when they are freed. Called before there is much of it; for glibc alone.
+
+    By default what is freed makes later pieces of that size stand in the heap, where whatever lies above keeps them.
+    """
+    tune = getattr(ctypes.CDLL(None), "mallopt", None)
+    if tune is not None:
+        tune(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+        tune(_M_ARENA_MAX, _ARENAS)
+
+
 def settle_memory() -> None:
     """Take what lives as long as the process out of the garbage collector's sight. Called once all of it is there.
 
@@ -33,6 +48,9 @@ def settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+    give_back = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if give_back is not None:
+        give_back(0)
 
 
 async def end_tasks(tasks: Iterable[asyncio.Task[Any]]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from router.affinity import TABLE_BYTES, TABLE_FILE, Affinity
 from router.cache.base import Cache
@@ -11,16 +10,13 @@ from router.cache.memory import MemoryBytes
 from router.cache.sealed import SealedCache, Sealer
 from router.cache.semantic import SimilarIndex
 from router.keys import Keys
-from router.purse import Purse
+from router.purse import Purse, shared_budgets
 from router.rate_table import RATES_FILE
 from router.rates import RateLimits, SharedRates
 from router.settings import Settings
 from router.taint.ledger import SharedMarks, TaintLedger
 from router.taint.marks import MARKS_FILE, MarkTable
 from router.telemetry import Telemetry
-
-if TYPE_CHECKING:
-    from router.cache.redis_budgets import RedisBudgets
 
 
 def make_cache(settings: Settings, keys: Keys) -> tuple[Cache, SimilarIndex, Callable[[], str]]:
@@ -61,15 +57,6 @@ def make_purse(settings: Settings, telemetry: Telemetry) -> Purse:
     purse = Purse(settings.state_dir, shared_budgets(settings))
     purse.on_refusal = telemetry.budget_refused
     return purse
-
-
-def shared_budgets(settings: Settings) -> RedisBudgets | None:
-    """What the hosts tell each other of what they have spent; None where they share nothing."""
-    if settings.redis_url is None:
-        return None
-    from router.cache.redis_budgets import RedisBudgets
-
-    return RedisBudgets(settings.redis_url, settings.redis_timeout_ms)
 
 
 def make_rates(settings: Settings, telemetry: Telemetry) -> RateLimits:

@@ -13,11 +13,10 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from policies.types import Policy
 from router.admin.gate import ensure_admin_key
-from router.admin.listener import AdminListener
 from router.admin.types import House
 from router.approvals import strange
 from router.backup import serving
@@ -34,10 +33,10 @@ from router.key_watch import KeyWatch
 from router.keys import ensure_private_folder, load_keys
 from router.listening import listen, url_of
 from router.loop import end_tasks, settle_memory
-from router.memories import shared_budgets
 from router.metrics import forget_process, is_running, prepare_metrics_folder, remove_metrics_folder
 from router.policy_source import VersionLog, open_policy
 from router.policy_trail import PolicyTrail
+from router.purse import shared_budgets
 from router.reasks import Reasks
 from router.record_writer import RecordWriter
 from router.running import with_local_server
@@ -49,6 +48,9 @@ from router.tokens import verifier_of
 from router.types import JsonObject
 from router.upkeep import Upkeep
 from router.waiting.waits import load_of
+
+if TYPE_CHECKING:
+    from router.admin.listener import AdminListener
 
 log = logging.getLogger("gatehouse.parent")
 
@@ -292,6 +294,8 @@ class Parent:
     def _open_admin(self, settings: Settings) -> None:
         if settings.admin_port is None:
             return
+        from router.admin.listener import AdminListener  # a server of its own: 4 MB where nobody wants one
+
         house, key = House(settings, self, self._writer), ensure_admin_key(settings.state_dir)
         self.admin = AdminListener(house, key, lambda: self._spawn(self._publish_status()))
         self.admin.open()

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from policies.allowances import PICO, Account, Budgets, accounts_of
 from policies.refusals import BUDGET
@@ -24,7 +24,11 @@ from policies.types import Model, Policy
 from router.budget_ledger import LEASE_SECONDS, Balance, BudgetLedger, LedgerError
 from router.costs import CallUse, price_of, price_tokens, used
 from router.errors import BudgetExhausted
+from router.settings import Settings
 from router.types import Principal, Task, Usage
+
+if TYPE_CHECKING:
+    from router.cache.redis_budgets import RedisBudgets
 
 _REMEMBERED_SECONDS = 0.5  # that a refusal is taken for granted when requests are decided
 _RENEW_SECONDS = LEASE_SECONDS / 4
@@ -287,3 +291,12 @@ def seconds_left(account: str, now: datetime) -> float:
 
 def _is_charged(model: Model) -> bool:
     return model.locality != "local" and model.price is not None
+
+
+def shared_budgets(settings: Settings) -> RedisBudgets | None:
+    """What the hosts tell each other of what they have spent; None where they share nothing."""
+    if settings.redis_url is None:
+        return None
+    from router.cache.redis_budgets import RedisBudgets  # only where it is configured: the client costs 6 MB
+
+    return RedisBudgets(settings.redis_url, settings.redis_timeout_ms)

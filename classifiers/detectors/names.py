@@ -15,7 +15,7 @@ import numpy as np
 from classifiers.detectors.base import Piece
 from classifiers.detectors.namesakes import is_namesake
 from classifiers.tagger import LABELS, Floats, Tagger, load
-from classifiers.tagger_features import tokenize
+from classifiers.tagger_features import Listed, tokenize
 from classifiers.tagger_kernel import Sure, compiled
 from classifiers.types import Match
 
@@ -97,7 +97,7 @@ def _bytes_before(text: str, at: int) -> int:
     return len(text[:at].encode("utf-8", "surrogateescape"))
 
 
-def spans(tokens: Sequence[str], logits: Floats, listed: bytes) -> list[_Found]:
+def spans(tokens: Sequence[str], logits: Floats, listed: Listed) -> list[_Found]:
     """Label, first and last token (inclusive) and score of each item; `listed` is the table of names."""
     return items(tokens, surest(logits), listed)
 
@@ -116,7 +116,7 @@ def surest(logits: Floats) -> Sure:
     return [each for each in zip(some.tolist(), labels, any_label, strict=True) if each[2] > FLOOR]
 
 
-def items(tokens: Sequence[str], sure: Sure, listed: bytes) -> list[_Found]:
+def items(tokens: Sequence[str], sure: Sure, listed: Listed) -> list[_Found]:
     """What sure tokens make together."""
     runs: list[tuple[int, list[int], list[float]]] = []  # label, tokens, how sure each is
     for token, label, chance in sure:
@@ -165,7 +165,7 @@ def _can_be_a_street(tokens: Sequence[str], place: int) -> bool:
     return tokens[place].lower().endswith(_STREETS) or any(token.strip().isdecimal() for token in around)
 
 
-def _item(tokens: Sequence[str], listed: bytes, label: int, run: list[int], sure: list[float]) -> _Found | None:
+def _item(tokens: Sequence[str], listed: Listed, label: int, run: list[int], sure: list[float]) -> _Found | None:
     """A run without the punctuation around it; None when too little is left."""
     first, last = 0, len(run) - 1
     while first <= last and not _is_word(tokens[run[first]]):

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from classifiers.tagger_features import FIRST, LAST, slot
+from classifiers.tagger_features import FIRST, LAST, Listed, slot
 
 SURE: Final = 0.95  # from here on an acronym is a name all the same
 _NEAR: Final = 30  # tokens to each side that show whether a text has capitals where they belong
@@ -42,7 +42,7 @@ _HONOURS: Final = frozenset(
 )
 
 
-def is_namesake(tokens: Sequence[str], first: int, last: int, score: float, listed: bytes) -> bool:
+def is_namesake(tokens: Sequence[str], first: int, last: int, score: float, listed: Listed) -> bool:
     """Whether these tokens, found as a person, name a thing or nobody; `listed` is the tagger's table of names."""
     if any(tokens[at][0].isspace() for at in range(first + 1, last + 1)):
         return False

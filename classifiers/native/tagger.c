@@ -126,7 +126,7 @@ static uint32_t shape_of(const uint8_t *word, size_t size) {
 }
 
 static int letter_features(
-    const uint32_t *crc, const uint8_t *listed, const uint8_t *word, size_t size, int spaced, uint32_t *found
+    const uint32_t *crc, const Names *listed, const uint8_t *word, size_t size, int spaced, uint32_t *found
 ) {
     const uint32_t kind = shape_of(word, size);
     const uint32_t shown = size < LENGTHS - 1 ? (uint32_t)size : LENGTHS - 1;
@@ -145,7 +145,7 @@ static int letter_features(
         if (at < 4) head[at] = low;
         if (at + tail_size >= size) tail[at + tail_size - size] = low;
     }
-    const uint32_t mask = WORD_BUCKETS - 1, bits = listed[~plain & (LISTED_SLOTS - 1)];
+    const uint32_t mask = WORD_BUCKETS - 1, bits = names_find(listed, ~plain & (LISTED_SLOTS - 1));
     int count = 0;
     found[count++] = ~named & mask;
     found[count++] = WORD_BUCKETS + 220 + kind * 2 + (uint32_t)spaced;
@@ -164,7 +164,7 @@ static int letter_features(
 }
 
 static int features_with(
-    const uint32_t *crc, const uint8_t *listed, const uint8_t *token, size_t size, uint32_t *found
+    const uint32_t *crc, const Names *listed, const uint8_t *token, size_t size, uint32_t *found
 ) {
     const int spaced = token[0] == ' ';
     size_t first = 0;
@@ -189,22 +189,23 @@ static int features_with(
 int tagger_features(const TaggerWeights *weights, const uint8_t *token, size_t size, uint32_t found[MOST_FEATURES]) {
     uint32_t crc[256];
     make_crc(crc);
-    return size ? features_with(crc, weights->listed, token, size, found) : 0;
+    return size ? features_with(crc, &weights->listed, token, size, found) : 0;
 }
 
 static inline __attribute__((always_inline)) void row_of(
     const TaggerWeights *weights, const uint32_t *buckets, int count, int16_t *row
 ) {
-    float look[LOOKS] = {0}, added[ROW];
+    int16_t look[LOOKS] = {0}; /* of at most MOST_FEATURES bytes */
+    float added[ROW];
     for (int each = 0; each < count; each++) {
-        const float *numbers = weights->looks + (size_t)buckets[each] * LOOKS;
-        for (int at = 0; at < LOOKS; at++) look[at] += numbers[at];
+        const int8_t *numbers = weights->looks + (size_t)buckets[each] * LOOKS;
+        for (int at = 0; at < LOOKS; at++) look[at] = (int16_t)(look[at] + numbers[at]);
     }
     for (int column = 0; column < ROW; column += 48) {
         Eight sum[6] = {{0}};
         for (int at = 0; at < LOOKS; at++) {
             const Eight *row = (const Eight *)(weights->near + (size_t)at * ROW + column);
-            const float factor = look[at];
+            const float factor = (float)look[at];
             sum[0] += row[0] * factor;
             sum[1] += row[1] * factor;
             sum[2] += row[2] * factor;
@@ -381,8 +382,8 @@ Tagger *tagger_new(const TaggerWeights *weights) {
     make_crc(tagger->crc);
     uint32_t buckets[MOST_FEATURES];
     const uint8_t line = '\n', nothing = 0;
-    run_row(weights, buckets, features_with(tagger->crc, weights->listed, &line, 1, buckets), tagger->walls[0]);
-    run_row(weights, buckets, features_with(tagger->crc, weights->listed, &nothing, 1, buckets), tagger->walls[1]);
+    run_row(weights, buckets, features_with(tagger->crc, &weights->listed, &line, 1, buckets), tagger->walls[0]);
+    run_row(weights, buckets, features_with(tagger->crc, &weights->listed, &nothing, 1, buckets), tagger->walls[1]);
     return tagger;
 }
 
@@ -394,7 +395,7 @@ int tagger_keep(Tagger *tagger, const uint8_t *word, size_t size) {
     const uint32_t slot = slot_for(tagger, word, size);
     if (tagger->slots[slot] == NOWHERE) {
         uint32_t buckets[MOST_FEATURES];
-        put(tagger, slot, word, size, buckets, features_with(tagger->crc, tagger->weights.listed, word, size, buckets));
+        put(tagger, slot, word, size, buckets, features_with(tagger->crc, &tagger->weights.listed, word, size, buckets));
     }
     tagger->kept = tagger->count;
     return 0;
@@ -431,7 +432,7 @@ static const int16_t *row_for(Tagger *tagger, const Token *token, Aside *aside) 
     alike(&data, &size, made);
     if (size > WORD_SIZE) {
         int16_t *row = aside->rows[aside->used++];
-        run_row(&tagger->weights, buckets, features_with(tagger->crc, tagger->weights.listed, data, size, buckets), row);
+        run_row(&tagger->weights, buckets, features_with(tagger->crc, &tagger->weights.listed, data, size, buckets), row);
         return row;
     }
     const uint32_t slot = slot_for(tagger, data, size);
@@ -444,7 +445,7 @@ static const int16_t *row_for(Tagger *tagger, const Token *token, Aside *aside) 
         aside->is_full = 1;
         return tagger->walls[0];
     }
-    return put(tagger, slot, data, size, buckets, features_with(tagger->crc, tagger->weights.listed, data, size, buckets));
+    return put(tagger, slot, data, size, buckets, features_with(tagger->crc, &tagger->weights.listed, data, size, buckets));
 }
 
 /* Have a row on its way from memory before it is added: rows are looked up in no order that the processor could foresee. */

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "names.h"
+
 enum {
     LOOKS = 32,              /* numbers of what a token looks like */
     HIDDEN = 48,             /* of the first layer, which sees NEIGHBOURS tokens */
@@ -19,9 +21,8 @@ enum {
     ROW = NEIGHBOURS * HIDDEN,
     WORD_BUCKETS = 1 << 15,
     ALL_BUCKETS = WORD_BUCKETS + (1 << 10),
-    LISTED_SLOTS = 1 << 23,
-    WORDS = 1 << 15,         /* remembered; then all but the usual are forgotten */
-    USUAL = 1 << 14,         /* of these at most */
+    WORDS = 1 << 14,         /* remembered; then all but the usual are forgotten */
+    USUAL = 1 << 13,         /* of these at most */
     WORD_SIZE = 95,          /* bytes; a longer ASCII token is looked at each time */
     MOST_FEATURES = 20,
     CLASSED = 1 << 17        /* code points whose class is known */
@@ -30,15 +31,15 @@ enum {
 enum { LETTER, DIGIT, BLANK, UNDERSCORE, MARK }; /* of a code point */
 
 typedef struct {
-    const float *looks;      /* ALL_BUCKETS x LOOKS */
-    const float *near;       /* LOOKS x ROW: what a token adds to each of its neighbours, side by side */
+    const int8_t *looks;     /* ALL_BUCKETS x LOOKS */
+    const float *near;       /* LOOKS x ROW: what a step of a look adds to each neighbour, side by side */
     const float *near_bias;  /* ROW */
     const float *far;        /* HIDDEN x (PLACES + 1) * DEEP, the last DEEP for the mean */
     const float *far_bias;   /* DEEP */
     const float *out;        /* DEEP x LABEL_COUNT */
     const float *out_bias;   /* LABEL_COUNT */
-    const uint8_t *listed;   /* LISTED_SLOTS */
     const uint8_t *classes;  /* CLASSED */
+    Names listed;
     float step;              /* a row holds whole numbers of it */
     float steps;             /* so many to each side at most */
 } TaggerWeights;

@@ -32,7 +32,7 @@ static int is_it(const Words *words, uint32_t number, const uint8_t *word, size_
 
 int words_build(Words *words, const uint8_t *list, size_t size) {
     memset(words, 0, sizeof *words);
-    if (size >= (size_t)1 << 31) return -1;
+    if (size >= (size_t)1 << 30) return -1;
     size_t count = 1, slots = 16;
     for (size_t at = 0; at < size; at++) count += list[at] == '\n';
     while (slots < 2 * count) slots *= 2;
@@ -45,6 +45,7 @@ int words_build(Words *words, const uint8_t *list, size_t size) {
     }
     words->mask = slots - 1;
     words->count = count;
+    for (words->numbers = 1; words->numbers < count + 1;) words->numbers = words->numbers * 2 + 1;
     size_t number = 0;
     words->starts[0] = 0;
     for (size_t at = 0; at < size; at++)
@@ -55,10 +56,10 @@ int words_build(Words *words, const uint8_t *list, size_t size) {
         const size_t length = size_of(words, each);
         const uint64_t hash = hash_of(word, length);
         size_t slot = hash & words->mask;
-        while (words->slots[slot] && !is_it(words, (uint32_t)words->slots[slot] - 1, word, length))
+        while (words->slots[slot] && !is_it(words, (words->slots[slot] & words->numbers) - 1, word, length))
             slot = (slot + 1) & words->mask;
         words->distinct += words->slots[slot] == 0;
-        words->slots[slot] = (hash & 0xFFFFFFFF00000000u) | (each + 1);
+        words->slots[slot] = ((uint32_t)(hash >> 32) & ~words->numbers) | (each + 1);
         if (length > words->longest) words->longest = length;
     }
     return 0;
@@ -75,9 +76,9 @@ int32_t words_find(const Words *words, const uint8_t *word, size_t size) {
     if (size > words->longest) return -1;
     const uint64_t hash = hash_of(word, size);
     for (size_t slot = hash & words->mask;; slot = (slot + 1) & words->mask) {
-        const uint64_t found = words->slots[slot];
+        const uint32_t found = words->slots[slot];
         if (found == 0) return -1;
-        const uint32_t number = (uint32_t)found - 1;
-        if ((found ^ hash) >> 32 == 0 && is_it(words, number, word, size)) return (int32_t)number;
+        const uint32_t number = (found & words->numbers) - 1;
+        if (((found ^ (uint32_t)(hash >> 32)) & ~words->numbers) == 0 && is_it(words, number, word, size)) return (int32_t)number;
     }
 }

@@ -8,7 +8,8 @@
 typedef struct {
     const uint8_t *list;
     uint32_t *starts;  /* of each word in `list`, and one past the last */
-    uint64_t *slots;   /* the upper half of a hash, and a word's number plus one; 0 where there is none */
+    uint32_t *slots;   /* a word's number plus one, and above it bits of its hash; 0 where there is none */
+    uint32_t numbers;  /* the bits of a slot that are a number */
     size_t mask;
     size_t count;
     size_t distinct;
@@ -16,7 +17,7 @@ typedef struct {
 } Words;
 
 /* The words of `list`, with one line's end between each two; of equal ones the last counts. 0, -1 for a list that is too
- * long (2 GiB), -2 without memory. `list` must outlive the table. */
+ * long (1 GiB), -2 without memory. `list` must outlive the table. */
 int words_build(Words *words, const uint8_t *list, size_t size);
 void words_free(Words *words);
 

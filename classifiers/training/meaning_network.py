@@ -144,7 +144,8 @@ class Network:
         lifted = bias * slope
         lifted[1:] += shift
         rows = np.round(features / steps).astype(np.int8)
-        return MeaningModel(self.known, rows, steps, inner, outer * slope, lifted, LABELS)
+        words = b"\n".join(word for word, _ in sorted(self.known.items(), key=lambda each: each[1]))
+        return MeaningModel(words, rows, steps, inner, outer * slope, lifted, LABELS)
 
 
 def fit(rows: Sequence[Row], seed: int, say: Callable[[str], None] = lambda _: None) -> Network:

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from classifiers.tagger import LABELS
+from classifiers.tagger import LABELS, expand
 from classifiers.tagger_features import tokenize
 from classifiers.training import tagger_data as sources
 from classifiers.training import tagger_evaluate as evaluate
@@ -107,7 +107,7 @@ def folds(docs: Sequence[Doc]) -> list[frozenset[str]]:
 
 def train(docs: Sequence[Doc], packed: dict[str, Any], epochs: int = EPOCHS) -> tagger_fit.Fit:
     """The fitted layers."""
-    return tagger_fit.fit(tagger_fit.Corpus(docs, lists.expand(packed)), epochs, quiet=False)
+    return tagger_fit.fit(tagger_fit.Corpus(docs, expand(packed)), epochs, quiet=False)
 
 
 def write(
@@ -178,13 +178,13 @@ def main() -> None:
     docs = collect(arguments.data)
     packed = lists.arrays(table(arguments.data))
     learned = train(docs, packed)
-    figures = tagger_measure.figures(learned.model(lists.expand(packed)), arguments.data)
+    figures = tagger_measure.figures(learned.model(expand(packed)), arguments.data)
     write(learned, packed, docs, arguments.out, card(figures, docs))  # the folds take as long again: keep what is there
     if not arguments.folds:
         return
     figures["templates_never_seen"] = [
         tagger_measure.sentences(
-            evaluate.tagger_finder(train(without(docs, fold), packed).model(lists.expand(packed))),
+            evaluate.tagger_finder(train(without(docs, fold), packed).model(expand(packed))),
             evaluate.pattern_finder(),
             arguments.data,
             fold,

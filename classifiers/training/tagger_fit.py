@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix  # type: ignore[import-untyped]  # scipy ships no types
 
+from classifiers.name_table import NameTable
 from classifiers.tagger import ABOUT, FAR, LABELS, NEAR, TaggerModel
-from classifiers.tagger_features import BUCKETS, HASHED, LIST_SLOTS, features, tokenize
+from classifiers.tagger_features import BUCKETS, HASHED, LIST_SLOTS, Listed, features, tokenize
 from classifiers.training.tagger_data import Doc
 
 WIDTH, HIDDEN, DEEP = 32, 48, 32
@@ -49,7 +50,7 @@ def allowed(doc: Doc) -> tuple[list[str], list[int]]:
 class Corpus:
     """Texts as numbers: each distinct token once, with what it looks like in four degrees of hiding."""
 
-    def __init__(self, docs: Sequence[Doc], listed: bytes) -> None:
+    def __init__(self, docs: Sequence[Doc], listed: Listed) -> None:
         known: dict[str, int] = {}
         self.ids: list[npt.NDArray[np.int32]] = []
         self.masks: list[npt.NDArray[np.int16]] = []
@@ -185,14 +186,13 @@ class Fit:
             array.step(gradient, scale)
         return loss
 
-    def model(self, listed: bytes) -> TaggerModel:
+    def model(self, listed: NameTable) -> TaggerModel:
         """As it serves, with the looks in bytes' steps."""
         stepped, scale = quantise(self.looks.value)
         near, near_bias, far, far_bias, out, out_bias = (
             array.value.astype(np.float16).astype(np.float32) for array in self.layers()
         )
-        looks = stepped.astype(np.float32) * scale
-        return TaggerModel(looks, near, near_bias, far, far_bias, out, out_bias, listed)
+        return TaggerModel(stepped, scale, near, near_bias, far, far_bias, out, out_bias, listed)
 
     def layers(self) -> list[_Adam]:
         """All but the looks, in the order of the artifact."""

@@ -18,7 +18,6 @@ from classifiers.tagger_features import (
     COUNTRY,
     FIRST,
     LAST,
-    LIST_SLOTS,
     NATION,
     PLACE,
     STREET,
@@ -76,10 +75,3 @@ def arrays(bits: dict[str, int]) -> dict[str, npt.NDArray[Any]]:
         "listed": steps.astype(np.uint16 if steps.max() < 1 << 16 else np.uint32),
         "bits": np.array([table[int(place)] for place in slots], dtype=np.uint8),
     }
-
-
-def expand(packed: dict[str, npt.NDArray[Any]]) -> bytes:
-    """The table as serving sees it."""
-    table = np.zeros(LIST_SLOTS, dtype=np.uint8)
-    table[np.cumsum(packed["listed"].astype(np.int64))] = packed["bits"]
-    return table.tobytes()

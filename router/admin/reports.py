@@ -13,9 +13,9 @@ from router.budget_ledger import LedgerError
 from router.budget_report import budget_rows, read_elsewhere, read_ledger, report_json
 from router.errors import InvalidRequest, Unavailable
 from router.held import is_of, rank, ranking_json
-from router.memories import shared_budgets
 from router.models.catalogue import ModelFileError, catalogue
 from router.models.registry import Registry
+from router.purse import shared_budgets
 from router.saving import By, groups_json, parse_since, tally
 from router.types import JsonObject
 

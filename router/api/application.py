@@ -1,11 +1,11 @@
-"""Every path of a worker and what serves it: the data path's endpoints at once, everything else through FastAPI."""
+"""Every path of a worker and what serves it: the data path's endpoints at once, everything else through a router."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import cast
 
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route, request_response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -115,19 +115,12 @@ def application(gateway: Gateway, identity: Identity, around: Surroundings) -> A
     )
 
 
-def _rest(identity: Identity, around: Surroundings) -> FastAPI:
+def _rest(identity: Identity, around: Surroundings) -> Starlette:
     service = Service(around.running, identity, around.status, around.telemetry)
     stored = StoredResponses(identity, around.states)
-    rest = FastAPI(
-        title="Gatehouse",
-        docs_url=None,
-        redoc_url=None,
-        openapi_url=None,
-        redirect_slashes=False,
+    rest = Starlette(
         exception_handlers={405: service.wrong_method},
-    )
-    rest.router.routes.extend(
-        [
+        routes=[
             Route("/healthz", service.healthz),
             Route("/readyz", service.readyz),
             Route("/metrics", service.metrics),
@@ -135,7 +128,8 @@ def _rest(identity: Identity, around: Surroundings) -> FastAPI:
             Route("/v1/models/{model:path}", service.model),
             Route("/v1/responses/{response}", stored.show, methods=["GET"]),
             Route("/v1/responses/{response}", stored.delete, methods=["DELETE"]),
-        ]
+        ],
     )
+    rest.router.redirect_slashes = False
     rest.router.default = request_response(service.unknown)
     return rest

@@ -18,7 +18,7 @@ from policies.types import Policy
 from router.budget_ledger import LedgerError
 from router.budget_report import BudgetRow, budget_rows, read_elsewhere, read_ledger, report_json
 from router.cli.show_problems import show_problems
-from router.memories import shared_budgets
+from router.purse import shared_budgets
 from router.settings import Settings, from_environment
 from router.store import StoreError
 from router.versions import read_active

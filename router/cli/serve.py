@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from policies.schema import PolicyError
 from router.keys import StateFolderError
 from router.logs import configure_logging
-from router.loop import loop_factory
+from router.loop import loop_factory, save_memory
 from router.models.catalogue import EMBEDDED
 from router.parent import Parent
 from router.settings import Settings, from_environment
@@ -63,6 +63,7 @@ def serve(
         typer.echo(f"A setting cannot be used: {error}", err=True)
         raise typer.Exit(2) from None
     configure_logging(settings.log_level)
+    save_memory()
     try:
         parent = Parent(settings, announce)
     except PolicyError as error:

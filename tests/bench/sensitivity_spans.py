@@ -81,11 +81,13 @@ def _shipped(rows: list[dict[str, Any]]) -> Iterator[tuple[Finder, list[dict[str
 def _cross_validated(
     rows: list[dict[str, Any]], data: Path, folds: int
 ) -> Iterator[tuple[Finder, list[dict[str, Any]]]]:
+    from classifiers.tagger import expand
+
     docs, packed = tagger.collect(data), tagger_lists.arrays(tagger.table(data))
     for test in tagger.folds(docs)[:folds]:
         learned = tagger.train(tagger.without(docs, test), packed)
         part = [row for row in rows if f"presidio/{row['template_id']}" in test]
-        yield tagger_evaluate.tagger_finder(learned.model(tagger_lists.expand(packed))), part
+        yield tagger_evaluate.tagger_finder(learned.model(expand(packed))), part
 
 
 def _judge(row: dict[str, Any], find: Finder, patterns: Finder) -> Judged:

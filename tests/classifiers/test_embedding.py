@@ -62,7 +62,7 @@ def test_a_text_without_a_known_piece_is_zeros(embedding: Embedding, text: str) 
 
 
 def test_all_signals_share_one_table() -> None:
-    assert Embedding.load() is Embedding.load()
+    assert Embedding.load() is Embedding.load(None) is Embedding.load(folder=None)
 
 
 def test_the_card_names_source_licence_and_digest() -> None:

@@ -180,8 +180,7 @@ def test_a_linear_model_gives_what_the_reference_gives(fresh: Any, text: str) ->
 def of_meaning(fresh: Any) -> tuple[MeaningModel, Any]:
     """The shipped model, and the same in C."""
     model = replace(load_meaning(), compiled=None)
-    words = b"\n".join(sorted(model.vocabulary, key=model.vocabulary.__getitem__))
-    return model, fresh.meaning(fresh.words(words), model.rows, model.steps, model.inner, model.outer, model.bias)
+    return model, fresh.meaning(fresh.words(model.words), model.rows, model.steps, model.inner, model.outer, model.bias)
 
 
 @given(WRITTEN | st.binary(max_size=200))

@@ -13,7 +13,7 @@ import pytest
 
 from classifiers.detectors.base import WALL, Piece
 from classifiers.detectors.meaning import MeaningDetector, windows
-from classifiers.meaning import ArtifactError, encode, is_code, load, words_of
+from classifiers.meaning import ArtifactError, Lines, beginning, encode, is_code, load, numbered, words_of
 from classifiers.scanner import PIECE
 from classifiers.training.authored import authored
 from classifiers.training.everyday import load as load_everyday
@@ -200,10 +200,18 @@ def test_any_bytes_have_values_that_are_numbers(text: bytes) -> None:
 
 
 def test_case_quotes_and_numbers_do_not_change_what_is_read() -> None:
-    vocabulary = load().vocabulary
+    vocabulary = numbered(load().words)
     plain = encode(words_of(b'Our "offer" is 1,250'), vocabulary)
     other = encode(words_of("OUR “OFFER” is 9,874".encode()), vocabulary)
     assert plain.tolist() == other.tolist()
+
+
+def test_a_vocabulary_read_from_its_lines_is_that_of_the_dictionary() -> None:
+    lines = load().words
+    words = [*lines.split(b"\n")[::997], b"", b"zyxwvut", b"the", beginning(b"unheard")]
+    dictionary, read = numbered(lines), Lines(lines)
+    assert [read.get(word, -1) for word in words] == [dictionary.get(word, -1) for word in words]
+    assert (len(read), list(read)[:3]) == (len(dictionary), list(dictionary)[:3])
 
 
 @pytest.mark.parametrize("damage", ["weights", "card", "missing"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import signal
 import time
@@ -12,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
+from classifiers.entities import ENTITIES
 from classifiers.memory import Remembered, ScanMemory
 from classifiers.pipeline import INLINE_BYTES, Pipeline
 from classifiers.registry import DETECTORS, SIGNALS, SignalSpec, producible_entities
@@ -216,6 +218,14 @@ def test_the_registry_says_what_its_detectors_can_find() -> None:
     assert {"EMAIL_ADDRESS", "CREDIT_CARD", "SECRET", "US_SSN", "IBAN_CODE"} <= producible_entities()
     assert "MEDICAL" not in producible_entities({"names": DETECTORS["names"]})
     assert producible_entities({"gone": "no.such.module:X"}) == frozenset()
+
+
+def test_the_entities_that_policies_are_read_with_are_those_of_the_detectors() -> None:
+    built = {}
+    for name, where in DETECTORS.items():
+        module, _, member = where.partition(":")
+        built[name] = getattr(importlib.import_module(module), member).entities
+    assert dict(ENTITIES) == built
 
 
 async def test_an_unchanged_string_is_remembered_for_its_tenant_and_rules_only() -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from classifiers.detectors.base import WALL, Piece
 from classifiers.detectors.names import NameDetector, spans
 from classifiers.linear import ArtifactError
+from classifiers.name_table import NameTable
 from classifiers.pipeline import Pipeline
 from classifiers.registry import DETECTORS
 from classifiers.tagger import ABOUT, FAR, LABELS, NEAR, Tagger, TaggerModel, load
@@ -266,7 +267,7 @@ def test_what_is_kept_in_small_steps_says_what_the_layers_say(text: str) -> None
     """The layers once more, written down plainly: neighbours side by side, and means over whole stretches."""
     model, tokens = load(), tokenize("Hello " + text)
     walls = ["\n", "\x00", "\n"] * 2
-    looks = model.look([*walls, *tokens, *walls])
+    looks = model.look([*walls, *tokens, *walls]) * model.scale
     reach = max(FAR)
     places = range(NEAR, len(looks) - NEAR)
     wide = np.stack([looks[place - NEAR : place + NEAR + 1].ravel() for place in places])
@@ -279,6 +280,18 @@ def test_what_is_kept_in_small_steps_says_what_the_layers_say(text: str) -> None
     deep = np.maximum(np.stack(rows) @ model.far + model.far_bias, 0)
     for tagger in (Tagger(model), Tagger(dataclasses.replace(model, usual=()))):  # one just trained has no usual words
         assert np.allclose(tagger.logits(tokens), deep @ model.out + model.out_bias, atol=0.03)
+
+
+def test_the_table_of_names_says_of_each_slot_what_was_put_there() -> None:
+    chance = np.random.default_rng(3)
+    slots = np.unique(np.concatenate(([0, 511, 512, LIST_SLOTS - 1], chance.integers(0, LIST_SLOTS, 5000))))
+    bits = chance.integers(1, 256, len(slots), dtype=np.uint8)
+    table, plain = NameTable.of(slots, bits), dict(zip(slots.tolist(), bits.tolist(), strict=True))
+    asked = [*slots.tolist(), *(slots + 1).tolist()[:-1], *chance.integers(0, LIST_SLOTS, 5000).tolist()]
+    assert [table[slot] for slot in asked] == [plain.get(slot, 0) for slot in asked]
+    for wrong in (slots[::-1], slots[:-1], slots + 1, slots - 1):
+        with pytest.raises(ValueError, match="slots"):
+            NameTable.of(wrong, bits)
 
 
 async def test_a_request_with_a_name_has_a_finding_where_the_name_stands() -> None:

@@ -129,9 +129,12 @@ def test_what_is_no_text_is_for_the_reference(kernel: CompiledTagger) -> None:
 def test_weights_of_another_shape_or_step_are_refused(kernel: CompiledTagger, tagger: Tagger) -> None:
     module = KERNELS.module()
     model, near, bias, far, step = tagger.weights()
-    arrays = [model.looks, near, bias, far, model.far_bias, model.out, model.out_bias, model.listed, bytes(1 << 17)]
+    listed = (model.listed.used, model.listed.before, model.listed.bits)
+    arrays = [model.looks, near, bias, far, model.far_bias, model.out, model.out_bias, bytes(1 << 17), *listed]
     with pytest.raises(ValueError, match="wrong size"):
-        module.tagger(*arrays[:-1], b"", step, 6000.0)
+        module.tagger(*arrays[:7], b"", *listed, step, 6000.0)
+    with pytest.raises(ValueError, match="table of names"):
+        module.tagger(*arrays[:-1], listed[-1][:-1], step, 6000.0)
     with pytest.raises(ValueError, match="16 bits"):
         module.tagger(*arrays, step, 7000.0)
     with pytest.raises(ValueError, match="16 bits"):
