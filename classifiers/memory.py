@@ -8,10 +8,9 @@ from __future__ import annotations
 import hashlib
 import secrets
 import threading
-from collections import OrderedDict
 from typing import Any, NamedTuple
 
-_ENTRY_BYTES = 200  # a key, a tuple and their places in the table
+_ENTRY_BYTES = 128  # a key and its place in the table
 _SPAN_BYTES = 200
 _STATES = 256  # begun digests that are kept: a tenant, its rules and a name are mostly those of the last request
 
@@ -29,14 +28,19 @@ class Remembered(NamedTuple):
 
 
 class ScanMemory:
-    """Least recently used first out; `max_bytes` bounds it (0: remembers nothing)."""
+    """Two generations: what is asked for moves to the young one, and when that is full the old one is forgotten.
+
+    So what was used lately stays, for half of what an order of use would take. `max_bytes` bounds both together (0:
+    remembers nothing).
+    """
 
     def __init__(self, max_bytes: int) -> None:
         self._key = secrets.token_bytes(32)
         self._max_bytes = max_bytes
-        self._bytes = 0
+        self._bytes = 0  # of the young generation
         self._lock = threading.Lock()  # large bodies are laid out and placed in threads
-        self._entries: OrderedDict[bytes, tuple[Remembered, ...]] = OrderedDict()
+        self._young: dict[bytes, tuple[Remembered, ...]] = {}
+        self._old: dict[bytes, tuple[Remembered, ...]] = {}
         self._begun: dict[tuple[str, str, str], Any] = {}
 
     @property
@@ -79,22 +83,32 @@ class ScanMemory:
     def get(self, key: bytes) -> tuple[Remembered, ...] | None:
         """What was found in that string, or None when it is not remembered."""
         with self._lock:
-            found = self._entries.get(key)
-            if found is not None:
-                self._entries.move_to_end(key)
+            found = self._young.get(key)
+            if found is None:
+                found = self._old.pop(key, None)
+                if found is not None:
+                    self._keep(key, found)
             return found
 
     def put(self, key: bytes, found: tuple[Remembered, ...]) -> None:
         """Remember a complete result without errors."""
         with self._lock:
-            self._bytes += _cost(found) - (_cost(self._entries[key]) if key in self._entries else 0)
-            self._entries[key] = found
-            self._entries.move_to_end(key)
-            while self._bytes > self._max_bytes and self._entries:
-                self._bytes -= _cost(self._entries.popitem(last=False)[1])
+            self._old.pop(key, None)
+            self._keep(key, found)
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._young) + len(self._old)
+
+    def _keep(self, key: bytes, found: tuple[Remembered, ...]) -> None:
+        cost, before = _cost(found), self._young.get(key)
+        if cost > self._max_bytes // 2:
+            return
+        if before is not None:
+            self._bytes -= _cost(before)
+        elif self._bytes + cost > self._max_bytes // 2:
+            self._old, self._young, self._bytes = self._young, {}, 0
+        self._young[key] = found
+        self._bytes += cost
 
 
 def _cost(found: tuple[Remembered, ...]) -> int:

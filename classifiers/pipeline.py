@@ -90,7 +90,7 @@ class Pipeline:
         work: Callable[[], float] = time.thread_time,
         detectors: Mapping[str, str] = DETECTORS,
         signals: Mapping[str, SignalSpec] = SIGNALS,
-        memory_bytes: int = 16 << 20,
+        memory_bytes: int = 8 << 20,
         approval_key: bytes = b"",
         compiled: bool = True,
     ) -> None:

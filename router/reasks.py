@@ -6,6 +6,7 @@ Only keyed digests are compared, in the parent's memory, for ten minutes; record
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
@@ -17,6 +18,8 @@ from router.keys import Keys
 from router.types import JsonObject, Principal
 
 WITHIN = timedelta(minutes=10)
+_WITHIN_SECONDS = WITHIN.total_seconds()
+_TIME = struct.Struct("<d")
 _MOST = 20_000  # asks that are remembered
 _READ = 4000  # characters of either end of a text
 _END_USER = ("user", "safety_identifier", "prompt_cache_key")  # one key may serve many people: they are kept apart
@@ -65,7 +68,8 @@ class Reasks:
         """`on_reask` hears the id of each request that was asked again."""
         self._writer = writer
         self._on_reask = on_reask
-        self._asked: OrderedDict[str, tuple[str, datetime]] = OrderedDict()  # digest -> id, when it had its answer
+        # Digest -> when it had its answer, in seconds, and its id: as bytes, of which there are many.
+        self._asked: OrderedDict[bytes, bytes] = OrderedDict()
 
     def submit(self, record: FiledRecord) -> bool:
         """Queue a record for writing; False: dropped."""
@@ -81,14 +85,14 @@ class Reasks:
         return await self._writer.commit_intent(record)
 
     def _note(self, digest: str, record: FiledRecord) -> str | None:
-        ended = datetime.fromisoformat(record.time)
-        began = ended - timedelta(milliseconds=record.latency_ms or 0.0)
-        before = self._asked.get(digest)
+        key, ended = bytes.fromhex(digest), datetime.fromisoformat(record.time).timestamp()
+        began = ended - (record.latency_ms or 0.0) / 1000
+        kept = self._asked.get(key)
         # Asks side by side are samples of one question, and one that failed had no answer to complain of.
-        is_again = before is not None and before[1] <= began <= before[1] + WITHIN
+        is_again = kept is not None and (answered := _TIME.unpack_from(kept)[0]) <= began <= answered + _WITHIN_SECONDS
         if record.error is None:
-            self._asked[digest] = (record.id, ended)
-            self._asked.move_to_end(digest)
+            self._asked[key] = _TIME.pack(ended) + record.id.encode()
+            self._asked.move_to_end(key)
             while len(self._asked) > _MOST:
                 self._asked.popitem(last=False)
-        return before[0] if is_again and before is not None else None
+        return kept[_TIME.size :].decode() if is_again and kept is not None else None

@@ -87,7 +87,7 @@ class Kept:
 
 
 def asked(
-    request_id: str, at: str, latency_ms: float = 100.0, ask: str | None = "d", error: str | None = None
+    request_id: str, at: str, latency_ms: float = 100.0, ask: str | None = "dd", error: str | None = None
 ) -> FiledRecord:
     time = f"2026-05-01T{at}.000+00:00"
     return filed({"id": request_id, "time": time, "latency_ms": latency_ms, "outcome": {"error": error}}, ask)
@@ -98,7 +98,7 @@ def test_only_what_was_answered_before_and_not_long_ago_is_asked_again() -> None
     reasks = Reasks(kept, heard.append)
     for record in (
         asked("a", "10:00:00"),
-        asked("other", "10:01:00", ask="e"),
+        asked("other", "10:01:00", ask="ee"),
         asked("b", "10:02:00"),  # a again
         asked("failed", "10:03:00", error="upstream_error"),  # b again, and has no answer itself
         asked("c", "10:04:00"),  # b again

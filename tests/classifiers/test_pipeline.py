@@ -7,6 +7,7 @@ import importlib
 import os
 import signal
 import time
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -326,15 +327,30 @@ async def test_a_long_conversation_that_is_remembered_needs_no_scan_process() ->
         await pipeline.close()
 
 
-def test_the_memory_is_bounded_in_bytes_and_forgets_the_least_recently_used() -> None:
+def test_the_memory_is_bounded_in_bytes_and_keeps_what_is_asked_for() -> None:
     memory = ScanMemory(max_bytes=2000)
     keys = [memory.key("t", "d", "", str(number)) for number in range(50)]
     for key in keys:
         memory.put(key, (Remembered("X", 0, 1, 1.0, "d"),))
         memory.get(keys[0])
-    assert len(memory) == 5
-    assert memory.get(keys[0]) is not None
+        assert len(memory) * 328 <= 2000
+    assert all(memory.get(key) for key in (keys[0], *keys[-3:]))
     assert memory.get(keys[1]) is None
+    memory.put(keys[2], tuple(Remembered("X", 0, 1, 1.0, "d") for _ in range(5)))
+    assert memory.get(keys[2]) is None, "it alone would take more than its half"
+
+
+def test_what_is_remembered_takes_about_what_is_counted() -> None:
+    tracemalloc.start()
+    try:
+        memory, before = ScanMemory(max_bytes=1 << 20), tracemalloc.get_traced_memory()[0]
+        for number in range(40_000):
+            memory.put(number.to_bytes(16, "big"), ())
+        taken = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert len(memory) > 4096
+    assert taken < 1.2 * (1 << 20)
 
 
 def test_a_key_depends_on_every_part_and_on_the_process() -> None:
