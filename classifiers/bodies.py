@@ -14,8 +14,9 @@ def message_texts(body: Mapping[str, Any], roles: Collection[str]) -> list[str]:
 def last_text(body: Mapping[str, Any]) -> str:
     """What the answer must answer: the last user message with a text, or else the last message with one; or ""."""
     fallback = ""
-    for role, text in reversed(list(_messages(body))):
-        if role == "user":
+    for message in reversed(_list_of(body)):
+        role, text = _said(message)
+        if text and role == "user":
             return text
         fallback = fallback or text
     return fallback
@@ -23,22 +24,28 @@ def last_text(body: Mapping[str, Any]) -> str:
 
 def text_size(body: Mapping[str, Any]) -> int:
     """Characters of text in all messages."""
-    return sum(len(text) for _, text in _messages(body))
+    return sum([len(_said(message)[1]) for message in _list_of(body)])
 
 
 def _messages(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The role and the text of each message that has a text."""
+    return (said for said in map(_said, _list_of(body)) if said[1])
+
+
+def _list_of(body: Mapping[str, Any]) -> list[Any]:
     messages = body.get("messages")
-    for message in messages if isinstance(messages, list) else ():
-        if isinstance(message, Mapping):
-            text = _text(message.get("content"))
-            if text:
-                role = message.get("role")
-                yield (role if isinstance(role, str) else ""), text
+    return messages if isinstance(messages, list) else []
+
+
+def _said(message: Any) -> tuple[str, str]:
+    """A message's role and text, empty where it has none."""
+    if type(message) is not dict and not isinstance(message, Mapping):  # of a class before of an abstract one: cheaper
+        return "", ""
+    role, content = message.get("role"), message.get("content")
+    return role if isinstance(role, str) else "", content if isinstance(content, str) else _text(content)
 
 
 def _text(content: Any) -> str:
-    if isinstance(content, str):
-        return content
     if not isinstance(content, list):
         return ""
     parts = (part.get("text") if isinstance(part, Mapping) else part for part in content)

@@ -7,7 +7,6 @@ of what is remembered: it is looked at anew, with its neighbours.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -53,17 +52,22 @@ class Parts:
 
     def holds(self, run: Sequence[Stretch]) -> bool:
         """Whether neighbours all stand in one known part: they were looked at together when it was scanned."""
-        part = self.of.get(run[0].cell)
-        return part is not None and all(self.of.get(stretch.cell) == part for stretch in run)
+        of, part = self.of, self.of.get(run[0].cell)
+        if part is None:
+            return False
+        # Each run of two is asked about, of which there is one for each two neighbours.
+        return of.get(run[-1].cell) == part and (len(run) == 2 or all(of.get(each.cell) == part for each in run))
 
-    def put(self, memory: ScanMemory, inside: Mapping[int, Iterable[Remembered]], anew: AbstractSet[int]) -> None:
+    def put(self, memory: ScanMemory, inside: Mapping[int, Iterable[Remembered]], anew: set[int]) -> None:
         """Remember the fresh parts without their cells that are to be scanned `anew`, where more than half are left."""
         for part in self.fresh:
-            if 2 * sum(index in anew for index in part.cells) > len(part.cells):
+            missing = anew.intersection(part.cells)
+            if 2 * len(missing) > len(part.cells):
                 continue
             found: list[Remembered] = []
-            for number, index in enumerate(part.cells):
-                if index in anew:
+            of_note = bool(missing) or any(index in part.cells for index in inside)
+            for number, index in enumerate(part.cells if of_note else ()):
+                if index in missing:
                     found.append(Remembered(_ANEW, 0, 0, 0.0, "", (), number))
                 elif index in inside:
                     found += [item._replace(cell=number) for item in inside[index]]

@@ -21,7 +21,6 @@ from router.taint.ledger import Grade, TaintLedger, parts_of
 from router.taint.segments import Segmenter, normal_forms, segments
 from router.types import JsonObject, Reply
 
-_AT_ONCE_CHARACTERS = 16 * 1024
 _FIXED = frozenset({"role", "type", "id", "index"})  # of a delta: the API's words, never text of the answer
 
 
@@ -39,9 +38,7 @@ class Following:
         if level is Level.PUBLIC:
             return reply
         request, hidden = exchange.plan.request, exchange.pseudonyms
-        size = sum(len(text) for _, text in parts_of(request.body))
-        is_large = size > _AT_ONCE_CHARACTERS
-        known = await asyncio.to_thread(_known, exchange.plan, hidden) if is_large else _known(exchange.plan, hidden)
+        known = await self._ledger.digests(request.principal.tenant, _known(exchange.plan, hidden))
         values = None if hidden is None else [form for value in hidden.values.values() for form in normal_forms(value)]
         trail = Trail(self, request.principal.tenant, level, known, values)
         if reply.chunks is not None:
@@ -64,7 +61,7 @@ class Following:
 
 
 class Trail:
-    """The marks of one answer. `known` are segments that the request held and that say nothing new.
+    """The marks of one answer. `known` are digests of segments that the request held and that say nothing new.
 
     `values` are, for an answer that was made of placeholders, the values that were put back into it, in normal form.
     """
@@ -74,7 +71,7 @@ class Trail:
         following: Following,
         tenant: str,
         level: Level,
-        known: frozenset[str],
+        known: frozenset[bytes],
         values: Collection[str] | None = None,
     ) -> None:
         self._following = following
@@ -133,12 +130,14 @@ class Trail:
             self._put(self._segmenters[key].end())
 
     def _put(self, found: Iterable[str]) -> None:
-        graded: dict[Grade, list[str]] = {}
+        graded: dict[Grade, set[bytes]] = {}
+        ledger = self._following.ledger
         for segment in found:
-            if segment not in self._known:
-                graded.setdefault(self._grade(segment), []).append(segment)
+            digest = ledger.digest(self._tenant, segment)
+            if digest not in self._known:
+                graded.setdefault(self._grade(segment), set()).add(digest)
         for grade, new in graded.items():
-            self._keep(grade, self._following.ledger.put(self._tenant, grade, new))
+            self._keep(grade, ledger.put_digests(self._tenant, grade, new))
 
     def _grade(self, segment: str) -> Grade:
         """What was made outside of placeholders may go there again, but for what holds a value."""
@@ -180,22 +179,21 @@ class FollowedChunks:
             await self._chunks.close()
 
 
-def _known(plan: Plan, hidden: Pseudonyms | None) -> frozenset[str]:
-    """What an answer may repeat without saying anything new: segments of those parts in which nothing was found.
+def _known(plan: Plan, hidden: Pseudonyms | None) -> list[str]:
+    """What an answer may repeat without saying anything new: the texts of those parts in which nothing was found.
 
     Else one sensitive answer that repeats a line of an application's prompt would taint every request with that prompt.
     Where values were `hidden`, all parts: each could go out as it stood there.
     """
     if hidden is not None:
-        return frozenset(segment for _, text in parts_of(plan.request.body) for segment in segments(text))
+        return [text for _, text in parts_of(plan.request.body)]
     scan, taint = plan.signals.scan, plan.taint
     if taint.source in ("unavailable", "forgotten") or any(not unknown.pointer for unknown in scan.unknowns):
-        return frozenset()
+        return []
     unclean = {message_of(finding.pointer) for finding in scan.findings}
     unclean.update(message_of(unknown.pointer) for unknown in scan.unknowns)
     unclean.update(each.message for each in taint.at)
-    parts = (text for index, text in parts_of(plan.request.body) if index not in unclean)
-    return frozenset(segment for text in parts for segment in segments(text))
+    return [text for index, text in parts_of(plan.request.body) if index not in unclean]
 
 
 def _texts(delta: JsonObject, path: tuple[int | str, ...] = ()) -> Iterator[tuple[tuple[int | str, ...], str]]:

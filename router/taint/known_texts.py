@@ -22,19 +22,28 @@ class KnownTexts:
         self._lock = threading.Lock()
         self._texts: OrderedDict[bytes, tuple[bytes, ...]] = OrderedDict()
 
-    def digests(
-        self, text: str, key_of: Callable[[str], bytes], cut: Callable[[str], list[bytes]]
-    ) -> tuple[bytes, ...]:
-        """What `cut` makes of a text, now or when it came before. `key_of` names the text, and whose it is."""
+    def find(self, text: str, key_of: Callable[[str], bytes]) -> tuple[bytes, ...] | None:
+        """What was made of a text when it came before. `key_of` names the text, and whose it is."""
         if len(text) < _LEAST_CHARACTERS:
-            return tuple(cut(text))
+            return None
         key = key_of(text)
         with self._lock:
             known = self._texts.get(key)
             if known is not None:
                 self._texts.move_to_end(key)
-                return known
+            return known
+
+    def digests(
+        self, text: str, key_of: Callable[[str], bytes], cut: Callable[[str], list[bytes]]
+    ) -> tuple[bytes, ...]:
+        """What `cut` makes of a text, now or when it came before."""
+        known = self.find(text, key_of)
+        if known is not None:
+            return known
         made = tuple(cut(text))
+        if len(text) < _LEAST_CHARACTERS:
+            return made
+        key = key_of(text)
         with self._lock:
             if key not in self._texts and _cost(made) <= self._most:
                 self._texts[key] = made

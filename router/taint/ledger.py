@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, NamedTuple, Protocol
 
 from classifiers.walk import strings_of
@@ -125,11 +126,8 @@ class TaintLedger:
         if self._shared is None and not self._table.has_any(who.number):
             return CLEAN
         parts = list(parts_of(body))
-        large = sum(len(text) for _, text in parts) > _AT_ONCE_CHARACTERS
-        if large:
-            found, asked = await asyncio.to_thread(self._look_here, who, parts)
-        else:
-            found, asked = self._look_here(who, parts)
+        cut = await self._cut_all(who, [text for _, text in parts])
+        found, asked = self._look_here([index for index, _ in parts], cut)
         answered = True
         if self._shared is not None and asked:
             answered = await self._look_there(self._shared, found, asked)
@@ -141,11 +139,23 @@ class TaintLedger:
     def put(self, tenant: str, grade: Grade, texts: Iterable[str]) -> list[bytes]:
         """Mark segments, on this host; the digests, for `share`. Public leaves no mark."""
         who = self._tenant(tenant)
-        digests = list({_digest(who, text) for text in texts})
+        return self.put_digests(tenant, grade, {_digest(who, text) for text in texts})
+
+    def put_digests(self, tenant: str, grade: Grade, found: Iterable[bytes]) -> list[bytes]:
+        """The same of segments' digests."""
+        who, digests = self._tenant(tenant), list(found)
         if digests and grade.level:
             forgotten = self._table.put(digests, who.number, grade.number, self._ttl)
             self._telemetry.taint_marked(len(digests), self._table.written, forgotten)
         return digests
+
+    def digest(self, tenant: str, segment: str) -> bytes:
+        """What stands for a segment of this tenant's."""
+        return _digest(self._tenant(tenant), segment)
+
+    async def digests(self, tenant: str, texts: Sequence[str]) -> frozenset[bytes]:
+        """What stands for the segments of these texts."""
+        return frozenset(chain.from_iterable(await self._cut_all(self._tenant(tenant), texts)))
 
     async def share(self, digests: Sequence[bytes], grade: Grade) -> None:
         """Tell the other hosts; returns when they can know, or when it is sure that nobody answers now."""
@@ -182,23 +192,36 @@ class TaintLedger:
             await self._shared.close()
         self._table.close()
 
+    async def _cut_all(self, who: _Tenant, texts: Sequence[str]) -> list[tuple[bytes, ...]]:
+        """The digests of each text's segments. What came before is not cut again, and much that is new in a thread."""
+
+        def key_of(text: str) -> bytes:
+            return _digest(who, _of_text(text))
+
+        def cut_rest() -> list[tuple[bytes, ...]]:
+            pairs = zip(texts, found, strict=True)
+            return [
+                self._known.digests(text, key_of, lambda whole: _cut(who, whole)) if known is None else known
+                for text, known in pairs
+            ]
+
+        found = [self._known.find(text, key_of) for text in texts]
+        new = sum(len(text) for text, known in zip(texts, found, strict=True) if known is None)
+        return await asyncio.to_thread(cut_rest) if new > _AT_ONCE_CHARACTERS else cut_rest()
+
     def _look_here(
-        self, who: _Tenant, parts: Iterable[tuple[int, str]]
+        self, indices: Sequence[int], cut: Sequence[Sequence[bytes]]
     ) -> tuple[dict[int, set[int]], dict[int, list[bytes]]]:
         """By message: the grades in this host's table, and the digests that others may know."""
         found: dict[int, set[int]] = {}
         asked: dict[int, list[bytes]] = {}
-        for index, text in parts:
-            digests = self._known.digests(
-                text, lambda whole: _digest(who, _of_text(whole)), lambda whole: _cut(who, whole)
-            )
-            if not digests:
-                continue
-            grades = self._table.find(digests)
+        for index, grades in zip(indices, self._table.find_each(cut), strict=True):
             if grades:
                 found.setdefault(index, set()).update(grades)
-            if self._shared is not None:
-                asked.setdefault(index, []).extend(digests)
+        if self._shared is not None:
+            for index, digests in zip(indices, cut, strict=True):
+                if digests:
+                    asked.setdefault(index, []).extend(digests)
         return found, asked
 
     async def _look_there(

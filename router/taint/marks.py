@@ -102,6 +102,14 @@ class MarkTable:
                     levels.append(rest & 0xFF)
         return levels
 
+    def find_each(self, groups: Sequence[Sequence[bytes]]) -> list[list[int]]:
+        """The same of each group of digests: most are known to be missing at once."""
+        likely = frozenset(self._filter.possible([digest for group in groups for digest in group]))
+        return [
+            [] if likely.isdisjoint(group) else self.find([digest for digest in group if digest in likely])
+            for group in groups
+        ]
+
     def forgotten(self, tenant: int) -> int:
         """The highest level of which a mark of this tenant had to give way before its time; 0: none."""
         now = self._clock()

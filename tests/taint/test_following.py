@@ -34,7 +34,8 @@ def chunk(finish: str | None = None, index: int = 0, **delta: Any) -> dict[str, 
 
 
 def trail(ledger: TaintLedger, known: frozenset[str] = frozenset(), values: list[str] | None = None) -> Trail:
-    return Trail(Following(ledger), "t", Level.CONFIDENTIAL, known, values)
+    digests = frozenset(ledger.digest("t", segment) for segment in known)
+    return Trail(Following(ledger), "t", Level.CONFIDENTIAL, digests, values)
 
 
 async def test_a_segment_is_marked_with_the_chunk_that_completes_it(ledger: TaintLedger) -> None:

@@ -215,3 +215,12 @@ def test_looking_for_marks_takes_no_memory_in_proportion_to_the_table(tmp_path: 
     maps = Path("/proc/self/smaps").read_text().split(str(path))[1:]
     mapped = sum(int(part.split("Size:")[1].split()[0]) for part in maps)
     assert 0 < mapped * 1024 < path.stat().st_size / 20
+
+
+def test_each_group_of_digests_has_its_own_levels(tmp_path: Path, clock: Clock) -> None:
+    marks = table(tmp_path, clock)
+    marks.put(digests(3), 7, 2, 60)
+    marks.put(digests(1, 50), 7, 3, 60)
+    groups = [digests(40, 1000), digests(2), [], [*digests(30, 2000), *digests(1, 2), *digests(1, 50)]]
+    assert marks.find_each(groups) == [[], [2, 2], [], [2, 3]]
+    assert marks.find_each([]) == []
