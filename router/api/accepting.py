@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 # In one turn. Several workers share the socket: who takes all that wait leaves the others without any.
 _ALONE, _SHARING = 32, 4
+_WAITING = 4096  # all that a listening socket holds
 _PAUSE_SECONDS = 0.5  # when there is no room for one more file
 _NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
@@ -43,6 +44,14 @@ class Acceptor:
         if self._again is not None:
             self._again.cancel()
 
+    async def finish(self) -> None:
+        """Take who waits already, for the socket may end with this worker; then no more. Returns when all are taken."""
+        self.close()
+        self._at_once = _WAITING
+        self._take()
+        if self._starting:
+            await asyncio.wait(self._starting)
+
     def _listen(self) -> None:
         self._again = None
         self._loop.add_reader(self._listener, self._take)
@@ -56,8 +65,8 @@ class Acceptor:
             except OSError as error:
                 if error.errno in _NO_ROOM:
                     log.error("no more connections can be taken: %s", error.strerror)
-                    self._loop.remove_reader(self._listener)
-                    self._again = self._loop.call_later(_PAUSE_SECONDS, self._listen)
+                    if self._loop.remove_reader(self._listener):  # else it is being closed
+                        self._again = self._loop.call_later(_PAUSE_SECONDS, self._listen)
                     return
                 continue  # of this one alone: it went away before it was taken
             starting = self._loop.create_task(self._start(connection))

@@ -123,6 +123,11 @@ class Connection(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     @property
+    def is_awaited(self) -> bool:
+        """Whether its first request, or the rest of a head, is still to come."""
+        return self.cycle is None or self._in_head
+
+    @property
     def _is_busy(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 

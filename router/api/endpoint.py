@@ -22,6 +22,7 @@ from router.api.http import (
     Receive,
     Scope,
     Send,
+    discard_body,
     header,
     new_request_id,
     read_body,
@@ -127,6 +128,8 @@ class Endpoint:
     ) -> tuple[ChatRequest, Asked]:
         if scope["method"] != "POST":
             raise MethodNotAllowed("POST")
+        if self._admission.is_draining:  # the connection ends with the refusal, which what is unread would make a reset
+            await discard_body(receive)
         self._admission.check()
         principal = self._identity.authenticate(scope["headers"])
         require(principal, *self._scopes)

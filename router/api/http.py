@@ -134,11 +134,11 @@ async def respond_error(
         return
     await respond(send, error.status, [*headers, (b"connection", b"close")], body, more=True)
     if error.status == 413 and receive is not None:
-        await _drain(receive)
+        await discard_body(receive)
     await send({"type": "http.response.body", "body": b""})
 
 
-async def _drain(receive: Receive) -> None:
+async def discard_body(receive: Receive) -> None:
     """Throw away what still comes, within bounds: a caller that is cut off in the middle may never see its answer."""
     size = 0
     with contextlib.suppress(TimeoutError):

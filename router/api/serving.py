@@ -22,6 +22,8 @@ from router.api.request_wire import answering_whole
 _LAST_WORDS_SECONDS = 2.0  # for error events to be written
 _KEEP_ALIVE_SECONDS = 75  # longer than clients and balancers keep theirs: they close first, and never ask a closing one
 _CLOSE_SECONDS = 2.0  # for connections to take what was written
+# At the very end, for requests that are on their way: on connections that wait for their first one, on all others.
+_FIRST_SECONDS, _NEXT_SECONDS = 2.0, 0.25
 
 
 class DrainingServer(uvicorn.Server):
@@ -70,7 +72,10 @@ class DrainingServer(uvicorn.Server):
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Until the end the listener stays open: whoever comes is told, not left to guess."""
+        """Until the end the listener stays open: whoever comes is told, not left to guess.
+
+        Nobody who is connected is cut off while asking; who comes later finds no listener, or that of another worker.
+        """
         self._on_drain()
         for connection in list(self.server_state.connections):
             if isinstance(connection, Connection):
@@ -82,9 +87,10 @@ class DrainingServer(uvicorn.Server):
             waiting.cancel()
         await self._admission.end(_LAST_WORDS_SECONDS)
         for acceptor in self._acceptors:
-            acceptor.close()
+            await acceptor.finish()
         for listener in sockets or []:
             listener.close()
+        await self._hear_out()
         for connection in list(self.server_state.connections):
             connection.shutdown()
         with contextlib.suppress(TimeoutError):
@@ -95,6 +101,18 @@ class DrainingServer(uvicorn.Server):
             transport = connection.transport
             if transport is not None:
                 transport.abort()
+
+    async def _hear_out(self) -> None:
+        """Wait for what those who are connected may be asking at this moment: they are told that this worker ends."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while any(loop.time() - began < _patience(each) for each in self.server_state.connections):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+def _patience(connection: object) -> float:
+    is_awaited = isinstance(connection, Connection) and connection.is_awaited
+    return _FIRST_SECONDS if is_awaited else _NEXT_SECONDS
 
 
 def make_server(

@@ -99,3 +99,18 @@ def test_no_room_for_a_file_is_waited_out(caplog: pytest.LogCaptureFixture):
         asyncio.run(take(listener))
     assert listener.asked > 2
     assert sum("no more connections can be taken" in line for line in caplog.messages) == 2
+
+
+def test_at_its_end_a_worker_takes_all_who_wait_and_nobody_who_comes_later():
+    turns, made = [0], list[int]()
+
+    async def finish(listener: socket.socket) -> None:
+        acceptor = Acceptor(listener, lambda: Taken(turns, made), backlog=100, is_alone=False)
+        await acceptor.finish()
+        assert len(made) == CALLERS
+        with socket.create_connection(listener.getsockname()):
+            await asyncio.sleep(0.05)
+        assert len(made) == CALLERS
+
+    with waiting_callers() as listener, asyncio.Runner(loop_factory=loop_factory()) as runner:
+        runner.run(finish(listener))
