@@ -21,8 +21,8 @@ enum {
     ROW = NEIGHBOURS * HIDDEN,
     WORD_BUCKETS = 1 << 15,
     ALL_BUCKETS = WORD_BUCKETS + (1 << 10),
-    WORDS = 1 << 14,         /* remembered; then all but the usual are forgotten */
-    USUAL = 1 << 13,         /* of these at most */
+    WORDS = 1 << 13,         /* remembered; then all but the usual are forgotten */
+    USUAL = 1 << 12,         /* of these at most */
     WORD_SIZE = 95,          /* bytes; a longer ASCII token is looked at each time */
     MOST_FEATURES = 20,
     CLASSED = 1 << 17        /* code points whose class is known */
