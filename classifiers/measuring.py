@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from classifiers.boundary import Failure, attempt
@@ -22,21 +22,29 @@ Fact = Callable[[Mapping[str, Any], Walk], bool | int | frozenset[str]]
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """One signal: what measures it, or reads it off the walk, or what it always is; and what it is when nobody asks."""
+    """One signal: what measures it, or reads it off the walk, or what it always is; and what it is when nobody asks.
+
+    `where`: what measures it is built when somebody asks first, for models take memory.
+    """
 
     name: str
     measure: Callable[[Mapping[str, Any]], Any] | None = None
+    where: str = ""
     fact: Fact | None = None
     always: Signal | None = None
     not_asked: Signal | None = None
 
 
 class Measures:
-    """The signals of a table, built once. `broken`: name -> exception class of those that could not be built."""
+    """The signals of a table, built once: those on demand with the first demand.
+
+    `broken`: name -> exception class of those that could not be built.
+    """
 
     def __init__(self, specs: Mapping[str, SignalSpec], facts: Mapping[str, Fact]) -> None:
         self.broken: dict[str, str] = {}
-        self._steps = [self._step(name, spec, facts) for name, spec in specs.items()]
+        self._steps = {name: self._step(name, spec, facts) for name, spec in specs.items()}
+        self._unbuilt = {name for name, step in self._steps.items() if step.where}
 
     def _step(self, name: str, spec: SignalSpec, facts: Mapping[str, Fact]) -> _Step:
         not_asked = Signal(name, error="not_asked") if spec.on_demand else None
@@ -44,11 +52,25 @@ class Measures:
             return _Step(name, always=Signal(name, error="not_available"), not_asked=not_asked)
         if spec.where is None:
             return _Step(name, fact=facts[name], not_asked=not_asked)
-        measure = attempt(_measure_of, spec.where)
+        if spec.on_demand:
+            return _Step(name, where=spec.where, not_asked=not_asked)
+        return self._built(_Step(name, where=spec.where))
+
+    def _built(self, step: _Step) -> _Step:
+        """The step with what measures it."""
+        measure = attempt(_measure_of, step.where)
         if isinstance(measure, Failure):
-            self.broken[name] = measure.error
-            return _Step(name, always=Signal(name, error=measure.error), not_asked=not_asked)
-        return _Step(name, measure=measure, not_asked=not_asked)
+            self.broken[step.name] = measure.error
+            return replace(step, where="", always=Signal(step.name, error=measure.error))
+        return replace(step, where="", measure=measure)
+
+    async def build(self, demanded: Collection[str] | None) -> None:
+        """Build what is demanded (None: all) and not there yet, in a thread: that takes some 50 ms."""
+        for name in list(self._unbuilt if demanded is None else self._unbuilt.intersection(demanded)):
+            built = await asyncio.to_thread(self._built, self._steps[name])
+            if name in self._unbuilt:  # else another request was quicker
+                self._steps[name] = built
+                self._unbuilt.discard(name)
 
     async def values(
         self, body: Mapping[str, Any], walk: Walk, timer: Timer, is_large: bool, demanded: Collection[str] | None
@@ -57,8 +79,10 @@ class Measures:
 
         Those of a body that `is_large` are measured in a thread.
         """
+        if self._unbuilt:
+            await self.build(demanded)
         values = {}
-        for step in self._steps:
+        for step in self._steps.values():
             if step.not_asked is not None and demanded is not None and step.name not in demanded:
                 values[step.name] = step.not_asked
             elif step.always is not None:

@@ -90,7 +90,7 @@ class Pipeline:
         work: Callable[[], float] = time.thread_time,
         detectors: Mapping[str, str] = DETECTORS,
         signals: Mapping[str, SignalSpec] = SIGNALS,
-        memory_bytes: int = 8 << 20,
+        memory_bytes: int = 4 << 20,
         approval_key: bytes = b"",
         compiled: bool = True,
     ) -> None:
@@ -106,7 +106,6 @@ class Pipeline:
         self._memory = ScanMemory(memory_bytes)
         self._measures = Measures(signals, FACTS)
         self._broken: dict[str, str] = {"normalize": normalizer.error} if isinstance(normalizer, Failure) else {}
-        self._broken |= self._measures.broken
 
     @property
     def digest(self) -> str:
@@ -116,7 +115,8 @@ class Pipeline:
     @property
     def broken(self) -> frozenset[str]:
         """`name: exception class` of each detector and signal that could not be built; each makes requests stricter."""
-        return frozenset(self._scanner.broken | {f"{name}: {error}" for name, error in self._broken.items()})
+        broken = self._broken | self._measures.broken
+        return frozenset(self._scanner.broken | {f"{name}: {error}" for name, error in broken.items()})
 
     @property
     def scan_process_pid(self) -> int | None:
@@ -130,11 +130,14 @@ class Pipeline:
         except (ScanProcessDied, OSError, EOFError):
             await self._process.close()
 
-    async def warm(self) -> None:
-        """Run every detector and signal once, so that the first requests are as quick as the later ones."""
+    async def warm(self, demanded: Collection[str] | None = None) -> None:
+        """Run every detector and signal once, so that the first requests are as quick as the later ones.
+
+        Of those on demand, the `demanded` ones (None: all).
+        """
         text = "Warm up: a@b.example, +49 30 901820, 4111 1111 1111 1111, password is x1y2z3, AKIA0000, GB82 WEST 1234."
         for _ in range(3):
-            await self.run({"messages": [{"role": "user", "content": text}]}, ScanRules(), "")
+            await self.run({"messages": [{"role": "user", "content": text}]}, ScanRules(), "", demanded)
 
     async def close(self) -> None:
         """End the scan process. Idempotent."""
@@ -147,6 +150,7 @@ class Pipeline:
 
         Of those that are measured on demand only the `demanded` ones (None: all); the others say `not_asked`.
         """
+        await self._measures.build(demanded)
         began = self._clock()
         job = await self._scan(body, rules, tenant)
         job.timer.resume()

@@ -308,7 +308,7 @@ async def serve(control: Path, listener: socket.socket) -> None:
     configure_logging(settings.log_level)
     worker = Worker(settings, effective_policy(await told.get(), settings), client, client)
     client.on_drop = worker.telemetry.records_dropped
-    await worker.pipeline.warm()
+    await worker.pipeline.warm(worker.running.current.policy.reads)
     settle_memory()
     _share_interpreter()
     server = make_server(worker.app, worker.door, settings.grace_s, worker.drain, is_alone=settings.workers == 1)

@@ -20,7 +20,7 @@ from router.types import JsonObject, Principal
 WITHIN = timedelta(minutes=10)
 _WITHIN_SECONDS = WITHIN.total_seconds()
 _TIME = struct.Struct("<d")
-_MOST = 20_000  # asks that are remembered
+_MOST = 8192  # asks that are remembered: ten minutes at thirteen a second
 _READ = 4000  # characters of either end of a text
 _END_USER = ("user", "safety_identifier", "prompt_cache_key")  # one key may serve many people: they are kept apart
 

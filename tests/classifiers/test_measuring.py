@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -80,6 +81,17 @@ async def test_on_demand_means_when_demanded() -> None:
     measures = Measures({"x": SignalSpec("number", HERE + "Works", on_demand=True)}, {})
     for demanded, error in (((), "not_asked"), (("x",), None), (None, None)):
         assert (await measures.values(BODY, Walk(), timer(5), False, demanded))["x"].error == error
+
+
+async def test_what_nobody_demands_is_not_built_and_what_cannot_be_built_is_an_error_when_it_is_demanded() -> None:
+    specs = {name: SignalSpec("number", HERE + name, on_demand=True) for name in ("Works", "Unbuildable")}
+    measures = Measures(specs, {})
+    assert {each.error for each in (await measures.values(BODY, Walk(), timer(5), False, ())).values()} == {"not_asked"}
+    assert measures.broken == {}
+    demanded = await asyncio.gather(*(measures.values(BODY, Walk(), timer(5), False, specs) for _ in range(3)))
+    for each in demanded:
+        assert (each["Works"].error, each["Unbuildable"].error) == (None, "KeyError")
+    assert measures.broken == {"Unbuildable": "KeyError"}
 
 
 async def test_facts_are_read_off_the_walk_and_what_is_given_is_added_later() -> None:
