@@ -17,7 +17,7 @@ from classifiers.joins import Stretch
 from classifiers.memory import Remembered, ScanMemory
 from classifiers.walk import Cell, Path, Walk
 
-_LEAST_TURNS: Final = 4
+LEAST_TURNS: Final = 4
 _ADDED: Final = 3  # turns that a request adds to what was sent before, at most: answer, question, and one more
 _LEAST_BESIDE: Final = 8  # strings beside the messages (tools, mostly) from which they are a part
 _MESSAGES: Final = "messages"
@@ -78,7 +78,7 @@ def look_up(memory: ScanMemory, keys: Keys, body: Any, walk: Walk) -> Parts:
     """The parts of a body."""
     parts = Parts()
     try:
-        turns = _turns(keys, body[_MESSAGES], walk.turns) if len(walk.turns) >= _LEAST_TURNS else []
+        turns = _turns(keys, body[_MESSAGES], walk.turns) if len(walk.turns) >= LEAST_TURNS else []
         whole = Part(_key_of_all(keys, body, turns), range(len(walk.cells)))
         if _is_known(parts, memory, whole):
             parts.is_whole = len(parts.of) == len(walk.cells)

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from classifiers.approving import Approver, still_unread, unapproved
 from classifiers.boundary import Failure, attempt
@@ -20,7 +20,7 @@ from classifiers.kernels import KERNELS
 from classifiers.measuring import Measures
 from classifiers.memory import ScanMemory
 from classifiers.normalize import Normalizer
-from classifiers.parts import Parts
+from classifiers.parts import LEAST_TURNS, Parts
 from classifiers.parts import look_up as look_up_parts
 from classifiers.placing import Placed, findings_of, place, place_joins, without_approved
 from classifiers.process import ScanProcess, ScanProcessDied
@@ -41,7 +41,6 @@ _SLICE_NODES = 500
 _VIEWS_PER_CHARACTER = 6  # how much longer than the body all its other views together may be,
 _VIEWS_FLOOR = 64 * 1024  # and how much more: beyond it the rest is an Unknown
 _MANY = 500  # cells or hits whose handling is given to a thread
-_T = TypeVar("_T")
 
 
 @dataclass(slots=True)
@@ -144,15 +143,22 @@ class Pipeline:
         await self._process.close()
 
     async def run(
-        self, body: Mapping[str, Any], rules: ScanRules, tenant: str, demanded: Collection[str] | None = None
+        self,
+        body: Mapping[str, Any],
+        rules: ScanRules,
+        tenant: str,
+        demanded: Collection[str] | None = None,
+        *,
+        is_new: bool = False,
     ) -> Signals:
         """All registered signals of a parsed body, with the scan of all its strings.
 
         Of those that are measured on demand only the `demanded` ones (None: all); the others say `not_asked`.
+        `is_new`: this very body has not come before, so that a small one is neither looked up nor remembered.
         """
         await self._measures.build(demanded)
         began = self._clock()
-        job = await self._scan(body, rules, tenant)
+        job = await self._scan(body, rules, tenant, is_new=is_new)
         job.timer.resume()
         values = await self._measures.values(body, job.walk, job.timer, job.takes_long_to_measure, demanded)
         return Signals(values, job.result, (self._clock() - began) * 1000)
@@ -165,7 +171,7 @@ class Pipeline:
         """The scan of a whole body without its signals: of one that was changed after it was classified."""
         return (await self._scan(body, rules, tenant)).result
 
-    async def _scan(self, body: Any, rules: ScanRules, tenant: str) -> _Job:
+    async def _scan(self, body: Any, rules: ScanRules, tenant: str, *, is_new: bool = False) -> _Job:
         job = _Job(tenant, rules, Timer(self._clock, self._work))
         job.timer.resume()
         walker = Walker(body)
@@ -174,27 +180,32 @@ class Pipeline:
         job.walk = walker.walk
         if self._approver is not None and rules.approvals:
             job.approved = self._approver.approved(body, job.walk.cells, rules.approvals)
-        job.size = sum(len(cell.text) for cell in job.walk.cells)
+        job.size = sum([len(cell.text) for cell in job.walk.cells])
         job.timer.limit = self._budget + self._per_byte * job.size
-        await _run(job.size > _LOOKED_UP_INLINE, self._look_up, job, body)
-        singles, joins = await _run(job.has_much_to_scan, self._lay_out, job)
+        if not self._memory.is_on or (is_new and job.size < _REMEMBER_FLOOR and len(job.walk.turns) < LEAST_TURNS):
+            job.wanted, job.fresh = list(range(len(job.walk.cells))), job.size
+        elif job.size > _LOOKED_UP_INLINE:
+            await asyncio.to_thread(self._look_up, job, body)
+        else:
+            self._look_up(job, body)
+        much = job.has_much_to_scan
+        singles, joins = await asyncio.to_thread(self._lay_out, job) if much else self._lay_out(job)
         if self._normalizer is None:
             job.unknowns.append(Unknown("detector_error", "", f"normalize: {self._broken['normalize']}"))
-        much = job.has_much_to_scan or len(joins.data) > INLINE_BYTES
-        reports = await (self._in_process if much else self._inline)(job, [singles, joins])
+        is_large = much or len(joins.data) > INLINE_BYTES
+        reports = await (self._in_process if is_large else self._inline)(job, [singles, joins])
         for report in reports:
             if report.errors or not report.complete:
                 self._note(job, report)
-        many = job.has_much_to_scan or sum(len(report.hits) for report in reports) > _MANY
-        await _run(many, self._place, job, singles, joins, reports)
+        if much or sum([len(report.hits) for report in reports]) > _MANY:
+            await asyncio.to_thread(self._place, job, singles, joins, reports)
+        else:
+            self._place(job, singles, joins, reports)
         job.timer.pause()
         return job
 
     def _look_up(self, job: _Job, body: Any) -> None:
         """Take what is remembered; the rest is to be scanned."""
-        if not self._memory.is_on:
-            job.wanted, job.fresh = list(range(len(job.walk.cells))), job.size
-            return
         job.digest = self._scanner.digest + "/" + (job.rules.digest or repr(job.rules))
         if isinstance(body, dict):
             kind = job.digest + "/parts"
@@ -335,8 +346,3 @@ def _is_exempt(job: _Job) -> IsExempt:
         return lambda entity, text: False
     covers, tenant = made.covers, job.tenant
     return lambda entity, text: covers(entity, text, tenant)
-
-
-async def _run(many: bool, work: Callable[..., _T], *arguments: Any) -> _T:
-    """Work in proportion to the text: here when it is little, in a thread when it could hold up the loop."""
-    return await asyncio.to_thread(work, *arguments) if many else work(*arguments)

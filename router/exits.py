@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
+from router.cutoff import Cutoff
 from router.errors import GatehouseError, Locked
 from router.lockdown import LOCKDOWN_FILE, Locks, read_locks
 
@@ -111,7 +112,7 @@ class ExitCall:
 
     def __init__(self, exits: Exits, tenant: str) -> None:
         self._exits = exits
-        self._scope: asyncio.Timeout | None = None
+        self._scope: Cutoff | None = None
         self._closing: asyncio.Task[None] | None = None
         self.tenant = tenant
         self.is_cut = False
@@ -122,7 +123,7 @@ class ExitCall:
         if self.is_cut:
             raise Locked(unsent=False)
         try:
-            async with asyncio.timeout(None) as self._scope:
+            with Cutoff() as self._scope:
                 return await work()
         except (TimeoutError, GatehouseError):
             if self.is_cut:
@@ -138,7 +139,7 @@ class ExitCall:
         self.is_cut = True
         loop = asyncio.get_running_loop()
         if self._scope is not None:
-            self._scope.reschedule(loop.time())
+            loop.call_soon(self._scope.now)  # not now: it may be this very task that has seen the lock
         elif self.close is not None:  # nobody reads it at the moment: its connection is closed all the same
             self._closing = asyncio.ensure_future(self.close())
 

@@ -135,7 +135,10 @@ class Planner:
         known = self._remembered.find(key, policy)
         needs, hints, unknown = known.read if known is not None else _read(request, policy)
         request, is_bounded = _bounded(request, policy.limits.max_output_tokens)
-        measured = known.signals(request) if known is not None else await self._measure(request, policy, demanded)
+        if known is not None:
+            measured = known.signals(request)
+        else:
+            measured = await self._measure(request, policy, demanded, is_new=self._remembered.is_new(key))
         taint = await self._ledger.look(tenant, request.body) if self._ledger is not None else CLEAN
         context_length = measured.values["context_length"].value
         embeds = request.task == "embeddings"  # each input has the window for itself, and only its model knows it
@@ -181,13 +184,15 @@ class Planner:
                 facts = replace(facts, output_tokens=output_tokens, bounded=is_bounded)
         return Plan(request, signals, facts, decision, taint, conversation=own, said=said)
 
-    async def _measure(self, request: ChatRequest, policy: Policy, demanded: frozenset[str] | None) -> Signals:
+    async def _measure(
+        self, request: ChatRequest, policy: Policy, demanded: frozenset[str] | None, *, is_new: bool
+    ) -> Signals:
         """The signals; so many small requests together that the loop still sees to everybody else in time."""
         tenant = request.principal.tenant
         if request.size > INLINE_BYTES:  # the scan process has a line of its own
             return await self._pipeline.run(request.body, policy.scan_rules, tenant, demanded)
         async with self._turns:
-            return await self._pipeline.run(request.body, policy.scan_rules, tenant, demanded)
+            return await self._pipeline.run(request.body, policy.scan_rules, tenant, demanded, is_new=is_new)
 
     def _before(self, request: ChatRequest, policy: Policy, prompt: int, answer: int) -> Mapping[str, float]:
         if self._waits is None or self._waits.knows_nothing:
@@ -257,8 +262,12 @@ def _bounded(request: ChatRequest, most: int | None, *, again: bool = False) -> 
 
 def _with_wait(signals: Signals, wait: float | None) -> Signals:
     """The signals with `local_wait_ms`: that of the default local model, `not_available` where it is not known."""
-    error = "not_available" if wait is None else None
-    values = {**signals.values, "local_wait_ms": Signal("local_wait_ms", wait, error)}
+    if wait is None and "local_wait_ms" in signals.values:  # which is what it is where nobody has given one
+        return signals
+    values = {
+        **signals.values,
+        "local_wait_ms": Signal("local_wait_ms", wait, "not_available" if wait is None else None),
+    }
     return Signals(values, signals.scan, signals.elapsed_ms)
 
 

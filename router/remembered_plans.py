@@ -78,6 +78,10 @@ class RememberedPlans:
         self._plans.move_to_end(key)
         return found
 
+    def is_new(self, key: bytes | None) -> bool:
+        """Whether the body of this key has not come before, as far as is known."""
+        return key is not None and key not in self._plans
+
     def put(self, key: bytes | None, policy: Policy, signals: Signals, facts: Facts, decision: Decision) -> None:
         """Remember a body that has come a second time; of a first one, that it came."""
         if key is None:

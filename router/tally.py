@@ -31,14 +31,14 @@ class Tally:
 
     def add(self, counter: Counter, amount: float = 1.0) -> None:
         """So much more."""
-        if self._may_wait():
+        if self._timer is not None or self._may_wait():
             self._amounts[counter] = self._amounts.get(counter, 0.0) + amount
         else:
             counter.inc(amount)
 
     def see(self, histogram: Histogram, value: float) -> None:
         """One more observation."""
-        if not self._may_wait():
+        if self._timer is None and not self._may_wait():
             histogram.observe(value)
             return
         seen = self._seen.get(histogram)
@@ -49,7 +49,7 @@ class Tally:
 
     def set(self, gauge: Gauge, value: float) -> None:
         """How it stands now; what it was in between is not kept."""
-        if self._may_wait():
+        if self._timer is not None or self._may_wait():
             self._levels[gauge] = value
         else:
             gauge.set(value)
@@ -70,8 +70,7 @@ class Tally:
             gauge.set(value)
 
     def _may_wait(self) -> bool:
-        if self._timer is not None:
-            return True
+        """Whether a loop writes it down in a moment; asked by the first amount of each moment."""
         if self._loop is None or self._loop.is_closed():
             return False
         self._timer = self._loop.call_later(SECONDS, self.write)

@@ -48,10 +48,16 @@ class Scans:
         self.error: str | None = None  # of complexity, should it fail
 
     async def run(
-        self, body: Mapping[str, Any], rules: ScanRules, tenant: str, demanded: frozenset[str] | None = None
+        self,
+        body: Mapping[str, Any],
+        rules: ScanRules,
+        tenant: str,
+        demanded: frozenset[str] | None = None,
+        *,
+        is_new: bool = False,
     ) -> Signals:
         self.asked += 1
-        signals = await self._pipeline.run(body, rules, tenant, demanded)
+        signals = await self._pipeline.run(body, rules, tenant, demanded, is_new=is_new)
         if self.error is None:
             return signals
         return replace(signals, values={**signals.values, "complexity": Signal("complexity", error=self.error)})

@@ -20,6 +20,7 @@ from router import __version__
 from router.backends import failures, reading
 from router.backends.direct import Answer, DirectPost
 from router.backends.stream import ChatStream
+from router.cutoff import Cutoff
 from router.types import JsonObject, Outgoing, Task
 
 _GRACE = 0.25  # seconds for the end of the body to follow `[DONE]`
@@ -82,7 +83,7 @@ class ChatWire:
     async def complete(self, outgoing: Outgoing) -> JsonObject:
         """Send and return the whole `chat.completion` object, or the list of embeddings."""
         try:
-            async with asyncio.timeout(self._timeouts.total):
+            with Cutoff(self._timeouts.total):
                 response = await self._post(outgoing, _JSON)
                 try:
                     await self._expect_success(response)

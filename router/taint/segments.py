@@ -162,10 +162,17 @@ def _segments(text: str) -> Iterator[str]:
     if not text.isascii():
         yield from _normal(_BORDERS.split(text))
         return
-    lines = text.encode("ascii").translate(_ASCII).replace(b". ", b"\n").replace(b".", b" ")
-    for line in lines.split(b"\n"):
-        if len(line) >= _LEAST_CHARACTERS:
-            yield from _telling(line.decode("ascii").split())
+    lines = text.encode("ascii").translate(_ASCII).replace(b". ", b"\n").replace(b".", b" ").decode("ascii")
+    for line in lines.split("\n"):
+        if len(line) < _LEAST_CHARACTERS:
+            continue
+        words = line.split()
+        if len(words) > _LONG:
+            yield from _telling(words)
+        elif len(words) >= _LEAST_WORDS:  # as `_telling`, for what stands in every request
+            normal = " ".join(words)
+            if len(normal) >= _LEAST_CHARACTERS and normal not in BOILERPLATE:
+                yield normal
 
 
 def _normal(parts: Iterable[str]) -> Iterator[str]:

@@ -206,3 +206,21 @@ async def test_with_a_memory_the_same_is_found_as_without(seed: int) -> None:
         expected = await forgetting.scan_body(body, RULES, "default")
         for _ in range(2):
             assert await remembering.scan_body(body, RULES, "default") == expected
+
+
+async def test_a_small_body_that_is_new_is_scanned_and_leaves_nothing_and_says_the_same(scanned: Any) -> None:
+    pipeline, count = scanned
+    body = conversation("My card is 4111 1111 1111 1111.")
+    first = (await pipeline.run(body, RULES, "a", is_new=True)).scan
+    assert len(pipeline._memory) == 0
+    assert [finding.entity_type for finding in first.findings] == ["CREDIT_CARD"]
+    assert await count(body) > 0
+    assert await count(body) == 0
+    assert (await pipeline.run(body, RULES, "a")).scan == first
+
+
+async def test_a_long_text_or_a_conversation_is_remembered_however_new_its_body_is(scanned: Any) -> None:
+    pipeline, count = scanned
+    for body in (conversation(TURNS[0]), conversation("One?", "Two.", "Three?", "Four.")):
+        await pipeline.run(body, RULES, "a", is_new=True)
+        assert await count(body) == 0
