@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from router.answer_checks import NAMES as CHECKS
+from router.answer_checks import checks
 from router.asked import Asked
 from router.trace import Token, TokenTrace
 
@@ -21,8 +23,6 @@ NAMES: Final = (
     "first",  # … the first token's
     "early",  # log(1 - sum of the first four)
     "doubtful",  # share of tokens with a probability under 0.5
-    "entropy",  # mean over the tokens, of the alternatives given; 0 where none were
-    "margin",  # mean probability between the two best alternatives; 1 where none were given
     "new_sum",  # log(1 - sum of log-probabilities) of tokens that do not stand in the question
     "new_mean",
     "new_least",
@@ -50,6 +50,7 @@ NAMES: Final = (
     "wants_number",
     "wants_json",
     "wants_brief",
+    *CHECKS,
 )
 
 _SENTENCE_END: Final = re.compile(r"[.!?]$|\n")
@@ -75,7 +76,8 @@ def features(trace: TokenTrace, asked: Asked) -> tuple[float, ...]:
         *_form(trace),
         *_content(text, trace, asked),
     )
-    return tuple(round(value, 4) for value in (*made, *_before(asked)))
+    checked = checks(text, asked, is_over=trace.is_over)
+    return tuple(round(value, 4) for value in (*made, *_before(asked), *checked))
 
 
 _LOOP: Final = 0.5  # a share of repeated runs above this is a loop
@@ -115,8 +117,6 @@ def _sureness(trace: TokenTrace) -> Iterator[float]:
     yield _depth(tokens[0].logprob) if tokens else 0.0
     yield _depth(sum(token.logprob for token in tokens[:4]))
     yield _mean([float(token.logprob < -math.log(2)) for token in tokens])
-    yield _mean([token.entropy for token in tokens if token.entropy is not None])
-    yield _mean([token.margin for token in tokens if token.margin is not None], default=1.0)
 
 
 def _newness(trace: TokenTrace, question: str) -> Iterator[float]:
@@ -194,5 +194,5 @@ def _before(asked: Asked) -> Iterator[float]:
     yield float(asked.wants_brief)
 
 
-def _mean(values: list[float], default: float = 0.0) -> float:
-    return sum(values) / len(values) if values else default
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values) if values else 0.0

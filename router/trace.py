@@ -17,12 +17,10 @@ _KEPT: Final = 1024  # tokens that are kept one by one; of the others, the sums
 
 
 class Token(NamedTuple):
-    """One token of an answer. `margin` and `entropy` are None where the server gave no alternatives."""
+    """One token of an answer."""
 
     text: str
     logprob: float  # nats, at least -20
-    margin: float | None = None  # probability of the best alternative minus that of the second
-    entropy: float | None = None  # nats, of the alternatives that were given
 
 
 @dataclass(slots=True)
@@ -52,7 +50,7 @@ class TokenTrace:
                 self.complete = False
                 continue
             text = entry.get("token")
-            token = Token(text if isinstance(text, str) else "", logprob, *_alternatives(entry.get("top_logprobs")))
+            token = Token(text if isinstance(text, str) else "", logprob)
             self.count += 1
             self.total += logprob
             self.least = min(self.least, logprob)
@@ -115,16 +113,3 @@ def _number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
         return None
     return max(min(float(value), 0.0), _LEAST_LOGPROB)
-
-
-def _alternatives(entries: Any) -> tuple[float | None, float | None]:
-    """Margin and entropy of `top_logprobs`; (None, None) of fewer than two that can be read."""
-    if not isinstance(entries, list) or len(entries) < 2:
-        return None, None
-    found = (_number(each.get("logprob")) if isinstance(each, Mapping) else None for each in entries)
-    values = sorted((each for each in found if each is not None), reverse=True)
-    if len(values) < 2:
-        return None, None
-    chances = [math.exp(value) for value in values]
-    entropy = -sum(chance * value for chance, value in zip(chances, values, strict=True))
-    return chances[0] - chances[1], entropy

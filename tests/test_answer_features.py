@@ -12,12 +12,9 @@ from router.asked import asked_of
 from router.trace import HEAD, TokenTrace
 
 
-def trace_of(
-    *tokens: str, logprob: float = -0.1, reason: str | None = "stop", top: tuple[float, ...] = ()
-) -> TokenTrace:
+def trace_of(*tokens: str, logprob: float = -0.1, reason: str | None = "stop") -> TokenTrace:
     trace = TokenTrace()
-    alternatives = [{"token": "x", "logprob": value} for value in top]
-    trace.add([{"token": token, "logprob": logprob, "top_logprobs": alternatives} for token in tokens])
+    trace.add([{"token": token, "logprob": logprob} for token in tokens])
     trace.finish_reason = reason
     return trace
 
@@ -57,15 +54,6 @@ def test_the_first_sentence_and_the_words_that_carry_the_answer_are_looked_at_al
     assert found["key"] == pytest.approx(math.log(2), abs=1e-4)
     assert found["key_least"] == found["digits"] == pytest.approx(math.log(5), abs=1e-4)
     assert found["sentences"] == pytest.approx(math.log(2), abs=1e-4)
-
-
-def test_alternatives_give_margin_and_entropy_and_their_absence_is_told_apart() -> None:
-    sure = of(trace_of("a", top=(math.log(0.9), math.log(0.05))))
-    torn = of(trace_of("a", top=(math.log(0.5), math.log(0.5))))
-    assert sure["margin"] == pytest.approx(0.85, abs=1e-3)
-    assert torn["margin"] == 0.0
-    assert torn["entropy"] > sure["entropy"] > 0.0
-    assert (of(trace_of("a"))["margin"], of(trace_of("a"))["entropy"]) == (1.0, 0.0)
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,6 @@ from router.settings import Settings
 from router.types import JsonObject
 
 DATE = "2026-11-28"
-TOP = 5  # alternatives of each token: asked for to be measured, and not used
 STRONG = 1.0  # of everyday questions: a strong model is assumed to answer them all
 _PATIENCE_SECONDS = 1800.0
 
@@ -59,7 +58,7 @@ def ask(questions: Sequence[Question], backend: LocalBackend, kept: KeptAnswers)
 
     async def run() -> None:
         try:
-            bodies = [body_for(question, backend.model.model, top=TOP) for question in questions]
+            bodies = [body_for(question, backend.model.model) for question in questions]
             await collect(backend, bodies, kept, on_answer=show)
         finally:
             await backend.close()
@@ -72,7 +71,7 @@ def numbers(asked: Sequence[tuple[Question, float]], model: str, kept: KeptAnswe
     found = [
         (question, kept.choices[of], strong)
         for question, strong in asked
-        if (of := digest_of(model, body_for(question, model, top=TOP))) in kept.choices
+        if (of := digest_of(model, body_for(question, model))) in kept.choices
     ]
     signals = (ComplexitySignal(), TaskSignal())
 

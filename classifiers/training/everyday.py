@@ -11,7 +11,14 @@ from collections.abc import Callable, Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
 
-from classifiers.training import everyday_facts, everyday_numbers, everyday_reading, everyday_words
+from classifiers.training import (
+    everyday_facts,
+    everyday_language,
+    everyday_numbers,
+    everyday_office,
+    everyday_reading,
+    everyday_words,
+)
 from classifiers.training.everyday_row import Row
 from router.calibration.questions import SHIPPED, Question, render
 from router.calibration.questions import everyday as load
@@ -37,11 +44,22 @@ TASKS: Mapping[str, Callable[[random.Random], Iterable[Row]]] = {
     "formatting": everyday_words.formatting,
     "rewriting": everyday_words.rewriting,
     "sorting": everyday_words.sorting,
+    "spelling": everyday_language.spelling,
+    "naming": everyday_language.naming,
+    "phrases": everyday_language.phrases,
+    "abbreviations": everyday_language.abbreviations,
+    "languages": everyday_language.languages,
+    "comparisons": everyday_language.comparisons,
+    "contacts": everyday_office.contacts,
+    "passages": everyday_office.passages,
+    "summaries": everyday_office.summaries,
+    "drafts": everyday_office.drafts,
+    "units": everyday_office.units,
 }
 
 
 def generate(seed: int = SEED) -> list[Question]:
-    """About 1,500 questions, 90 to 110 of each of 15 tasks, no two with the same prompt."""
+    """About 2,100 questions, 30 to 110 of each of 26 tasks, no two with the same prompt."""
     questions: list[Question] = []
     seen: set[str] = set()
     for task, make in TASKS.items():

@@ -124,7 +124,10 @@ def facts(_: random.Random) -> Iterable[Row]:
 
 def yes_no(_: random.Random) -> Iterable[Row]:
     """Statements, half of them false, in two wordings."""
-    for truth, wrong, statements in (("yes|true", "no|false", _TRUE), ("no|false", "yes|true", _FALSE)):
+    for truth, wrong, statements in (
+        ("yes|true|correct", "no|false|incorrect", _TRUE),
+        ("no|false|incorrect", "yes|true|correct", _FALSE),
+    ):
         for statement in statements.split("; "):
             yield Row(f"Is this true? {statement}. Answer yes or no.", truth, "mention", (wrong,))
             yield Row(f'True or false: "{statement}"', truth, "mention", (wrong,))

@@ -53,8 +53,10 @@ def dates(draw: random.Random) -> Iterable[Row]:
     """Days, months, hours: what comes next, how long between."""
     for place, day in enumerate(DAYS):
         after, before = DAYS[(place + 1) % 7], DAYS[(place - 1) % 7]
-        yield Row(f"Which day comes after {day}?", after, "mention")
-        yield Row(f"Which day comes before {day}? Answer with the day only.", before, "mention")
+        yield Row(f"Which day comes after {day}?", after, "mention", _but(DAYS, day, after))
+        yield Row(
+            f"Which day comes before {day}? Answer with the day only.", before, "mention", _but(DAYS, day, before)
+        )
         step = draw.randint(2, 5)
         later = DAYS[(place + step) % 7]
         yield Row(
@@ -64,8 +66,9 @@ def dates(draw: random.Random) -> Iterable[Row]:
             others(DAYS, later),
         )
     for place, month in enumerate(MONTHS):
-        yield Row(f"Which month comes after {month}?", MONTHS[(place + 1) % 12], "mention")
-        yield Row(f"Which month comes before {month}?", MONTHS[place - 1], "mention")
+        later, sooner = MONTHS[(place + 1) % 12], MONTHS[place - 1]
+        yield Row(f"Which month comes after {month}?", later, "mention", _but(MONTHS, month, later))
+        yield Row(f"Which month comes before {month}?", sooner, "mention", _but(MONTHS, month, sooner))
         days = monthrange(2027, place + 1)[1]
         yield _number(f"How many days does {month} have in a year that is not a leap year?", days)
     for _ in range(30):
@@ -74,6 +77,7 @@ def dates(draw: random.Random) -> Iterable[Row]:
             f"A meeting starts at {start}:00 and lasts {hours} hours. When does it end? Use the 24-hour clock.",
             f"{start + hours}:00|{start + hours} 00",
             "label",
+            (f"{start + hours}:00 PM|{start + hours} PM",),
         )
         first = date(2026, draw.randint(1, 12), draw.randint(1, 20))
         days = draw.randint(2, 8)
@@ -83,6 +87,11 @@ def dates(draw: random.Random) -> Iterable[Row]:
             f"{MONTHS[last.month - 1]} {last.day}? Answer with the number only.",
             days,
         )
+
+
+def _but(names: tuple[str, ...], asked: str, truth: str) -> tuple[str, ...]:
+    """The names that a right answer to a question about `asked` must not give."""
+    return tuple(each for each in names if each not in (asked, truth))
 
 
 def counting(draw: random.Random) -> Iterable[Row]:
@@ -109,7 +118,7 @@ def code(draw: random.Random) -> Iterable[Row]:
         yield _number(f"What does this Python code print?\n\nx = {a}\ny = {b}\nprint(x + y)", a + b)
         yield _number(f"What does this Python code print?\n\nx = {a}\nx = x * {c}\nprint(x)", a * c)
         yield _number(f'What is the output of `print(len("{word}"))` in Python?', len(word))
-        yield Row(f'What does this Python code print?\n\nprint("{word}".upper())', word.upper(), "label")
+        yield Row(f'What does this Python code print?\n\nprint("{word}".upper())', word.upper(), "verbatim")
         bigger = "yes" if a > b else "no"
         other_word = "no" if a > b else "yes"
         yield Row(

@@ -89,9 +89,9 @@ def extraction(draw: random.Random) -> Iterable[Row]:
     for _ in range(18):
         person, city, day = draw.choice(PEOPLE), draw.choice(CITIES), draw.choice(DAYS)
         text = f"{person} is flying to {city} on {day} to meet a customer."
-        yield Row(f"Which city is named in this sentence? {text}", city, "label", (day,))
-        yield Row(f'Text: "{text}"\nOn which day does the flight leave?', day, "label", others(DAYS, day))
-        yield Row(f"Who travels? Answer with the name only. {text}", person, "label", (day,))
+        yield Row(f"Which city is named in this sentence? {text}", city, "mention", (day,))
+        yield Row(f'Text: "{text}"\nOn which day does the flight leave?', day, "mention", others(DAYS, day))
+        yield Row(f"Who travels? Answer with the name only. {text}", person, "mention", (day,))
     for _ in range(16):
         number, goods, price = draw.randint(1000, 99999), draw.choice(_GOODS), draw.randint(5, 400)
         text = f"Order {number}: {goods}, delivered on {draw.choice(DAYS)}, total {price} dollars."
@@ -102,31 +102,31 @@ def extraction(draw: random.Random) -> Iterable[Row]:
         yield Row(f"{person} bought a {colour} car last year. What colour is the car?", colour)
         animal, second = draw.sample(ANIMALS, 2)
         text = f"{person} has a {animal}, and {other} has a {second}."
-        yield Row(f"{text} Which animal does {other} have?", second, "label", (animal,))
+        yield Row(f"{text} Which animal does {other} have?", second, "mention", (animal,))
 
 
 def classification(_: random.Random) -> Iterable[Row]:
     """Feelings, topics and wishes, with the labels named."""
     for label, other, texts in (("positive", "negative", _POSITIVE), ("negative", "positive", _NEGATIVE)):
         for text in texts:
-            yield Row(f"Is this review positive or negative? {text}", label, "label", (other,))
+            yield Row(f"Is this review positive or negative? {text}", label, "mention", (other,))
             yield Row(
                 f'Classify the sentiment as "positive" or "negative". Answer with one word.\nReview: {text}',
                 label,
-                "label",
+                "mention",
                 (other,),
             )
     for topic, lines in _TOPICS.items():
         wrong = others(tuple(_TOPICS), topic)
         for text in lines:
-            yield Row(f"Is this sentence about sports, cooking or weather? {text}", topic, "label", wrong)
-            yield Row(f"Topic (one of: sports, cooking, weather) of the text: {text}", topic, "label", wrong)
+            yield Row(f"Is this sentence about sports, cooking or weather? {text}", topic, "mention", wrong)
+            yield Row(f"Topic (one of: sports, cooking, weather) of the text: {text}", topic, "mention", wrong)
     names = ", ".join(_INTENTS)
     for intent, messages in _INTENTS.items():
         wrong = others(tuple(_INTENTS), intent)
         for text in messages:
-            yield Row(f'Which of these labels fits the message: {names}? Message: "{text}"', intent, "label", wrong)
-            yield Row(f"Label the request with one word ({names}).\nRequest: {text}\nLabel:", intent, "label", wrong)
+            yield Row(f'Which of these labels fits the message: {names}? Message: "{text}"', intent, "mention", wrong)
+            yield Row(f"Label the request with one word ({names}).\nRequest: {text}\nLabel:", intent, "mention", wrong)
 
 
 def records(draw: random.Random) -> Iterable[Row]:

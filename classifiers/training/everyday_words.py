@@ -46,11 +46,15 @@ def formatting(draw: random.Random) -> Iterable[Row]:
         listing = ", ".join(three)
         yield Row(f"Write these words on one line without commas, nothing else: {listing}", " ".join(three), "exact")
         yield Row(f"Write these words as a numbered list: {listing}", listing, "items")
-        yield Row(f"Join these words with hyphens, like a-b-c: {listing}", "-".join(three), "label")
+        yield Row(f"Join these words with hyphens, like a-b-c: {listing}", _hyphenated(three), "verbatim")
         word, times = draw.choice(PLAIN), draw.randint(2, 4)
         truth = " ".join([word] * times)
         yield Row(f"Repeat the word {word} {times} times, separated by spaces. Nothing else.", truth, "exact")
         yield Row(f'Put the word "{word}" in brackets, like this: [tree]', f"[{word}]", "exact")
+
+
+def _hyphenated(words: list[str]) -> str:
+    return "|".join("-".join(map(form, words)) for form in (str.lower, str.capitalize, str.upper))
 
 
 def rewriting(draw: random.Random) -> Iterable[Row]:
@@ -77,7 +81,7 @@ def rewriting(draw: random.Random) -> Iterable[Row]:
         yield Row(
             f'Replace the name {one} with {other} in this sentence: "{text}."',
             f"{other} has a {animal}",
-            "label",
+            "mention",
             (one,),
         )
 

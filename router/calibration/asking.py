@@ -29,20 +29,16 @@ class Answered:
     good: bool
 
 
-def body_for(question: Question, model: str, *, top: int = 0) -> JsonObject:
-    """The chat-completions body for `model` (the backend's name): greedy, with log-probabilities.
-
-    `top`: alternatives of each token that are asked for too, which no shipped feature needs.
-    """
+def body_for(question: Question, model: str) -> JsonObject:
+    """The chat-completions body for `model` (the backend's name): greedy, with log-probabilities."""
     system = [{"role": "system", "content": question.system}] if question.system else []
-    body: JsonObject = {
+    return {
         "model": model,
         "messages": [*system, {"role": "user", "content": question.prompt}],
         "temperature": 0,
         "max_tokens": question.max_tokens,
         "logprobs": True,
     }
-    return body | {"top_logprobs": top} if top else body
 
 
 def graded(

@@ -11,8 +11,12 @@ from router.calibration.questions import Grader, Question
 from router.types import JsonObject
 
 _WORD = re.compile(r"\w+", re.UNICODE)
-_SENTENCE_END = re.compile(r"[.!?]\s|\n")
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s|\n")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_DENIED = re.compile(r"\b(?:not|than|instead of|unlike)\b[^,;.!?\n]*")
+_UNTRUE = re.compile(r"\b(?:not|isn't|is n't) (?:true|correct)\b", re.IGNORECASE)
+_CONCLUDES = re.compile(r"\banswer(?: is\b|:)", re.IGNORECASE)
+_LEAD = re.compile(r"^.*(?::|\b(?:is|are)\b)")
 _ITEM = re.compile(r"[^,;\n]+")
 _ITEM_MARKS = re.compile(r"^(?:\d+[.)]|[-*•])\s+|\band\b")
 _AROUND = " \t\r\n\"'`.*"
@@ -21,11 +25,14 @@ _AROUND = " \t\r\n\"'`.*"
 def is_right(question: Question, answer: str) -> bool:
     """Whether the answer meets the question's rule.
 
-    `mention`: the truth stands as whole words in its first sentence, and none of `wrong` does. `label`: the same of
-    the whole answer. `number`: the last number in it is the truth. `exact`: equal but for surrounding space, quotes,
-    asterisks and full stops. `json`: the first JSON value in it equals the truth. `items`: the words of the truth,
-    comma-separated, are its list, in this order, whatever marks the items. `words`: every one of the truth's terms
-    (comma-separated) stands in it, in any order, and none of `wrong` does.
+    `mention`: the truth stands as whole words in the sentence that decides, and none of `wrong` does. That is the first
+    that names any of them and asks nothing (without `wrong`: the first of all); a later one that says what the answer
+    is must not name a wrong one. `label`: the truth stands in it and none of `wrong` does, anywhere. In both, what is
+    denied (`Athens, not Nairobi`; `smaller than 5`) is not named, and `not true` says `false`. `verbatim`: the truth
+    stands in it, capitals and signs included. `number`: the last number in it is the truth. `exact`: equal but for
+    surrounding space, quotes, asterisks and full stops. `json`: the first JSON value in it equals the truth. `items`:
+    the first paragraph that lists the truth's words (comma-separated), whatever marks and leads in the items, has them
+    in its order. `words`: all of the truth's terms (comma-separated) stand in it, in any order; none of `wrong` does.
     """
     return _GRADERS[question.grader](question, answer)
 
@@ -47,11 +54,39 @@ def _mentions(answer: str, term: str) -> bool:
 
 
 def _grade_mention(question: Question, answer: str) -> bool:
-    return _grade_label(question, _SENTENCE_END.split(answer.strip(), maxsplit=1)[0])
+    first, *others = _SENTENCE_END.split(answer.strip())
+    if question.wrong:
+        said = (each for each in (first, *others) if not each.endswith("?"))
+        first = next((each for each in said if _names(each, question) or _names_wrong(each, question)), "")
+    concludes = (each for each in others if _CONCLUDES.search(each))
+    return (
+        _names(first, question)
+        and not _names_wrong(first, question)
+        and not any(_names_wrong(each, question) and not _names(each, question) for each in concludes)
+    )
 
 
 def _grade_label(question: Question, answer: str) -> bool:
-    return _mentions(answer, question.truth) and not any(_mentions(answer, other) for other in question.wrong)
+    return _names(answer, question) and not _names_wrong(answer, question)
+
+
+def _names(answer: str, question: Question) -> bool:
+    """Whether it names the truth. A truth that is a denial itself is looked for in the answer as it stands."""
+    return _mentions(answer if " not " in question.truth else _said(answer), question.truth)
+
+
+def _names_wrong(answer: str, question: Question) -> bool:
+    said = _said(answer)
+    return any(_mentions(said, other) for other in question.wrong)
+
+
+def _said(answer: str) -> str:
+    """Without what it denies."""
+    return _DENIED.sub("", _UNTRUE.sub("false", answer))
+
+
+def _grade_verbatim(question: Question, answer: str) -> bool:
+    return any(spelling in answer for spelling in question.truth.split("|"))
 
 
 def _grade_number(question: Question, answer: str) -> bool:
@@ -79,9 +114,15 @@ def _equal(value: Any, truth: Any) -> bool:
 
 
 def _grade_items(question: Question, answer: str) -> bool:
-    said = answer.strip().rsplit(":", maxsplit=1)[-1].lower()
-    items = [_ITEM_MARKS.sub("", each.strip()).strip(_AROUND) for each in _ITEM.findall(said)]
-    return [each for each in items if each] == [each.strip().lower() for each in question.truth.split(",")]
+    truth = [each.strip().lower() for each in question.truth.split(",")]
+    lists = (_items(block) for block in answer.strip().split("\n\n"))
+    return next((found for found in lists if sorted(found) == sorted(truth)), None) == truth
+
+
+def _items(block: str) -> list[str]:
+    said = _LEAD.sub("", block.lower(), count=1)
+    found = [_ITEM_MARKS.sub("", each.strip()).strip(_AROUND) for each in _ITEM.findall(said)]
+    return [each for each in found if each]
 
 
 def _grade_words(question: Question, answer: str) -> bool:
@@ -92,6 +133,7 @@ def _grade_words(question: Question, answer: str) -> bool:
 _GRADERS: dict[Grader, Callable[[Question, str], bool]] = {
     "mention": _grade_mention,
     "label": _grade_label,
+    "verbatim": _grade_verbatim,
     "number": _grade_number,
     "exact": _grade_exact,
     "json": _grade_json,

@@ -10,7 +10,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
-Grader = Literal["mention", "label", "number", "exact", "json", "items", "words"]
+Grader = Literal["mention", "label", "verbatim", "number", "exact", "json", "items", "words"]
 GRADERS: Final[tuple[Grader, ...]] = get_args(Grader)
 MOST_TOKENS: Final = 96  # of an answer, where the question does not say: the shipped questions need few
 SHIPPED: Final = "everyday.jsonl"
