@@ -14,6 +14,14 @@ from typing import Final
 
 from router.asked import Asked
 
+ASKED: Final = (  # of the question alone
+    "numbers",  # log(1 + numbers in the question)
+    "given",  # share of the question behind a colon, in quotes or on its last lines: a text to work on
+    "asks",  # 1: it has a question mark
+    "orders",  # 1: it begins with what to do
+    "translates",
+    "code",
+)
 NAMES: Final = (
     "proved",  # 1: what was asked could be worked out (a sum, an order, capitals, the keys of JSON), and here it is
     "breaks",  # how many of these it gets wrong, and of: one option named, true equations, no talk of itself; at most 3
@@ -24,33 +32,30 @@ NAMES: Final = (
     "strange",  # longer words of its first sentence that do not stand in the question
     "variety",  # different words as a share of its words
     "closed",  # 1: it ends with a mark that may end a text
-    "numbers",  # log(1 + numbers in the question)
-    "given",  # share of the question behind a colon, in quotes or on its last lines: a text to work on
-    "asks",  # 1: the question has a question mark
-    "orders",  # 1: it begins with what to do
-    "translates",
-    "code",
+    *ASKED,
 )
 
-_NUMBER: Final = r"-?\d+(?:\.\d+)?"
+_NUMBER: Final = r"-?\d{1,12}(?:\.\d{1,6})?"
+_UNIT: Final = r"(?:[a-z]{1,20} ?)?"
 _SIGN: Final = r"(\+|\s-\s|−|\*|×|\sx\s|/|÷|\bplus\b|\bminus\b|\btimes\b|\bmultiplied by\b|\bdivided by\b)"
-_EXPRESSION: Final = re.compile(
-    rf"(?<![\w.])({_NUMBER})\s*(?:[a-z]+\s*)?{_SIGN}\s*({_NUMBER})(?![\w.]*[\w])", re.IGNORECASE
-)
+_TERMS: Final = rf"({_NUMBER}) ?{_UNIT}{_SIGN} ?({_NUMBER})"
+_EXPRESSION: Final = re.compile(rf"(?<![\w.]){_TERMS}(?![\w.]*\w)", re.IGNORECASE)
 _EQUATION: Final = re.compile(
-    rf"(?<![\w.+*/-])({_NUMBER})\s*(?:[a-z]+\s*)?{_SIGN}\s*({_NUMBER})\s*(?:[a-z]+\s*)?(?:=|\bis\b|\bequals\b)\s*\$?({_NUMBER})",
+    rf"(?<![\w.+*/-]){_TERMS} ?{_UNIT}(?:=|is\b|equals\b) ?\$?({_NUMBER})",
     re.IGNORECASE,
 )
-_LETTERED: Final = re.compile(r"^\s*\(?[A-Ea-e1-5][).:]\s+(.+?)\s*$", re.MULTILINE)
-_EITHER: Final = re.compile(r"((?:[\"']?[\w-]+[\"']?, )*[\"']?[\w-]+[\"']?),? or [\"']?([\w-]+)")
-_LISTED: Final = re.compile(r"(?:\bone of:?|\blabels?\b[^:\n]*:|\()\s*([\w-]+(?:, [\w-]+)+)")
+_LETTERED: Final = re.compile(r"^ *\(?[A-Ea-e1-5][).:]\s+(.+?)\s*$", re.MULTILINE)
+_EITHER: Final = re.compile(
+    r"(?<![\w-])((?:[\"']?[\w-]{1,40}[\"']?, ){0,11}[\"']?[\w-]{1,40}[\"']?),? or [\"']?([\w-]+)"
+)
+_LISTED: Final = re.compile(r"(?:\bone of:?|\blabels?\b[^:\n]{0,60}:|\()\s*([\w-]+(?:, [\w-]+)+)")
 _CAPITALS: Final = re.compile(r"\bupper ?case\b|\bcapital letters\b|\bin capitals\b|\ball caps\b", re.IGNORECASE)
 _ORDERS: Final = (
     (re.compile(r"\balphabetical|\bsmallest to largest\b|\bascending\b|\blowest to highest\b", re.IGNORECASE), "up"),
     (re.compile(r"\blargest to smallest\b|\bdescending\b|\bhighest to lowest\b", re.IGNORECASE), "down"),
     (re.compile(r"\breverse (?:order|this)|\bbackwards\b", re.IGNORECASE), "turned"),
 )
-_GIVEN: Final = re.compile(r"[\w-]+(?:, [\w-]+)+")
+_GIVEN: Final = re.compile(r"(?<![\w-])[\w-]+(?:, [\w-]+)+")
 _ARRAY: Final = re.compile(r"\bjson (?:array|list)\b|\barray of\b", re.IGNORECASE)
 _KEYS: Final = re.compile(r"\bkeys?\b|\bwith \"", re.IGNORECASE)
 _QUOTED: Final = re.compile(r"\"([\w-]+)\"")
@@ -65,18 +70,21 @@ _TEXT_GIVEN: Final = re.compile(r"\"[^\"]*\"|:.*|\n.*", re.DOTALL)
 _EXCUSE: Final = re.compile(
     r"\b(?:i'm sorry|i apologi[sz]e|i'm glad|as an ai\b|i cannot|i can't|i'm here to)", re.IGNORECASE
 )
+_CONCLUDES: Final = re.compile(r"\banswer(?: is\b|:)", re.IGNORECASE)
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s|\n")
 _WORD: Final = re.compile(r"[^\W_]+")
 _DIGITS: Final = re.compile(r"\d+")
 _ENDS: Final = (".", "!", "?", '"', "`", ")", "}", "]")
 _LONG: Final = 4  # letters from which a word of the question counts as one that carries something
-_READ: Final = 2000  # characters of an answer that are looked at
+_READ: Final = 2000  # characters of the answer's beginning, and of the question's end, that are looked at
+_COPIED: Final = 120  # words of an answer that are looked for in the question
+_LONGEST: Final = 12  # digits of a number that is compared
 _OPTIONS: Final = 12  # more are no options
 
 
 def checks(text: str, asked: Asked, *, is_over: bool = True) -> tuple[float, ...]:
     """Values in the order of `NAMES`. Of an answer that is not over, what is missing is not held against it."""
-    said, question = text[:_READ], asked.text
+    said, question = text[:_READ], asked.text[-_READ:]
     sentences = [each for each in _SENTENCE_END.split(said.strip()) if each]
     options = listed(question)
     facts = [_sum(said, question), _capitals(said, question), _ordered(said, question), _shape(said, asked)]
@@ -99,7 +107,7 @@ def _likeness(said: str, sentences: Sequence[str], question: str) -> Iterator[fl
     first = [word for word in _WORD.findall(sentences[0].lower()) if len(word) >= _LONG] if sentences else []
     wanted = {word for word in known if len(word) >= _LONG}
     yield len(wanted.intersection(first)) / len(wanted) if wanted else 0.0
-    yield _longest_copy(words, _spaced(question)) / len(words) if words else 0.0
+    yield _longest_copy(words[:_COPIED], _spaced(question)) / len(words[:_COPIED]) if words else 0.0
     yield math.log1p(len(set(_DIGITS.findall(said)).difference(_DIGITS.findall(question))))
     yield math.log1p(len(set(first).difference(known)))
     yield len(set(words)) / len(words) if words else 1.0
@@ -145,9 +153,12 @@ def _has_false_equation(said: str) -> bool:
 
 
 def _names_one(sentences: Sequence[str], options: Sequence[str]) -> bool:
-    """Whether the first sentence that names any option names one alone."""
-    counts = (sum(option in _spaced(sentence) for option in options) for sentence in sentences)
-    return next((count for count in counts if count), 0) == 1
+    """Whether the first sentence that names any option names one alone, and none that concludes names another."""
+    spaced = map(_spaced, sentences)
+    named = [{option for option in options if option in words} for words in spaced]
+    first = next((names for names in named if names), set())
+    concluded = (names for names, sentence in zip(named, sentences, strict=True) if _CONCLUDES.search(sentence))
+    return len(first) == 1 and all(names <= first for names in concluded)
 
 
 def listed(question: str) -> list[str]:
@@ -181,7 +192,7 @@ def _ordered(said: str, question: str) -> float:
     if kind is None or not given:
         return 0.0
     items = given[-1].lower().split(", ")
-    numeric = all(item.isdigit() for item in items)
+    numeric = all(item.isdecimal() and len(item) <= _LONGEST for item in items)
     wanted = items[::-1] if kind == "turned" else sorted(items, key=int if numeric else str, reverse=kind == "down")
     places = [said.lower().find(item) for item in wanted]
     return 1.0 if -1 not in places and places == sorted(places) else -1.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from router.answer_checks import NAMES, checks, listed
@@ -30,6 +32,7 @@ def of(question: str, answer: str, *, is_over: bool = True) -> dict[str, float]:
         ("Sort these words alphabetically: dog, bear, ant", "ant, bear, dog", 1, 0),
         ("Sort these words alphabetically: dog, bear, ant", "dog, bear, ant", 0, 1),
         ("Sort these numbers from smallest to largest: 9, 100, 20", "9, 20, 100", 1, 0),
+        ("Sort these numbers in ascending order: 2, ²", "2, ²", 1, 0),  # a digit that is no number
         ("Write this list in reverse order: fig, pear", "Pear, fig", 1, 0),
         ('Give me JSON with "name" and "city". Tom lives in Lyon.', '{"name": "Tom", "city": "Lyon"}', 1, 0),
         ('Give me JSON with "name" and "city". Tom lives in Lyon.', '{"person": "Tom"}', 0, 1),
@@ -39,6 +42,7 @@ def of(question: str, answer: str, *, is_over: bool = True) -> dict[str, float]:
         ("Is this positive or negative? Good.", "It is positive and negative.", 0, 1),
         ("Is this positive or negative? Good.", "It is a review.", 0, 1),
         ("Which is a tool?\nA) saw\nB) pear", "B) pear", 0, 0),
+        ("Which is a tool?\nA) saw\nB) pear", "A) saw\n\nThe correct answer is B) pear.", 0, 1),
         ("Say hello.", "I'm sorry, as an AI I cannot.", 0, 1),
         ("Say hello.", "Hello!", 0, 0),
         ("", "", 0, 0),
@@ -95,3 +99,14 @@ def test_the_kind_of_request_is_told() -> None:
     assert of("Write a poem.", "A poem.")["orders"] == 1
     assert of("Is it late?", "No.")["asks"] == 1
     assert of("Summarise: a long text that is given.", "Text.")["given"] > 0.5
+
+
+@pytest.mark.parametrize("part", ["a, ", "1 + ", "a", "1", '"', "(", "one or ", "labels ", "A) a\n", "12 apples "])
+def test_a_hostile_text_takes_no_time(part: str) -> None:
+    """Ten times as much of it takes no longer than what is read of it: each pattern's work is bounded."""
+    text = (part * 8000)[:8000]
+    asked = asked_of({"messages": [{"role": "user", "content": text}]})
+    started = time.process_time()
+    for _ in range(3):
+        checks(text, asked)
+    assert time.process_time() - started < 0.6  # it was seconds where a pattern began anew at each letter

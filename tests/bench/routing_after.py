@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import numpy as np
 
 from classifiers.training.confidence import Numbers, load
+from router.answer_checks import ASKED
 from router.answer_features import NAMES
 from router.calibration.card import ALL_FEATURES, SUM
 from router.calibration.figures import area, calibration_error
@@ -28,7 +29,7 @@ from router.confidence import guarded
 from tests.bench import routing_pictures
 
 TABLE = Path(__file__).with_name("confidence_table.npz")
-BEFORE = ("complexity", "prompt", "wants_number", "wants_json", "wants_brief")
+BEFORE = ("complexity", "prompt", "wants_number", "wants_json", "wants_brief", *ASKED)
 RESAMPLES = 1000
 KEPT = 0.5  # an answer with at least this confidence stays, for the gap of the region that is kept
 
