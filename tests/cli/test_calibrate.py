@@ -112,9 +112,10 @@ def test_a_run_grades_fits_reports_and_leaves_a_card_without_a_text(
 def test_a_second_look_is_measured_and_kept_only_where_it_helps(
     tmp_path: Path, questions: Path, home: Recorder, tells: bool, helps: bool
 ) -> None:
-    """Every third sum is wrong by one, and nothing but the look could tell which."""
+    """Every third code is wrong by one, and nothing but the look could tell which."""
     rows = [
-        {"prompt": f"What is {place} plus 300?", "truth": str(place + 300), "grader": "number"} for place in range(240)
+        {"prompt": f"The code of shelf {place} please.", "truth": str(place + 300), "grader": "number"}
+        for place in range(240)
     ]
     questions.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
@@ -122,7 +123,7 @@ def test_a_second_look_is_measured_and_kept_only_where_it_helps(
         said = exchange.json.get("messages", [{}])
         if not exchange.json.get("logprobs"):
             return Script()  # the self-test
-        number = int(said[0]["content"].split()[2])
+        number = int(said[0]["content"].split()[4])
         answer = str(number + 300 + (number % 3 == 0))
         if len(said) == 1:
             return Script(answer=answer, confidence=0.6 + number % 7 / 20)
