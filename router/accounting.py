@@ -19,7 +19,7 @@ from router.keys import Keys
 from router.planning import Plan
 from router.purse import usd_of
 from router.reasks import ask_digest
-from router.records import RecordSink, build_record
+from router.records import RecordSink, Said, build_record
 from router.spans import NO_SPAN
 from router.telemetry import Telemetry
 from router.types import JsonObject, Outcome
@@ -55,6 +55,7 @@ class Accounts:
         self._artifacts = dict(artifacts)
         self._ended: deque[tuple[Exchange, float, datetime]] = deque()
         self._timer: asyncio.TimerHandle | None = None
+        self._last: tuple[Policy, Said] | None = None  # the decision that was written last, and under which policy
 
     async def intend(self, exchange: Exchange, permit: EgressPermit) -> bool:
         """True once the intent to let these bytes leave is durable."""
@@ -139,6 +140,7 @@ class Accounts:
             signals=plan.signals if plan is not None else None,
             decision=plan.decision if plan is not None else None,
             said=plan.said if plan is not None else None,
+            decided=self._decided(plan, exchange.running.policy) if plan is not None and plan.said is None else None,
             outcome=outcome,
             permits=permits,
             latency_ms=latency_ms,
@@ -147,6 +149,22 @@ class Accounts:
             promise=_promise_of(plan, outcome),
             costs=costs,
         )
+
+    def _decided(self, plan: Plan, policy: Policy) -> Said | None:
+        """How a decision is written that equals the one before it, reason for reason, as most do."""
+        decision = plan.decision
+        if plan.facts.unknown_fields:  # whose names its reasons may hold: each is written by itself
+            return None
+        under, last = self._last if self._last is not None else (None, None)
+        if (
+            last is None
+            or under is not policy
+            or last.decision.reasons != decision.reasons
+            or last.decision != decision
+        ):
+            last = Said(decision)
+            self._last = policy, last
+        return last
 
 
 def _promise_of(plan: Plan | None, outcome: Outcome | None) -> JsonObject | None:

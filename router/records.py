@@ -74,13 +74,15 @@ def build_record(
     costs: Costs | None = None,
     promise: JsonObject | None = None,
     said: Said | None = None,
+    decided: Said | None = None,
 ) -> JsonObject:
     """The record of one request, as plain JSON values. `time` is when it ended; None: now.
 
     Without `outcome` it is an intent: what is about to leave, to be made durable first. What is None was not reached (a
     request refused before it was parsed has neither facts, nor signals, nor a decision). `artifacts` names the digests
     of what classified, `model_digests` those of the models' weights, by the policy's names. `promise` is what the
-    answer was held against, and by which calibration card. `said` keeps in writing what its next record says too.
+    answer was held against, and by which calibration card. `said` keeps in writing what its next record says too,
+    `decided` the decision alone, of one that equals this one.
     """
     record: JsonObject = {
         "schema_version": SCHEMA_VERSION,
@@ -102,7 +104,9 @@ def build_record(
         _add_findings(record, signals, facts.replaceable if hides and facts is not None else None)
     if decision is not None:
         private = facts.unknown_fields if facts is not None else frozenset()
-        record["decision"] = _once(said, decision, "decision", lambda: _decision(decision, policy, private))
+        kept = said if said is not None and said.decision is decision else decided
+        same = kept.decision if kept is not None else None
+        record["decision"] = _once(kept, same, "decision", lambda: _decision(decision, policy, private))
         if view is not None and signals is not None and _is_held(decision, outcome):
             held_by = [_cause(cause) for cause in causes(view, decision, signals.scan)]
             record.update({"held_by": held_by} if held_by else {})

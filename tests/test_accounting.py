@@ -5,12 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 
+import orjson
+
+from classifiers.types import Scan, Signal, Signals
+from policies.decide import decide
 from policies.schema import compile_policy
+from policies.types import Facts
 from router.accounting import Accounts
 from router.exchange import Exchange
 from router.filing import FiledRecord
 from router.keys import Keys
 from router.metrics import MetricStore
+from router.planning import Plan
 from router.running import Running
 from router.telemetry import Telemetry
 from router.types import ChatRequest, JsonObject, Principal
@@ -55,6 +61,20 @@ class Served:
             Exchange(request, self._running.acquire(), self.accounts.settle).finish(None, 200)
             self.ended += 1
 
+    def decided(self, requested: str, complexity: float, unknown: frozenset[str] = frozenset()) -> JsonObject:
+        """What the record says of the decision about such a request."""
+        body = {"messages": [{"role": "user", "content": "Is it far?"}]}
+        request = ChatRequest("gh-0", body, requested, Principal(), False, False, False, False, time.perf_counter())
+        exchange = Exchange(request, self._running.acquire(), self.accounts.settle)
+        signals = Signals({"complexity": Signal("complexity", complexity)}, Scan())
+        facts = Facts(tenant="default", requested=requested, messages=1, unknown_fields=unknown)
+        policy = self._running.policy
+        exchange.note(Plan(request, signals, facts, decide(policy, facts, signals)))
+        exchange.finish(None, 200)
+        self.accounts._settle_some()
+        found: JsonObject = orjson.loads(self.sink.records[-1].text)["decision"]
+        return found
+
 
 async def test_of_few_that_end_together_some_are_made_at_a_time() -> None:
     served = Served()
@@ -85,3 +105,21 @@ async def test_at_the_end_nothing_is_left() -> None:
     served.end(100)
     served.accounts.close()
     assert len(served.sink.records) == 100
+
+
+async def test_a_decision_is_written_as_it_is_whatever_was_decided_before_it() -> None:
+    served = Served()
+    asked = [
+        ("auto", 0.2, frozenset()),
+        ("auto", 0.2, frozenset()),
+        ("home", 0.2, frozenset()),
+        ("auto", 0.9, frozenset()),
+        ("nobody", 0.2, frozenset()),
+        ("auto", 0.2, frozenset({"secret_field"})),
+        ("auto", 0.2, frozenset()),
+    ]
+    for requested, complexity, unknown in asked:
+        alone = Served().decided(requested, complexity, unknown)
+        assert served.decided(requested, complexity, unknown) == alone
+        assert "secret_field" not in str(alone)
+    served.accounts.close()
