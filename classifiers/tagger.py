@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import zipfile
+from array import array
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
@@ -23,7 +24,7 @@ import numpy.typing as npt
 
 from classifiers.linear import ArtifactError
 from classifiers.name_table import NameTable
-from classifiers.tagger_features import BUCKETS, alike, features
+from classifiers.tagger_features import BUCKETS, LIST_SLOTS, alike, features
 
 Floats = npt.NDArray[np.float32]
 
@@ -60,12 +61,17 @@ _ARRAYS: Final = (
     "listed",
     "bits",
     "usual",
+    "known",
+    "known_looks",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class TaggerModel:
-    """The weights. `looks` has a row for each bucket of `tagger_features`, in steps of `scale` by column."""
+    """The weights. `looks` has a row for each bucket of `tagger_features`, in steps of `scale` by column.
+
+    Behind them stands one for each known word; `known` holds their slots in the table of names, in order.
+    """
 
     looks: npt.NDArray[np.int8]
     scale: Floats
@@ -76,12 +82,13 @@ class TaggerModel:
     out: Floats
     out_bias: Floats
     listed: NameTable = field(repr=False)  # the table of names
+    known: array[int] = field(repr=False, default_factory=lambda: array("I"))
     usual: tuple[str, ...] = ()  # tokens that are looked at beforehand
     digest: str = ""
 
     def look(self, tokens: list[str]) -> Floats:
         """What each token looks like, whatever stands beside it, in steps of `scale`."""
-        found = [features(token, self.listed) for token in tokens]
+        found = [features(token, self.listed, self.known) for token in tokens]
         starts = np.fromiter(accumulate(map(len, found[:-1]), initial=0), dtype=np.intp, count=len(found))
         flat = np.fromiter(chain.from_iterable(found), dtype=np.intp)
         return np.add.reduceat(self.looks[flat], starts, axis=0, dtype=np.float32)
@@ -260,7 +267,10 @@ def _read(where: Traversable, filename: str) -> bytes:
 
 def _build(arrays: dict[str, npt.NDArray[Any]], digest: str) -> TaggerModel:
     numbers = {key: arrays[key].astype(np.float32) for key in _ARRAYS[1:8]}
-    looks, scale = arrays["looks"], numbers["scale"]
+    rows, scale = (arrays["looks"], arrays["known_looks"]), numbers["scale"]
+    if {part.shape[1:] for part in rows} != {scale.shape}:
+        raise ArtifactError("artifact tagger.npz: an array has the wrong shape")
+    looks, known = np.concatenate(rows), slots_of(arrays["known"])
     width, hidden, deep = looks.shape[-1], numbers["near"].shape[-1], numbers["far"].shape[-1]
     wanted = {
         "near": ((2 * NEAR + 1) * width, hidden),
@@ -271,9 +281,8 @@ def _build(arrays: dict[str, npt.NDArray[Any]], digest: str) -> TaggerModel:
         "out_bias": (len(LABELS),),
     }
     if (
-        looks.shape != (BUCKETS, width)
+        looks.shape != (BUCKETS + len(known), width)
         or looks.dtype != np.int8
-        or scale.shape != (width,)
         or any(numbers[key].shape != shape for key, shape in wanted.items())
     ):
         raise ArtifactError("artifact tagger.npz: an array has the wrong shape")
@@ -283,12 +292,20 @@ def _build(arrays: dict[str, npt.NDArray[Any]], digest: str) -> TaggerModel:
     if len(usual) > _MOST_USUAL:
         raise ArtifactError("artifact tagger.npz: too many usual words")
     layers = {key: numbers[key] for key in wanted}
-    return TaggerModel(looks, scale, **layers, listed=expand(arrays), usual=usual, digest=digest)
+    return TaggerModel(looks, scale, **layers, listed=expand(arrays), known=known, usual=usual, digest=digest)
 
 
 def expand(arrays: dict[str, npt.NDArray[Any]]) -> NameTable:
     """The table of names from its steps (`listed`: from a used slot to the next) and `bits`. Raises `ArtifactError`."""
     try:
-        return NameTable.of(np.cumsum(arrays["listed"].astype(np.int64)), arrays["bits"])
+        return NameTable.of(np.array(slots_of(arrays["listed"]), dtype=np.int64), arrays["bits"])
     except ValueError as error:
         raise ArtifactError("artifact tagger.npz: the table of names has the wrong shape") from error
+
+
+def slots_of(steps: npt.NDArray[Any]) -> array[int]:
+    """Slots of the table of names, in order, from the steps from each to the next. Raises `ArtifactError`."""
+    slots = np.cumsum(steps.astype(np.int64))
+    if steps.ndim != 1 or steps.dtype.kind != "u" or (len(slots) and slots[-1] >= LIST_SLOTS):
+        raise ArtifactError("artifact tagger.npz: a slot is outside the table of names")
+    return array("I", slots.astype(np.uint32).tobytes())

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 from zlib import crc32
 
@@ -73,8 +74,11 @@ def alike(token: str) -> str:
     return token
 
 
-def features(token: str, listed: Listed) -> list[int]:
-    """The buckets of a token; `listed` is the table of names."""
+def features(token: str, listed: Listed, known: Sequence[int] = ()) -> list[int]:
+    """The buckets of a token; `listed` is the table of names, `known` the slots of known words, in order.
+
+    The buckets of known words come behind all others, one each.
+    """
     word = token.lstrip(" ")
     if not word or word.isspace():
         return [HASHED + 1 + min(token.count("\n"), 3) * 4 + min(len(token), 3)]
@@ -83,7 +87,11 @@ def features(token: str, listed: Listed) -> list[int]:
         return _digits(word, spaced)
     if not word[0].isalpha():
         return [_hash("p" + word), _hash("ps" + token), HASHED + 32 + spaced]
-    return _letters(word, spaced, listed[slot(word)])
+    place = slot(word)
+    found = _letters(word, spaced, listed[place])
+    if (row := bisect_left(known, place)) < len(known) and known[row] == place:
+        found.append(BUCKETS + row)
+    return found
 
 
 def _hash(text: str) -> int:

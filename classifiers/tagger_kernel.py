@@ -63,12 +63,12 @@ class CompiledTagger:
     """The model's weights in C, with a memory of words of its own. Safe to share between threads."""
 
     def __init__(self, module: Any, model: TaggerModel, near: Floats, bias: Floats, far: Floats, step: float) -> None:
-        self._listed = model.listed
+        self._listed, self._known = model.listed, model.known
         self._tag, self._learn = module.tag, module.learn
         layers = (near, bias, far, model.far_bias, model.out, model.out_bias)
-        listed = (model.listed.used, model.listed.before, model.listed.bits)
+        names = (model.listed.used, model.listed.before, model.listed.bits, model.known)
         looks = np.ascontiguousarray(model.looks)
-        self.model = module.tagger(looks, *map(_as_floats, layers), classes(), *listed, step, float(STEPS))
+        self.model = module.tagger(looks, *map(_as_floats, layers), classes(), *names, step, float(STEPS))
         for word in model.usual:
             if word.isascii() and 0 < len(word) <= _LONGEST:
                 module.keep(self.model, alike(word).encode())
@@ -93,7 +93,7 @@ class CompiledTagger:
             if type(found) is not tuple or found[1] is not None:
                 return found
             for word in set(found[0]):
-                buckets = features(word.decode("utf-8"), self._listed)
+                buckets = features(word.decode("utf-8"), self._listed, self._known)
                 self._learn(self.model, word, array("i", buckets).tobytes())
         return None
 

@@ -5,6 +5,7 @@ It says nothing about texts too short to mean anything, and never more than the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from importlib.resources.abc import Traversable
 
@@ -14,6 +15,8 @@ from classifiers.prose import parts_reader
 from classifiers.types import Match
 from classifiers.vocabulary import MEANINGS
 
+_DIGITS = b"0123456789"
+_LETTERS = re.compile(r"[^\W\d_]+")
 _SHORTEST = 24  # bytes; less is a word or two
 _FEWEST = 3  # different words without digits that can mean something
 _LONG_WORD = 16  # bytes between blanks; where there are more, a value may hold hardly a word
@@ -22,6 +25,9 @@ _WINDOW = 1500  # bytes that are judged together: about what the model was train
 _LINES = 4  # ends of lines that make a text a list, of which
 _SURE = 0.7  # a part must reach this where the whole means nothing: there are many of them
 _WHOLE = 2000  # a segment up to here is judged in one
+_HEADING = 0.95  # what headings must reach: they say what a text is about, and nothing of what stands in it
+_LONGEST_HEADING = 160  # bytes
+_SMALL_WORD = 3  # letters: up to here words of a heading may begin small
 
 
 class MeaningDetector:
@@ -55,6 +61,8 @@ class MeaningDetector:
         least = _SURE if not found and text.count(b"\n") >= _LINES else 0.0
         for low, high in self._parts_of(text):
             found += [each for each in self._model.judge(text[low:high]) if each[1] >= least]
+        if found and is_heading(text):
+            found = [each for each in found if each[1] >= _HEADING]
         for label, score in found:
             best[label] = max(score, best.get(label, 0.0))
 
@@ -76,6 +84,18 @@ def _is_label(segment: bytes) -> bool:
     if value.count(b" ") * _LONG_WORD >= len(value):
         return False
     return len({word for word in words_of(value) if b"0" not in word}) < _FEWEST
+
+
+def is_heading(text: bytes) -> bool:
+    """Whether a short text has a capital at every word of more than three letters, as headings have, and no number.
+
+    What is in capitals throughout is written so by people who have a lot to say.
+    """
+    if len(text) > _LONGEST_HEADING or text.translate(None, _DIGITS) != text:
+        return False
+    words = [word for word in _LETTERS.findall(text.decode("utf-8", "replace")) if len(word) > _SMALL_WORD]
+    small = sum(word[1:].islower() for word in words)
+    return len(words) > 1 and 2 * small > len(words) and all(word[0].isupper() for word in words)
 
 
 def windows(data: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:

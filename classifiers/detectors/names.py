@@ -13,9 +13,9 @@ from typing import Final
 import numpy as np
 
 from classifiers.detectors.base import Piece
-from classifiers.detectors.namesakes import is_namesake
+from classifiers.detectors.namesakes import Lists, is_namesake
 from classifiers.tagger import LABELS, Floats, Tagger, load
-from classifiers.tagger_features import Listed, tokenize
+from classifiers.tagger_features import COMMON, COUNTRY, FIRST, LAST, PLACE, USUAL, Listed, slot, tokenize
 from classifiers.tagger_kernel import Sure, compiled
 from classifiers.types import Match
 
@@ -28,6 +28,7 @@ _PERSON, _ADDRESS, _LOCATION = _NUMBER["PERSON"], _NUMBER["STREET_ADDRESS"], _NU
 _LISTED: Final = frozenset({_PERSON, _LOCATION, _NUMBER["NRP"]})  # what stands in lists: one item each
 _BETWEEN: Final = frozenset({",", ";", "and", "und", "et", "y", "e", "en", "|", ":", "\t"})
 _DATES: Final = frozenset({_NUMBER["DATE_TIME"], _NUMBER["DATE_OF_BIRTH"]})
+_IN_EMAIL: Final = frozenset("._-+")
 _GLUE: Final = frozenset("_@#$")
 _SHORTEST_STREET: Final = 3  # letters; an address of one word has more
 _HEX: Final = frozenset("0123456789abcdef")
@@ -43,8 +44,10 @@ _STREETS: Final = (  # ends of streets' names of one word
     *("straat", "laan", "plein", "kade", "gracht", "dijk", "steeg", "way"),
 )
 _LONGEST_NUMBER: Final = 8  # characters of a house's number with its letters, or of a postal code
+_LONGEST_TITLE: Final = 5  # letters with a full stop behind them that end no sentence: "Prof.", "Mlle."
 _TITLES: Final = frozenset({"mr", "mrs", "ms", "dr", "miss"})
 _JOINTS: Final = frozenset({"-", "'", "’", ".", "–", "&", "/"})  # may stand inside one item, between two words of it
+_NO_NAMES: Final = PLACE | COUNTRY | COMMON | USUAL  # of the table of names
 _SHORT: Final = frozenset({"PERSON", "LOCATION", "NRP"})  # one letter alone is none of these
 
 
@@ -57,7 +60,7 @@ class NameDetector:
 
     def __init__(self) -> None:
         model = load()
-        self._listed = model.listed
+        self._lists = Lists(model.listed, model.known)
         self._tagger = Tagger(model, usual=False)
         self._compiled = compiled(self._tagger)
         if self._compiled is None:
@@ -71,7 +74,7 @@ class NameDetector:
             return self._by_reference(raw, piece.start)
         found, tokens = sure
         matches = []
-        for label, first, last, score in items(tokens, found, self._listed) if found else ():
+        for label, first, last, score in items(tokens, found, self._lists) if found else ():
             start, end = tokens.span(first)[0], tokens.span(last)[1]
             start += raw[start : start + 1] == b" "
             matches.append(Match(LABELS[label], piece.start + start, piece.start + end, score))
@@ -80,7 +83,7 @@ class NameDetector:
     def _by_reference(self, raw: bytes, began: int) -> list[Match]:
         text = raw.decode("utf-8", "surrogateescape")
         tokens = tokenize(text)
-        found = spans(tokens, self._tagger.logits(tokens), self._listed) if tokens else []
+        found = spans(tokens, self._tagger.logits(tokens), self._lists) if tokens else []
         if not found:
             return []
         ends = list(accumulate(map(len, tokens)))
@@ -97,9 +100,9 @@ def _bytes_before(text: str, at: int) -> int:
     return len(text[:at].encode("utf-8", "surrogateescape"))
 
 
-def spans(tokens: Sequence[str], logits: Floats, listed: Listed) -> list[_Found]:
-    """Label, first and last token (inclusive) and score of each item; `listed` is the table of names."""
-    return items(tokens, surest(logits), listed)
+def spans(tokens: Sequence[str], logits: Floats, lists: Lists) -> list[_Found]:
+    """Label, first and last token (inclusive) and score of each item."""
+    return items(tokens, surest(logits), lists)
 
 
 def surest(logits: Floats) -> Sure:
@@ -116,7 +119,7 @@ def surest(logits: Floats) -> Sure:
     return [each for each in zip(some.tolist(), labels, any_label, strict=True) if each[2] > FLOOR]
 
 
-def items(tokens: Sequence[str], sure: Sure, listed: Listed) -> list[_Found]:
+def items(tokens: Sequence[str], sure: Sure, lists: Lists) -> list[_Found]:
     """What sure tokens make together."""
     runs: list[tuple[int, list[int], list[float]]] = []  # label, tokens, how sure each is
     for token, label, chance in sure:
@@ -125,7 +128,7 @@ def items(tokens: Sequence[str], sure: Sure, listed: Listed) -> list[_Found]:
             runs[-1][2].append(chance)
         else:
             runs.append((label, [token], [chance]))
-    return _with_codes(tokens, [item for run in runs if (item := _item(tokens, listed, *run)) is not None])
+    return _with_codes(tokens, [item for run in runs if (item := _item(tokens, lists, *run)) is not None])
 
 
 def _with_codes(tokens: Sequence[str], items: list[_Found]) -> list[_Found]:
@@ -165,7 +168,7 @@ def _can_be_a_street(tokens: Sequence[str], place: int) -> bool:
     return tokens[place].lower().endswith(_STREETS) or any(token.strip().isdecimal() for token in around)
 
 
-def _item(tokens: Sequence[str], listed: Listed, label: int, run: list[int], sure: list[float]) -> _Found | None:
+def _item(tokens: Sequence[str], lists: Lists, label: int, run: list[int], sure: list[float]) -> _Found | None:
     """A run without the punctuation around it; None when too little is left."""
     first, last = 0, len(run) - 1
     while first <= last and not _is_word(tokens[run[first]]):
@@ -176,15 +179,32 @@ def _item(tokens: Sequence[str], listed: Listed, label: int, run: list[int], sur
         return None
     score = _score(sum(sure[first : last + 1]) / (last + 1 - first))
     start, end = run[first], run[last]
+    if label == _LOCATION and _has_a_persons_name(tokens, start, end, lists.listed):
+        label = _PERSON
     if LABELS[label] in _SHORT:
         start, end = _with_hyphens(tokens, start, end)
     if not _is_whole(tokens, start, end, label):
         return None
     if label == _PERSON:
-        if is_namesake(tokens, start, end, score, listed):
+        if is_namesake(tokens, start, end, score, lists):
             return None
         start = _with_title(tokens, start) if start == end else start
     return label, start, end, score
+
+
+def _has_a_persons_name(tokens: Sequence[str], start: int, end: int, listed: Listed) -> bool:
+    """Whether what was taken for a place is called as people are: by lists of names, in which no such place stands.
+
+    People are held back, places are not: where the words around say little, the graver of both counts.
+    """
+    words = [word for token in tokens[start : end + 1] if (word := token.strip()).isalpha()]
+    bits = [listed[slot(word)] for word in words]
+    return (
+        bool(words)
+        and bits[0] & FIRST > 0
+        and all(word[0].isupper() for word in words)
+        and all(each & (FIRST | LAST) and not each & _NO_NAMES for each in bits)
+    )
 
 
 def _is_whole(tokens: Sequence[str], start: int, end: int, label: int) -> bool:
@@ -201,7 +221,15 @@ def _is_whole(tokens: Sequence[str], start: int, end: int, label: int) -> bool:
         return (named or _is_code(tokens, start, end)) and not _is_in_digest(tokens, start, end)
     before, after = tokens[start - 1] if start and tokens[start][0] != " " else " ", tokens[end + 1 : end + 2]
     glued = before[-1].isdigit() or before[-1] in _GLUE or (after and (after[0][0].isdigit() or after[0][0] in "_@"))
-    return not glued and any(word.isalpha() for word in words)
+    return not glued and not _is_in_email(tokens, end) and any(word.isalpha() for word in words)
+
+
+def _is_in_email(tokens: Sequence[str], end: int) -> bool:
+    """Whether what ends there goes on to the sign of an e-mail address, whose whole is found by others."""
+    at = end + 1
+    while at < len(tokens) and (tokens[at] in _IN_EMAIL or tokens[at].isalnum()):
+        at += 1
+    return at < len(tokens) and tokens[at] == "@"
 
 
 def _is_in_digest(tokens: Sequence[str], start: int, end: int) -> bool:
@@ -254,9 +282,19 @@ def _goes_on(tokens: Sequence[str], run: tuple[int, list[int], list[float]], tok
         return False
     if run[0] != label and not (run[0] in _DATES and label in _DATES):
         return False
+    if LABELS[label] in _SHORT and _ends_a_sentence(tokens, last):
+        return False
     if token == last + 1:
         return label == _ADDRESS or "\n" not in tokens[token]
     return token == last + 2 and tokens[last + 1].strip() in _JOINTS and not tokens[token][0].isspace()
+
+
+def _ends_a_sentence(tokens: Sequence[str], place: int) -> bool:
+    """Whether a full stop stands there, behind more than an initial or a title, and a blank behind it."""
+    behind = tokens[place + 1] if place + 1 < len(tokens) else ""
+    return (
+        tokens[place] == "." and place > 0 and behind[:1].isspace() and len(tokens[place - 1].strip()) > _LONGEST_TITLE
+    )
 
 
 def _is_word(token: str) -> bool:

@@ -6,18 +6,20 @@ By form and place alone, never by a list of people; a first name with a family n
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from classifiers.tagger_features import FIRST, LAST, Listed, slot
 
-SURE: Final = 0.95  # from here on an acronym is a name all the same
+SURE: Final = 0.95  # from here on an acronym, or a word by which nobody is called, is a name all the same
 _NEAR: Final = 30  # tokens to each side that show whether a text has capitals where they belong
 _FEWEST: Final = 2  # words with a capital among them
 _ACRONYM: Final = re.compile(r"[A-Z]{2,5}s?")
 _MEMBER: Final = ["\n", ":", "\n"]  # between a member's name and its value, as a haystack has it
 _HUMP: Final = re.compile(r"[a-z][A-Z]")
 _PREFIXES: Final = ("Mc", "Mac", "De", "Di", "Du", "La", "Le", "Van", "Von", "Fitz")  # of family names: McDonald
+_ARTICLES: Final = frozenset({"the", "a", "an"})
 _APOSTROPHES: Final = frozenset({"'", "\u2019"})
 # What science names after those who found it: "Nash equilibrium", "Ohm's law", "Parkinson's disease".
 _FOUND: Final = frozenset(
@@ -42,20 +44,40 @@ _HONOURS: Final = frozenset(
 )
 
 
-def is_namesake(tokens: Sequence[str], first: int, last: int, score: float, listed: Listed) -> bool:
-    """Whether these tokens, found as a person, name a thing or nobody; `listed` is the tagger's table of names."""
+class Lists(NamedTuple):
+    """What the tagger knows of words: its table of names, and the slots of known words in it, in order."""
+
+    listed: Listed
+    known: Sequence[int] = ()
+
+    def is_called_so(self, word: str, bits: int = FIRST | LAST) -> bool:
+        """Whether people are called by this word."""
+        return self.listed[slot(word)] & bits > 0
+
+    def is_known(self, word: str) -> bool:
+        """Whether the word is a usual one of the language, or a usual name."""
+        place = slot(word)
+        row = bisect_left(self.known, place)
+        return row < len(self.known) and self.known[row] == place
+
+
+def is_namesake(tokens: Sequence[str], first: int, last: int, score: float, lists: Lists) -> bool:
+    """Whether these tokens, found as a person, name a thing or nobody."""
     if any(tokens[at][0].isspace() for at in range(first + 1, last + 1)):
         return False
     if _names_a_thing(tokens, last):
         return True
     word = tokens[last].strip()
     if first < last:
-        return tokens[last - 1] == "-" and word.islower() and not listed[slot(word)] & (FIRST | LAST)
+        return tokens[last - 1] == "-" and word.islower() and not lists.is_called_so(word)
     if (hump := _HUMP.search(word)) is not None:
-        return not word.startswith(_PREFIXES) and not listed[slot(word[: hump.start() + 1])] & FIRST
-    return not listed[slot(word)] & (FIRST | LAST) and (
+        return not word.startswith(_PREFIXES) and not lists.is_called_so(word[: hump.start() + 1], FIRST)
+    if _is_the_acronym(tokens, first, word) and score < SURE:
+        return True
+    return not lists.is_called_so(word) and (
         (word.islower() and _has_capitals(tokens, first))
         or _begins_a_phrase(tokens, first)
+        or (score < SURE and word.istitle() and lists.is_known(word))
         or (score < SURE and _ACRONYM.fullmatch(word) is not None and _has_capitals(tokens, first, small=True))
     )
 
@@ -69,6 +91,17 @@ def _names_a_thing(tokens: Sequence[str], last: int) -> bool:
         return False
     word = behind[0][1:]
     return word.lower() in named or (named is _WITHOUT and word in _HONOURS)
+
+
+def _is_the_acronym(tokens: Sequence[str], place: int, word: str) -> bool:
+    """Whether capitals stand behind an article, or are something's: "Python's GIL", "the MAX"; nobody is called so."""
+    before = tokens[place - 1] if place else ""
+    owned = place > 2 and before == "s" and tokens[place - 2] in _APOSTROPHES
+    return (
+        (owned or before.strip().lower() in _ARTICLES)
+        and _ACRONYM.fullmatch(word) is not None
+        and _has_capitals(tokens, place, small=True)
+    )
 
 
 def _begins_a_phrase(tokens: Sequence[str], place: int) -> bool:

@@ -55,6 +55,7 @@ def tagger(
     used: object,
     before: object,
     bits: object,
+    known: object,
     step: float,
     steps: float,
     /,

@@ -125,8 +125,19 @@ static uint32_t shape_of(const uint8_t *word, size_t size) {
     return large == 1 && is_upper(word[0]) ? 1 : 3;
 }
 
+/* Where a slot stands among those of known words, or `count` where it does not. */
+static size_t known_at(const uint32_t *known, size_t count, uint32_t slot) {
+    size_t low = 0, high = count;
+    while (low < high) {
+        const size_t middle = (low + high) / 2;
+        if (known[middle] < slot) low = middle + 1;
+        else high = middle;
+    }
+    return low < count && known[low] == slot ? low : count;
+}
+
 static int letter_features(
-    const uint32_t *crc, const Names *listed, const uint8_t *word, size_t size, int spaced, uint32_t *found
+    const uint32_t *crc, const TaggerWeights *weights, const uint8_t *word, size_t size, int spaced, uint32_t *found
 ) {
     const uint32_t kind = shape_of(word, size);
     const uint32_t shown = size < LENGTHS - 1 ? (uint32_t)size : LENGTHS - 1;
@@ -145,7 +156,8 @@ static int letter_features(
         if (at < 4) head[at] = low;
         if (at + tail_size >= size) tail[at + tail_size - size] = low;
     }
-    const uint32_t mask = WORD_BUCKETS - 1, bits = names_find(listed, ~plain & (LISTED_SLOTS - 1));
+    const uint32_t mask = WORD_BUCKETS - 1, slot = ~plain & (LISTED_SLOTS - 1);
+    const uint32_t bits = names_find(&weights->listed, slot);
     int count = 0;
     found[count++] = ~named & mask;
     found[count++] = WORD_BUCKETS + 220 + kind * 2 + (uint32_t)spaced;
@@ -160,11 +172,13 @@ static int letter_features(
     }
     if (size > 6) found[count++] = crc_on(crc, end_kind, tail, 6) & mask;
     if (kind != 1) found[count++] = ~shaped & mask;
+    const size_t row = known_at(weights->known, weights->known_count, slot);
+    if (row < weights->known_count) found[count++] = FIRST_KNOWN + (uint32_t)row;
     return count;
 }
 
 static int features_with(
-    const uint32_t *crc, const Names *listed, const uint8_t *token, size_t size, uint32_t *found
+    const uint32_t *crc, const TaggerWeights *weights, const uint8_t *token, size_t size, uint32_t *found
 ) {
     const int spaced = token[0] == ' ';
     size_t first = 0;
@@ -179,7 +193,7 @@ static int features_with(
         return 1;
     }
     if (is_digit(word[0])) return number_features(crc, word, rest, spaced, found);
-    if (is_letter(word[0])) return letter_features(crc, listed, word, rest, spaced, found);
+    if (is_letter(word[0])) return letter_features(crc, weights, word, rest, spaced, found);
     found[0] = crc_on(crc, crc_on(crc, 0, (const uint8_t *)"p", 1), word, rest) & (WORD_BUCKETS - 1);
     found[1] = crc_on(crc, crc_on(crc, 0, (const uint8_t *)"ps", 2), token, size) & (WORD_BUCKETS - 1);
     found[2] = WORD_BUCKETS + 32 + (uint32_t)spaced;
@@ -189,7 +203,7 @@ static int features_with(
 int tagger_features(const TaggerWeights *weights, const uint8_t *token, size_t size, uint32_t found[MOST_FEATURES]) {
     uint32_t crc[256];
     make_crc(crc);
-    return size ? features_with(crc, &weights->listed, token, size, found) : 0;
+    return size ? features_with(crc, weights, token, size, found) : 0;
 }
 
 static inline __attribute__((always_inline)) void row_of(
@@ -382,8 +396,8 @@ Tagger *tagger_new(const TaggerWeights *weights) {
     make_crc(tagger->crc);
     uint32_t buckets[MOST_FEATURES];
     const uint8_t line = '\n', nothing = 0;
-    run_row(weights, buckets, features_with(tagger->crc, &weights->listed, &line, 1, buckets), tagger->walls[0]);
-    run_row(weights, buckets, features_with(tagger->crc, &weights->listed, &nothing, 1, buckets), tagger->walls[1]);
+    run_row(weights, buckets, features_with(tagger->crc, weights, &line, 1, buckets), tagger->walls[0]);
+    run_row(weights, buckets, features_with(tagger->crc, weights, &nothing, 1, buckets), tagger->walls[1]);
     return tagger;
 }
 
@@ -395,7 +409,7 @@ int tagger_keep(Tagger *tagger, const uint8_t *word, size_t size) {
     const uint32_t slot = slot_for(tagger, word, size);
     if (tagger->slots[slot] == NOWHERE) {
         uint32_t buckets[MOST_FEATURES];
-        put(tagger, slot, word, size, buckets, features_with(tagger->crc, &tagger->weights.listed, word, size, buckets));
+        put(tagger, slot, word, size, buckets, features_with(tagger->crc, &tagger->weights, word, size, buckets));
     }
     tagger->kept = tagger->count;
     return 0;
@@ -405,7 +419,7 @@ int tagger_learn(Tagger *tagger, const uint8_t *word, size_t size, const int32_t
     if (size == 0 || size > WORD_SIZE || count == 0 || count > MOST_FEATURES) return -1;
     uint32_t found[MOST_FEATURES];
     for (size_t each = 0; each < count; each++) {
-        if (buckets[each] < 0 || buckets[each] >= ALL_BUCKETS) return -1;
+        if (buckets[each] < 0 || (size_t)buckets[each] >= FIRST_KNOWN + tagger->weights.known_count) return -1;
         found[each] = (uint32_t)buckets[each];
     }
     if (tagger->count == WORDS) forget(tagger);
@@ -432,7 +446,7 @@ static const int16_t *row_for(Tagger *tagger, const Token *token, Aside *aside) 
     alike(&data, &size, made);
     if (size > WORD_SIZE) {
         int16_t *row = aside->rows[aside->used++];
-        run_row(&tagger->weights, buckets, features_with(tagger->crc, &tagger->weights.listed, data, size, buckets), row);
+        run_row(&tagger->weights, buckets, features_with(tagger->crc, &tagger->weights, data, size, buckets), row);
         return row;
     }
     const uint32_t slot = slot_for(tagger, data, size);
@@ -445,7 +459,7 @@ static const int16_t *row_for(Tagger *tagger, const Token *token, Aside *aside) 
         aside->is_full = 1;
         return tagger->walls[0];
     }
-    return put(tagger, slot, data, size, buckets, features_with(tagger->crc, &tagger->weights.listed, data, size, buckets));
+    return put(tagger, slot, data, size, buckets, features_with(tagger->crc, &tagger->weights, data, size, buckets));
 }
 
 /* Have a row on its way from memory before it is added: rows are looked up in no order that the processor could foresee. */

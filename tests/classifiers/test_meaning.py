@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from classifiers.detectors.base import WALL, Piece
-from classifiers.detectors.meaning import MeaningDetector, windows
+from classifiers.detectors.meaning import MeaningDetector, is_heading, windows
 from classifiers.meaning import ArtifactError, Lines, beginning, encode, is_code, load, numbered, words_of
 from classifiers.scanner import PIECE
 from classifiers.training.authored import authored
@@ -58,6 +58,37 @@ def found(detector: MeaningDetector, *texts: str) -> list[tuple[str, bytes]]:
     matches = detector.detect(Piece(data, 0, len(data)), [])
     assert all(0.5 <= match.score <= 1.0 for match in matches)
     return [(match.entity_type, data[match.start : match.end]) for match in matches]
+
+
+@pytest.mark.parametrize(
+    ("text", "heading"),
+    [
+        ("Quarterly Business Review: Agenda And Action Items", True),
+        ("Project Plan: Phase One, Discovery; Phase Two, Design", True),
+        ("PROJECT PLAN: Goals, Scope, Risks", True),
+        ("Tagesordnung der Sitzung des Betriebsrats", True),
+        ("PATIENT HAS CANCER, CALL HER SISTER", False),
+        ("Quarterly Business Review: We Lost 40 Million", False),
+        ("Summarize our internal revenue forecast for the board.", False),
+        ("Revenue", False),
+        ("Tell The Board That We Lose The Licence And " * 4, False),
+        ("", False),
+    ],
+)
+def test_a_heading_is_short_and_begins_its_words_with_capitals(text: str, heading: bool) -> None:
+    assert is_heading(text.encode()) is heading
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Quarterly Business Review: Agenda And Action Items",
+        "MEETING NOTES: Agenda Items, Action Points, Open Questions, Next Steps.",
+        "Project Plan: Phase One, Discovery; Phase Two, Design; Phase Three, Delivery.",
+    ],
+)
+def test_a_heading_alone_means_nothing(detector: MeaningDetector, text: str) -> None:
+    assert found(detector, text) == []
 
 
 @pytest.mark.parametrize(("label", "text"), CONFIDENTIAL)

@@ -6,7 +6,7 @@ import pytest
 
 from classifiers.detectors.base import Piece
 from classifiers.detectors.names import NameDetector
-from classifiers.detectors.namesakes import is_namesake
+from classifiers.detectors.namesakes import Lists, is_namesake
 from classifiers.tagger import load
 from classifiers.tagger_features import tokenize
 
@@ -17,11 +17,12 @@ def detector() -> NameDetector:
 
 
 @pytest.fixture(scope="module")
-def listed() -> bytes:
-    return load().listed
+def lists() -> Lists:
+    model = load()
+    return Lists(model.listed, model.known)
 
 
-def named(text: str, name: str, listed: bytes, score: float = 0.8) -> bool:
+def named(text: str, name: str, lists: Lists, score: float = 0.8) -> bool:
     """Whether the name, which stands in the text, is found to be nobody's."""
     tokens = tokenize(text)
     at = text.index(name)
@@ -31,7 +32,7 @@ def named(text: str, name: str, listed: bytes, score: float = 0.8) -> bool:
         ends.append(end)
     first = next(place for place, stop in enumerate(ends) if stop > at)
     last = next(place for place, stop in enumerate(ends) if stop >= at + len(name))
-    return is_namesake(tokens, first, last, score, listed)
+    return is_namesake(tokens, first, last, score, lists)
 
 
 @pytest.mark.parametrize(
@@ -50,10 +51,13 @@ def named(text: str, name: str, listed: bytes, score: float = 0.8) -> bool:
         ("texture\n:\nSilky, healthy shine", "Silky"),
         ("look\n:\nFresh-faced, youthful", "Fresh-faced"),
         ("Ottoman-style arches", "Ottoman-style"),
+        ("Explain Python's GIL to somebody who knows threads.", "GIL"),
+        ("Ask the Kitchen team about it.", "Kitchen"),
+        ("the MAX is what the machine can lift", "MAX"),
     ],
 )
-def test_what_is_named_after_somebody_is_nobody(text: str, name: str, listed: bytes) -> None:
-    assert named(text, name, listed)
+def test_what_is_named_after_somebody_is_nobody(text: str, name: str, lists: Lists) -> None:
+    assert named(text, name, lists)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +66,7 @@ def test_what_is_named_after_somebody_is_nobody(text: str, name: str, listed: by
         ("John Nash equilibrium notes", "John Nash"),  # a first name with a family name
         ("We met Weber's daughter.", "Weber"),
         ("Ask the Smith law firm.", "Smith"),
-        ("Nobel prize money is here", "Nobel"),  # an honour has a capital of its own
+        ("Weber prize money is here", "Weber"),  # an honour has a capital of its own
         ("Call McDonald today.", "McDonald"),
         ("Please write to JohnSmith about it.", "JohnSmith"),
         ("my sister is called mireille and lives here", "mireille"),  # no capitals anywhere
@@ -73,12 +77,17 @@ def test_what_is_named_after_somebody_is_nobody(text: str, name: str, listed: by
         ("CALL MRS OKORO AND SAY THAT SHE IS LATE", "OKORO"),
     ],
 )
-def test_who_may_be_somebody_stays_one(text: str, name: str, listed: bytes) -> None:
-    assert not named(text, name, listed)
+def test_who_may_be_somebody_stays_one(text: str, name: str, lists: Lists) -> None:
+    assert not named(text, name, lists)
 
 
-def test_a_very_sure_acronym_stays_a_name(listed: bytes) -> None:
-    assert not named("we switched on MFA for every account of the team", "MFA", listed, score=0.97)
+def test_a_word_by_which_nobody_is_called_is_a_name_where_the_tagger_is_very_sure(lists: Lists) -> None:
+    assert not named("My name is Kitchen.", "Kitchen", lists, score=0.97)
+    assert named("Choose a Kitchen, please.", "Kitchen", lists, score=0.9)
+
+
+def test_a_very_sure_acronym_stays_a_name(lists: Lists) -> None:
+    assert not named("we switched on MFA for every account of the team", "MFA", lists, score=0.97)
 
 
 def test_the_detector_asks(detector: NameDetector) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import shutil
 from importlib.resources import files
@@ -16,12 +17,13 @@ from hypothesis import strategies as st
 
 from classifiers.detectors.base import WALL, Piece
 from classifiers.detectors.names import NameDetector, spans
+from classifiers.detectors.namesakes import Lists
 from classifiers.linear import ArtifactError
 from classifiers.name_table import NameTable
 from classifiers.pipeline import Pipeline
 from classifiers.registry import DETECTORS
 from classifiers.tagger import ABOUT, FAR, LABELS, NEAR, Tagger, TaggerModel, load
-from classifiers.tagger_features import BUCKETS, LIST_SLOTS, alike, features, tokenize
+from classifiers.tagger_features import BUCKETS, FIRST, LIST_SLOTS, PLACE, alike, features, slot, tokenize
 from classifiers.types import ScanRules
 
 UUID_PART, UUID = "28-8199-80241df37028", "e205eb4c-1812-4b28-8199-80241df37028"
@@ -106,6 +108,44 @@ def test_a_part_of_an_identifier_or_a_number_is_no_name_and_no_address(detector:
     assert not [entity for entity, _ in read(detector, text) if entity in ("PERSON", "STREET_ADDRESS", "ORGANIZATION")]
 
 
+@pytest.mark.parametrize(
+    ("text", "bits", "label"),
+    [
+        ("Do not go to town, Kelly!", FIRST, "PERSON"),
+        ("Do not go to town, kelly!", FIRST, "LOCATION"),  # a place as people write it in haste
+        ("Do not go to town, Kelly!", FIRST | PLACE, "LOCATION"),
+        ("Do not go to town, Kelly!", 0, "LOCATION"),
+    ],
+)
+def test_a_first_name_that_no_place_bears_is_somebody(text: str, bits: int, label: str) -> None:
+    listed = bytearray(LIST_SLOTS)
+    listed[slot("kelly")] = bits
+    tokens = tokenize(text)
+    logits = np.full((len(tokens), len(LABELS)), -9.0, dtype=np.float32)
+    logits[:, 0] = 9.0
+    logits[-2] = np.where(np.arange(len(LABELS)) == LABELS.index("LOCATION"), 9.0, -9.0)
+    assert [LABELS[found[0]] for found in spans(tokens, logits, Lists(bytes(listed)))] == [label]
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        ("a street in Lordelo. It was", ["Lordelo", "It"]),
+        ("near St. Gallen", ["St. Gallen"]),
+        ("in Washington D.C.", ["Washington D.C"]),
+    ],
+)
+def test_a_place_ends_with_its_sentence(text: str, places: list[str]) -> None:
+    tokens = tokenize(text)
+    logits = np.full((len(tokens), len(LABELS)), -9.0, dtype=np.float32)
+    start = next(at for at, token in enumerate(tokens) if token.strip()[0].isupper())
+    logits[:start, 0] = logits[start:, LABELS.index("LOCATION")] = 9.0
+    if tokens[-1] == " was":
+        logits[-1] = logits[0]
+    found = spans(tokens, logits, Lists(bytes(LIST_SLOTS)))
+    assert ["".join(tokens[first : last + 1]).strip() for _, first, last, _ in found] == places
+
+
 def sure_of_an_address(text: str, start: int, end: int) -> list[str]:
     """The addresses that are decoded where the weights are all for one there, and against it elsewhere."""
     tokens = tokenize(text)
@@ -114,7 +154,10 @@ def sure_of_an_address(text: str, start: int, end: int) -> list[str]:
         inside = start <= at + len(token) - len(token.lstrip()) and at + len(token) <= end
         logits[place, LABELS.index("STREET_ADDRESS") if inside else 0] = 9.0
         at += len(token)
-    return ["".join(tokens[first : last + 1]).strip() for _, first, last, _ in spans(tokens, logits, bytes(LIST_SLOTS))]
+    return [
+        "".join(tokens[first : last + 1]).strip()
+        for _, first, last, _ in spans(tokens, logits, Lists(bytes(LIST_SLOTS)))
+    ]
 
 
 @pytest.mark.parametrize(
@@ -155,7 +198,7 @@ def test_a_lone_word_without_a_number_near_is_a_place_at_most(text: str, word: s
     logits = np.full((len(tokens), len(LABELS)), -9.0, dtype=np.float32)
     logits[:, 0] = 0.0
     logits[tokens.index(word), LABELS.index("STREET_ADDRESS")] = 9.0
-    assert [LABELS[found] for found, *_ in spans(tokens, logits, bytes(LIST_SLOTS))] == [label]
+    assert [LABELS[found] for found, *_ in spans(tokens, logits, Lists(bytes(LIST_SLOTS)))] == [label]
 
 
 @pytest.mark.parametrize(
@@ -175,7 +218,7 @@ def test_a_postal_code_is_an_address_where_it_is_somebodys(text: str, code: str,
     logits = np.full((len(tokens), len(LABELS)), -9.0, dtype=np.float32)
     logits[:, 0] = 0.0
     logits[tokens.index(code), LABELS.index("STREET_ADDRESS")] = 9.0
-    assert [LABELS[found] for found, *_ in spans(tokens, logits, bytes(LIST_SLOTS))] == [label]
+    assert [LABELS[found] for found, *_ in spans(tokens, logits, Lists(bytes(LIST_SLOTS)))] == [label]
 
 
 def test_numbers_in_a_column_are_no_addresses_together_and_a_code_beside_a_street_is() -> None:
@@ -189,7 +232,7 @@ def test_numbers_in_a_column_are_no_addresses_together_and_a_code_beside_a_stree
     logits = np.full((len(tokens), len(LABELS)), -9.0, dtype=np.float32)
     for place, token in enumerate(tokens):
         logits[place, LABELS.index("STREET_ADDRESS") if token != "," else 0] = 9.0
-    assert [LABELS[label] for label, *_ in spans(tokens, logits, bytes(LIST_SLOTS))] == [
+    assert [LABELS[label] for label, *_ in spans(tokens, logits, Lists(bytes(LIST_SLOTS)))] == [
         "STREET_ADDRESS",
         "STREET_ADDRESS",
     ]
@@ -235,6 +278,37 @@ def test_a_long_number_looks_like_another_of_its_kind(blank: str, number: str) -
     listed = load().listed
     assert features(alike(blank + number), listed) == features(blank + number, listed)
     assert alike(alike(blank + number)) == alike(blank + number) == alike(blank + number[0] + number[:0:-1])
+
+
+def test_a_known_word_has_a_bucket_of_its_own_however_it_is_written() -> None:
+    known = sorted(map(slot, ("harbour", "monday", "zurich")))
+    nothing = bytes(LIST_SLOTS)
+    for token in ("monday", " Monday", "MONDAY", "Z\u00fcrich"):
+        word = "zurich" if token[0] == "Z" else "monday"
+        assert features(token, nothing, known)[-1] == BUCKETS + known.index(slot(word))
+    assert max(features("tuesday", nothing, known)) < BUCKETS
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("known", lambda steps: steps[:-1]),  # a row too many
+        ("known", lambda steps: steps * 9),  # beyond the table
+        ("known", lambda steps: steps.astype(np.int64)),
+        ("known_looks", lambda rows: rows[:, :-1]),
+        ("listed", lambda steps: steps.astype(np.uint32) * 9),
+    ],
+)
+def test_known_words_that_do_not_fit_their_table_are_refused(tmp_path: Path, name: str, change: Any) -> None:
+    with np.load(ARTIFACTS / "tagger.npz") as archive:
+        arrays = dict(archive)
+    arrays[name] = change(arrays[name])
+    np.savez(tmp_path / "tagger.npz", **arrays)
+    card = json.loads((ARTIFACTS / "tagger.json").read_text("utf-8"))
+    card["sha256"] = hashlib.sha256((tmp_path / "tagger.npz").read_bytes()).hexdigest()
+    (tmp_path / "tagger.json").write_text(json.dumps(card), "utf-8")
+    with pytest.raises(ArtifactError):
+        load(tmp_path)
 
 
 @pytest.mark.parametrize("token", ["1234", " 0007", " Wednesday", "\n\n\n\n\n", "x", "-", "_"])

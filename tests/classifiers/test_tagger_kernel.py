@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from array import array
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from classifiers.detectors.base import Piece
 from classifiers.detectors.names import FLOOR, NameDetector
 from classifiers.kernels import KERNELS
 from classifiers.tagger import Tagger, load
-from classifiers.tagger_features import features, tokenize
+from classifiers.tagger_features import BUCKETS, features, tokenize
 from classifiers.tagger_kernel import CompiledTagger, Tokens, compiled
 
 _SIGNS = (
@@ -64,10 +65,21 @@ def test_the_tokens_are_those_of_the_reference(kernel: CompiledTagger, text: str
 @settings(deadline=None)
 @given(st.text(st.characters(max_codepoint=127)))
 def test_an_ascii_token_looks_as_in_the_reference(kernel: CompiledTagger, tagger: Tagger, text: str) -> None:
-    listed = tagger.weights()[0].listed
+    model = tagger.weights()[0]
     for token in tokenize(text):
         found = np.frombuffer(KERNELS.module().look(kernel.model, token.encode()), dtype=np.int32)
-        assert found.tolist() == features(token, listed)
+        assert found.tolist() == features(token, model.listed, model.known)
+
+
+def test_known_words_look_as_in_the_reference(kernel: CompiledTagger, tagger: Tagger) -> None:
+    """The first and the last of their table, and such as stand in none."""
+    model, known = tagger.weights()[0], 0
+    for word in ("monday", " Monday", "MONDAY", "aardvark", "zurich", " xqzzv", "the", " Paul", "\u00fcber"):
+        if word.isascii():
+            found = np.frombuffer(KERNELS.module().look(kernel.model, word.encode()), dtype=np.int32).tolist()
+            assert found == features(word, model.listed, model.known)
+        known += max(features(word, model.listed, model.known)) >= BUCKETS
+    assert known >= 4
 
 
 @settings(deadline=None)
@@ -130,11 +142,14 @@ def test_weights_of_another_shape_or_step_are_refused(kernel: CompiledTagger, ta
     module = KERNELS.module()
     model, near, bias, far, step = tagger.weights()
     listed = (model.listed.used, model.listed.before, model.listed.bits)
-    arrays = [model.looks, near, bias, far, model.far_bias, model.out, model.out_bias, bytes(1 << 17), *listed]
+    layers = [model.looks, near, bias, far, model.far_bias, model.out, model.out_bias, bytes(1 << 17)]
+    arrays = [*layers, *listed, model.known]
+    with pytest.raises(ValueError, match="wrong size"):  # more known words than rows
+        module.tagger(*layers, *listed, array("I", [*model.known, 7]), step, 6000.0)
     with pytest.raises(ValueError, match="wrong size"):
-        module.tagger(*arrays[:7], b"", *listed, step, 6000.0)
+        module.tagger(*arrays[:7], b"", *listed, model.known, step, 6000.0)
     with pytest.raises(ValueError, match="table of names"):
-        module.tagger(*arrays[:-1], listed[-1][:-1], step, 6000.0)
+        module.tagger(*layers, *listed[:2], listed[-1][:-1], model.known, step, 6000.0)
     with pytest.raises(ValueError, match="16 bits"):
         module.tagger(*arrays, step, 7000.0)
     with pytest.raises(ValueError, match="16 bits"):
