@@ -148,11 +148,18 @@ def _with_codes(tokens: Sequence[str], items: list[_Found]) -> list[_Found]:
                 each[0] in (_ADDRESS, _LOCATION) and max(each[1] - last, first - each[2]) < 4 for each in near
             )
             if not is_beside and not _is_somebodys_code(tokens, first):
-                found.append((_LOCATION, first, last, score))
+                if not _is_in_number(tokens, first, last):
+                    found.append((_LOCATION, first, last, score))
                 continue
         is_place = label == _ADDRESS and first == last and not _can_be_a_street(tokens, first)
         found.append((_LOCATION if is_place else label, first, last, score))
     return found
+
+
+def _is_in_number(tokens: Sequence[str], first: int, last: int) -> bool:
+    """Whether what looks like a postal code goes on in digits to a side, as the number of a card does."""
+    beside = (*tokens[max(0, first - 1) : first], *tokens[last + 1 : last + 2])
+    return any(token.strip().isdecimal() for token in beside)
 
 
 def _is_somebodys_code(tokens: Sequence[str], place: int) -> bool:

@@ -127,6 +127,14 @@ def test_a_first_name_that_no_place_bears_is_somebody(text: str, bits: int, labe
     assert [LABELS[found[0]] for found in spans(tokens, logits, Lists(bytes(listed)))] == [label]
 
 
+def test_a_part_of_a_long_number_is_no_postal_code() -> None:
+    tokens = tokenize("Pay with 4929 1254 8763 0175 please.")
+    logits = np.full((len(tokens), len(LABELS)), -9.0, dtype=np.float32)
+    logits[:, 0] = 9.0
+    logits[3:5] = np.where(np.arange(len(LABELS)) == LABELS.index("STREET_ADDRESS"), 9.0, -9.0)
+    assert spans(tokens, logits, Lists(bytes(LIST_SLOTS))) == []
+
+
 @pytest.mark.parametrize(
     ("text", "places"),
     [
