@@ -38,6 +38,9 @@ class ChatStream:
         self._failure: GatehouseError | None = None
         self._is_done = False  # nothing more is to be read
         self._is_whole = False  # `[DONE]` came
+        self._loop = asyncio.get_running_loop()
+        self._until: float | None = None  # by when what is awaited must be here; None: nobody waits
+        self._timer: asyncio.TimerHandle | None = None  # one for many reads: a deadline a read costs more than the read
 
     def __aiter__(self) -> ChatStream:
         return self
@@ -67,11 +70,12 @@ class ChatStream:
                 raise self._failure
             if self._is_done:
                 return None
-            between = min(self._deadline, asyncio.get_running_loop().time() + self._between)
+            between = min(self._deadline, self._loop.time() + self._between)
             await self._fill(between if until is None else until, late)
         if event == b"[DONE]":
             self._events, self._failure = EventReader(), None  # whatever stands behind it
             self._is_done = self._is_whole = True
+            self._stop_timer()
             self._on_whole(self._response)
             return None
         try:
@@ -85,13 +89,17 @@ class ChatStream:
     async def aclose(self) -> None:
         """Close the connection now, unless the answer is whole. Idempotent."""
         self._is_done = True
+        self._stop_timer()
         if not self._is_whole:
             self._response.close()
 
     async def _fill(self, until: float, late: str) -> None:
+        self._until = until
+        if self._timer is None or self._timer.when() > until:
+            self._stop_timer()
+            self._timer = self._loop.call_at(until, self._look)
         try:
-            async with asyncio.timeout_at(until):
-                data = await self._content.readany()
+            data = await self._content.readany()
         except (aiohttp.ClientError, OSError) as error:
             self._response.close()
             self._failure = reading.translate(self._model, error, late)
@@ -99,11 +107,28 @@ class ChatStream:
         except BaseException:
             self._response.close()
             self._is_done = True
+            self._stop_timer()
             raise
+        self._until = None
         try:
             self._take(data)
         except GatehouseError as failure:
             self._failure = failure
+
+    def _look(self) -> None:
+        """The timer's time has come: end a wait that is too long, or look again when it would be."""
+        self._timer = None
+        if self._until is None:
+            return
+        if self._until <= self._loop.time():
+            self._content.set_exception(TimeoutError())
+        else:
+            self._timer = self._loop.call_at(self._until, self._look)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _take(self, data: bytes) -> None:
         self._size += len(data)

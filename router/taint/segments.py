@@ -14,9 +14,12 @@ from classifiers.nested import TooDeeply, json_in
 from classifiers.walk import strings_of
 
 # Lines, quotation marks, brackets and CJK stops end a segment by themselves, stops before what is no part of a word.
+_OPEN_STOPS = frozenset(".!?;:…")  # at the end of what has come, they are borders or none, as the next piece begins
 _LINES = '\n\r\t\v\f"()[]{}<>|'
 _STOPS = ".!?;:"
 _BORDERS = re.compile(r"[\n\r\t\v\f\"“”„«»‹›()\[\]{}<>|。！？；：｡]+|[.!?;:…]+(?:[^\w.!?;:…]|_)")
+# A piece of text without any of these ends no segment, unless the text before it ends in a stop.
+_MAY_END = re.compile(r"[\n\r\t\v\f\"“”„«»‹›()\[\]{}<>|。！？；：｡.!?;:…]")
 _WORDS = re.compile(r"[^\W_]+")
 _INVISIBLE = dict.fromkeys((0xAD, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF))
 
@@ -136,6 +139,7 @@ class Segmenter:
 
     def __init__(self) -> None:
         self._rest = ""
+        self._ends_in_stop = False  # the next piece may end a segment whatever it is
         self._all: list[str] | None = None  # of what may be JSON, which can only be read whole
 
     def feed(self, text: str) -> list[str]:
@@ -144,7 +148,11 @@ class Segmenter:
             self._all = []
         if self._all is not None:
             self._all.append(text)
+        if not self._ends_in_stop and _MAY_END.search(text) is None:
+            self._rest += text
+            return []
         *complete, self._rest = _BORDERS.split(self._rest + text)
+        self._ends_in_stop = self._rest[-1:] in _OPEN_STOPS
         return list(_normal(complete)) if complete else []
 
     def end(self) -> list[str]:
