@@ -171,14 +171,19 @@ async def _newcomer(bench: Bench) -> list[Figure]:
 
 
 async def _gateway(bench: Bench) -> list[Figure]:
-    """Tokens a second through the whole gateway, plain and streamed, beside an engine of the same settings alone."""
+    """Tokens a second through the whole gateway, plain and streamed, beside an engine of the same settings alone.
+
+    Who goes first changes from round to round. Processor time is what a busy machine changes least.
+    """
     setting = bench.setting(CROWD)
     async with AsyncExitStack() as stack:
         running = [stack.enter_context(servers.engine(setting)), stack.enter_context(servers.gateway(setting))]
         callers = [await stack.enter_async_context(calling(each.target)) for each in running]
         for number in range(bench.rounds + 1):
             for how, stream in (("streamed", True), ("plain", False)):
-                for caller in callers:
+                turns = list(zip(running, callers, strict=True))
+                for server, caller in turns if number % 2 else reversed(turns):
+                    before = servers.seconds_by_kind(server.pid)
                     load = await caller.load(
                         f"gateway {number} {how}",
                         callers=CROWD,
@@ -187,12 +192,30 @@ async def _gateway(bench: Bench) -> list[Figure]:
                         stream=stream,
                     )
                     if number:
-                        bench.note("gateway", f"{caller.target.name} {how} tokens/s", load.rate)
-    figures = []
-    for how in ("streamed", "plain"):
-        through, alone = (bench.median("gateway", f"{each} {how} tokens/s") for each in ("gateway", "engine"))
-        name = f"through the gateway, {how}, against the engine alone"
-        figures.append(Figure(name, through / alone, 0.95, note=f"{through:.0f} / {alone:.0f}"))
+                        name = f"{server.target.name} {how}"
+                        bench.note("gateway", f"{name} tokens/s", load.rate)
+                        for kind, seconds in servers.seconds_by_kind(server.pid).items():
+                            used = (seconds - before.get(kind, 0.0)) / load.tokens
+                            bench.note("gateway", f"{name} {kind} us a token", used * 1e6)
+    return [figure for how in ("streamed", "plain") for figure in _gateway_figures(bench, how)]
+
+
+def _gateway_figures(bench: Bench, how: str) -> list[Figure]:
+    """The ratio of the medians; beside it those of the single rounds, and what a token costs each process."""
+    through, alone = (f"{each} {how} tokens/s" for each in ("gateway", "engine"))
+    what = f"through the gateway, {how}, against the engine alone"
+    note = f"{bench.median('gateway', through):.0f} / {bench.median('gateway', alone):.0f}"
+    raw = bench.raw["gateway"]
+    ratios = sorted(one / other for one, other in zip(raw[through], raw[alone], strict=True))
+    spread = f"of each round: {ratios[0]:.2f} to {ratios[-1]:.2f}"
+    figures = [
+        Figure(what, bench.ratio("gateway", through, alone), 0.95, note=note),
+        Figure(f"the same, {how}, median of the rounds' ratios", statistics.median(ratios), note=spread),
+    ]
+    for server, kind in (("engine", "engine"), ("gateway", "engine"), ("gateway", "worker"), ("gateway", "parent")):
+        value = bench.median("gateway", f"{server} {how} {kind} us a token")
+        whose = "engine alone" if server == "engine" else f"gateway's {kind}"
+        figures.append(Figure(f"processor time a token, {how}, {whose}", value, unit=" us"))
     return figures
 
 

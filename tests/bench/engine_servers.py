@@ -20,7 +20,7 @@ from typing import Any
 
 from router.models.catalogue import EMBEDDED, embedded_model
 from tests.bench.engine_load import Target
-from tests.bench.processes import free_port
+from tests.bench.processes import family, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 _READY_S = 120.0
@@ -198,6 +198,19 @@ def thread_seconds(pid: int) -> tuple[float, float]:
         else:
             others += seconds
     return main, others
+
+
+_KINDS = {"router.engine": "engine", "router.app": "worker", "router.cli.main": "parent"}
+
+
+def seconds_by_kind(pid: int) -> dict[str, float]:
+    """Processor time so far of a server of ours and of all below it, by what each process is."""
+    seconds: dict[str, float] = {}
+    for member in family(pid):
+        words = Path(f"/proc/{member}/cmdline").read_bytes().decode("utf-8", "replace").split("\0")
+        kind = next((_KINDS[word] for word in words if word in _KINDS), "other")
+        seconds[kind] = seconds.get(kind, 0.0) + sum(thread_seconds(member))
+    return seconds
 
 
 def resident_bytes(pid: int) -> dict[str, int]:
