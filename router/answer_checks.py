@@ -51,9 +51,17 @@ _EITHER: Final = re.compile(
 _LISTED: Final = re.compile(r"(?:\bone of:?|\blabels?\b[^:\n]{0,60}:|\()\s*([\w-]+(?:, [\w-]+)+)")
 _CAPITALS: Final = re.compile(r"\bupper ?case\b|\bcapital letters\b|\bin capitals\b|\ball caps\b", re.IGNORECASE)
 _ORDERS: Final = (
-    (re.compile(r"\balphabetical|\bsmallest to largest\b|\bascending\b|\blowest to highest\b", re.IGNORECASE), "up"),
-    (re.compile(r"\blargest to smallest\b|\bdescending\b|\bhighest to lowest\b", re.IGNORECASE), "down"),
-    (re.compile(r"\breverse (?:order|this)|\bbackwards\b", re.IGNORECASE), "turned"),
+    (
+        re.compile(r"\balphabetical|\bsmallest to largest\b|\bascending\b|\blowest to highest\b", re.IGNORECASE),
+        ("alphabet", "smallest", "ascending", "lowest"),
+        "up",
+    ),
+    (
+        re.compile(r"\blargest to smallest\b|\bdescending\b|\bhighest to lowest\b", re.IGNORECASE),
+        ("largest", "descending", "highest"),
+        "down",
+    ),
+    (re.compile(r"\breverse (?:order|this)|\bbackwards\b", re.IGNORECASE), ("reverse", "backwards"), "turned"),
 )
 _GIVEN: Final = re.compile(r"(?<![\w-])[\w-]+(?:, [\w-]+)+")
 _ARRAY: Final = re.compile(r"\bjson (?:array|list)\b|\barray of\b", re.IGNORECASE)
@@ -64,6 +72,7 @@ _ORDERED: Final = re.compile(
     r"replace|name|find|correct|calculate|extract|list|explain|describe|create|generate|convert|shorten)\b",
     re.IGNORECASE,
 )
+_LANGUAGES: Final = ("translat", "spanish", "french", "german", "italian", "english", "chinese")
 _TRANSLATES: Final = re.compile(r"\btranslat|\bin (?:spanish|french|german|italian|english|chinese)\b", re.IGNORECASE)
 _CODE: Final = re.compile(r"\bpython\b|\bjavascript\b|\bcode\b|\w\(.*\)|```", re.IGNORECASE)
 _TEXT_GIVEN: Final = re.compile(r"\"[^\"]*\"|:.*|\n.*", re.DOTALL)
@@ -121,8 +130,14 @@ def _asked(question: str) -> Iterator[float]:
     yield given / len(question) if question else 0.0
     yield float("?" in question)
     yield float(_ORDERED.match(question) is not None)
-    yield float(_TRANSLATES.search(question) is not None)
-    yield float(_CODE.search(question) is not None)
+    yield float(_found(_TRANSLATES, _LANGUAGES, question))
+    yield float(_found(_CODE, ("python", "javascript", "code", "(", "```"), question))
+
+
+def _found(pattern: re.Pattern[str], needles: tuple[str, ...], text: str) -> bool:
+    """Whether the pattern is found, which without any of the needles (in small letters) it cannot be."""
+    small = text.lower()
+    return any(needle in small for needle in needles) and pattern.search(text) is not None
 
 
 def _result(left: str, sign: str, right: str) -> float | None:
@@ -166,7 +181,7 @@ def listed(question: str) -> list[str]:
     lettered = _LETTERED.findall(question)
     if len(lettered) >= 2:
         found = lettered
-    elif either := _EITHER.search(question):
+    elif " or " in question and (either := _EITHER.search(question)):
         found = [*either[1].split(", "), either[2]]
     elif given := _LISTED.search(question):
         found = given[1].split(", ")
@@ -181,15 +196,14 @@ def _spaced(text: str) -> str:
 
 
 def _capitals(said: str, question: str) -> float:
-    if not _CAPITALS.search(question):
+    if not _found(_CAPITALS, ("upper", "capital", "caps"), question):
         return 0.0
     return 1.0 if said.isupper() else -1.0
 
 
 def _ordered(said: str, question: str) -> float:
-    kind = next((kind for pattern, kind in _ORDERS if pattern.search(question)), None)
-    given = _GIVEN.findall(question)
-    if kind is None or not given:
+    kind = next((kind for pattern, needles, kind in _ORDERS if _found(pattern, needles, question)), None)
+    if kind is None or not (given := _GIVEN.findall(question)):
         return 0.0
     items = given[-1].lower().split(", ")
     numeric = all(item.isdecimal() and len(item) <= _LONGEST for item in items)
