@@ -65,6 +65,7 @@ FLOORS = {
 # A package that only these modules import; every other way to it goes through them.
 HOMES = {
     "litellm": ("router.backends.cloud",),
+    "fastapi": ("router.admin.description",),
     "redis": ("router.cache.redis",),
     "llama_cpp": ("router.engine",),
     "huggingface_hub": ("router.models.hub",),
@@ -190,7 +191,7 @@ def watch(event, arguments):
 sys.addaudithook(watch)
 import router.app, router.parent
 assert threading.active_count() == 1, "a thread was started at import"
-for name in ("litellm", "sklearn", "llama_cpp", "redis", "opentelemetry.sdk", "scipy", "huggingface_hub"):
+for name in ("litellm", "fastapi", "sklearn", "llama_cpp", "redis", "opentelemetry.sdk", "scipy", "huggingface_hub"):
     assert name not in sys.modules, f"{name} is imported at start"
 """
     done = subprocess.run(

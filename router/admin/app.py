@@ -15,6 +15,7 @@ import orjson
 
 from router.admin import keys, lockdown, policy, policy_life, records, releases, reports, status, versions
 from router.admin.changing import note_refusal
+from router.admin.description import PREFIX, described
 from router.admin.gate import Failures, Gate
 from router.admin.types import AdminRoute, Call, House
 from router.api.http import CallerGone, Receive, Scope, Send, header, read_body, respond, respond_error
@@ -31,8 +32,7 @@ from router.errors import (
 from router.identity import require
 from router.types import JsonObject, Principal
 
-PREFIX = "/admin/v1"
-ROUTES: tuple[AdminRoute, ...] = (
+_ROUTES: tuple[AdminRoute, ...] = (
     *status.ROUTES,
     *policy.ROUTES,
     *versions.ROUTES,
@@ -43,6 +43,7 @@ ROUTES: tuple[AdminRoute, ...] = (
     *lockdown.ROUTES,
     *releases.ROUTES,
 )
+ROUTES = (*_ROUTES, described(_ROUTES))
 
 _MOST_BODY = 3 * 1024 * 1024  # a policy of 1 MiB as a JSON string, escapes included
 _MOST_DEPTH = 8
