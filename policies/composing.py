@@ -1,6 +1,6 @@
 """From the text of a policy to plain values, event by event: the only place that reads YAML for them.
 
-It must never construct anything but plain values, within the bounds of `policies.document`.
+It must never construct anything but plain values, within the bounds of `policies.text.document`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
-from policies.document import MAX_DEPTH, MAX_NODES, Document, Path, Place, Value, at_offset
 from policies.errors import Problem
+from policies.text.document import MAX_DEPTH, MAX_NODES, Document, Path, Place, Value, at_offset
 
 # YAML 1.2's core schema, without its octal and hexadecimal forms: a plain scalar that is none of these is text.
 _INT = re.compile(r"[-+]?[0-9]+")

@@ -6,7 +6,7 @@ Sensitivity decides which models are lawful before anything is chosen; nothing h
 from __future__ import annotations
 
 from classifiers.types import Scan, Signals
-from policies import limits, refusals, tools
+from policies import refusals, tools
 from policies.candidates import AUTO, SENSITIVITY, Target, first_ready, resolve
 from policies.choosing import (
     Case,
@@ -30,6 +30,7 @@ from policies.hopping import hops
 from policies.lawful import lawful_payload
 from policies.levels import kept_level, request_level, scan_level
 from policies.prepared import prepare
+from policies.reading import limits
 from policies.releasing import lifted, standing
 from policies.staying import stay
 from policies.types import (

@@ -1,6 +1,6 @@
 """The nouns of `escalation`: when an answer at home is not good enough, and whether a stream waits to be judged.
 
-Frozen values without logic; `policies.read_escalation` makes them.
+Frozen values without logic; `policies.reading.escalation` makes them.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from classifiers.types import Signal
-from policies.part import Part
+from policies.shape.part import Part
 from policies.types import GoodAt, Model
 from policies.vocabulary import SPECIALIST_DOMAINS, SPECIALIST_TASKS
 

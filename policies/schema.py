@@ -17,33 +17,33 @@ from pydantic import ValidationError
 
 from classifiers.registry import producible_entities
 from policies.calendar import Calendar
-from policies.chain import Written, parents_of, read_chain
-from policies.complaints import complaints
-from policies.document import Document, parse
-from policies.editors import json_schema
+from policies.comparing.extending import check_tightens
+from policies.comparing.loosenings import loosenings
+from policies.comparing.proof import reachable, violations
 from policies.errors import PolicyError
 from policies.escalation import EscalationPolicy
-from policies.extending import check_tightens
 from policies.lawful import lawful_payload
-from policies.limits import read_limits
-from policies.loosenings import loosenings
-from policies.merging import merge
-from policies.notes import Notes
-from policies.proof import reachable, violations
-from policies.read_allowances import read_budgets, read_rates
-from policies.read_cache import read_cache
-from policies.read_escalation import read_escalation
-from policies.read_fallback import read_fallback
-from policies.read_models import read_aliases, read_defaults, read_models, read_networks
-from policies.read_probes import check_probes
-from policies.read_release import read_release
-from policies.read_rules import read_egress, read_rules
-from policies.read_sensitivity import read_sensitivity
-from policies.read_serving import read_default_serving
-from policies.read_tenants import read_tenants
-from policies.read_tools import read_tools
-from policies.shape import PolicyFile
-from policies.sources import recipes
+from policies.reading.allowances import read_budgets, read_rates
+from policies.reading.cache import read_cache
+from policies.reading.complaints import complaints
+from policies.reading.escalation import read_escalation
+from policies.reading.fallback import read_fallback
+from policies.reading.limits import read_limits
+from policies.reading.models import read_aliases, read_defaults, read_models, read_networks
+from policies.reading.notes import Notes
+from policies.reading.probes import check_probes
+from policies.reading.release import read_release
+from policies.reading.rules import read_egress, read_rules
+from policies.reading.sensitivity import read_sensitivity
+from policies.reading.serving import read_default_serving
+from policies.reading.tenants import read_tenants
+from policies.reading.tools import read_tools
+from policies.shape.file import PolicyFile
+from policies.text.chain import Written, parents_of, read_chain
+from policies.text.document import Document, parse
+from policies.text.editors import json_schema
+from policies.text.merging import merge
+from policies.text.sources import recipes
 from policies.types import Level, Model, Policy, Rule
 
 __all__ = ["PolicyError", "compile_policy", "load_policy", "read_policy"]

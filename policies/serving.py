@@ -1,4 +1,4 @@
-"""How a request is served: within what time, and in whose turn. Nouns only; `policies.read_serving` reads them."""
+"""How a request is served: within what time, and in whose turn. Nouns only; `policies.reading.serving` reads them."""
 
 from __future__ import annotations
 

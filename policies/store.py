@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from policies.chain import Chain, Chains, Written
 from policies.errors import PolicyError
 from policies.schema import compile_policy
+from policies.text.chain import Chain, Chains, Written
 from policies.types import Policy
 
 log = logging.getLogger("gatehouse.policy")

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from difflib import unified_diff
 from typing import Literal
 
-from policies.chain import Chain, Written
 from policies.schema import compile_policy
+from policies.text.chain import Chain, Written
 from policies.types import Policy
 
 State = Literal["draft", "proposed", "approved", "active", "past"]

@@ -10,18 +10,18 @@ from datetime import UTC, datetime
 
 from policies.beside import beside
 from policies.types import EgressPermit, Policy
+from router.budgets.purse import usd_of
 from router.calibration.drift import promise_in_record
-from router.costs import Costs, account
-from router.energy import Burn
+from router.costs.cost import Costs, account
+from router.costs.energy import Burn
 from router.exchange import Exchange
-from router.filing import filed
 from router.keys import Keys
 from router.planning import Plan
-from router.purse import usd_of
 from router.reasks import ask_digest
-from router.records import RecordSink, Said, build_record
-from router.spans import NO_SPAN
-from router.telemetry import Telemetry
+from router.records.filing import filed
+from router.records.record import RecordSink, Said, build_record
+from router.telemetry.spans import NO_SPAN
+from router.telemetry.telemetry import Telemetry
 from router.types import JsonObject, Outcome
 
 _SETTLE_SECONDS = 0.02

@@ -10,14 +10,14 @@ from policies.types import Grant
 from router.at_home import AtHome, BrokenOff, broken_off
 from router.caching import ReplyCache
 from router.calling import Calls
+from router.confidence.judging import Judging
 from router.elsewhere import Elsewhere, may_be_tried_elsewhere
 from router.errors import BudgetExhausted, Denied, Locked, Unavailable, UpstreamError
 from router.exchange import Exchange
-from router.judging import Judging
 from router.outside import IntentNotDurable, Outside
 from router.partitions import Partitions
 from router.racing import Race
-from router.telemetry import Telemetry
+from router.telemetry.telemetry import Telemetry
 from router.types import Reply
 
 log = logging.getLogger("gatehouse.answering")

@@ -26,6 +26,7 @@ from router.api.admission import Admission
 from router.api.application import Surroundings, application, door
 from router.api.feedback import FeedbackSending
 from router.api.serving import DrainingServer, make_server, most_connections
+from router.api_keys.tokens import verifier_of
 from router.backends.base import Backend
 from router.backends.circuit import State
 from router.backends.table import make_backend
@@ -35,34 +36,33 @@ from router.caching import ReplyCache
 from router.calibration.standing import FOLDER as CARDS
 from router.calibration.standing import Promises
 from router.calling import Calls
-from router.confidence import CalibrationError, Confidence
-from router.control import ControlClient
+from router.confidence.confidence import CalibrationError, Confidence
+from router.confidence.judging import Judging
+from router.costs.energy import Burn, read_burn
 from router.egress import Egress
-from router.energy import Burn, read_burn
-from router.engine_models import read_message, with_engine_models
 from router.errors import GatehouseError
-from router.exits import Exits, degraded_words
 from router.following import Following
 from router.gateway import Gateway
 from router.identity import Identity
-from router.judging import Judging
 from router.keys import load_keys
-from router.limiting import Limiting
-from router.logs import configure_logging
-from router.loop import end_tasks, loop_factory, save_memory, settle_memory
+from router.lockdown.exits import Exits, degraded_words
 from router.memories import make_affinity, make_cache, make_ledger, make_purse, make_rates
 from router.outside import Outside
 from router.partitions import Partitions
 from router.planning import Planner
-from router.records import RecordSink
-from router.releases import make_releases
+from router.processes.control import ControlClient
+from router.processes.engine_models import read_message, with_engine_models
+from router.processes.loop import end_tasks, loop_factory, save_memory, settle_memory
+from router.rates.limiting import Limiting
+from router.records.record import RecordSink
+from router.releases.releases import make_releases
 from router.response_states import STATES_FILE, ResponseStateFile
 from router.running import Running, RunningPolicy, with_local_server
 from router.settings import Settings
 from router.similar import SimilarQuestions
 from router.status import Status
-from router.telemetry import Telemetry
-from router.tokens import verifier_of
+from router.telemetry.logs import configure_logging
+from router.telemetry.telemetry import Telemetry
 from router.types import JsonObject
 from router.upstreams import Upstreams
 from router.waiting.waits import Waits

@@ -12,23 +12,23 @@ from functools import partial
 import orjson
 
 from router import fields
-from router.ahead import Ahead
 from router.caching import ReplyCache
 from router.calling import Calls
-from router.confidence import AnswerTrace
+from router.confidence.ahead import Ahead
+from router.confidence.confidence import AnswerTrace
+from router.confidence.holding import hold
+from router.confidence.judging import Judging
+from router.confidence.second_look import SecondLook
 from router.deadlines import engine_fields
 from router.elsewhere import is_over
 from router.embedding_fields import embedding_body
 from router.errors import GatehouseError, Unavailable, UpstreamError
 from router.exchange import Exchange
-from router.holding import hold
-from router.judging import Judging
 from router.outside import Outside
 from router.partitions import Partitions
 from router.racing import Race
 from router.relay import Relay
 from router.replies import whole
-from router.second_look import SecondLook
 from router.types import JsonObject, Judgement, Outgoing, Reply
 
 log = logging.getLogger("gatehouse.answering")

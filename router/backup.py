@@ -26,9 +26,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from router.keys import ensure_private_folder
-from router.lockdown import LOCKDOWN_FILE
-from router.release_store import RELEASES_FILE
-from router.store import RECORDS_FILE, StoreError, translated, verify
+from router.lockdown.lockdown import LOCKDOWN_FILE
+from router.records.store import RECORDS_FILE, StoreError, translated, verify
+from router.releases.store import RELEASES_FILE
 from router.taint.marks import MARKS_FILE
 
 _VERSION = 1

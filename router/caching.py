@@ -13,9 +13,9 @@ import orjson
 from router.cache.base import Cache, CachedReply
 from router.cache.key import CacheKeys
 from router.exchange import Exchange, usage_of
-from router.recorder import CacheResult
 from router.similar import SimilarQuestions
-from router.telemetry import Telemetry
+from router.telemetry.recorder import CacheResult
+from router.telemetry.telemetry import Telemetry
 from router.types import JsonObject
 
 

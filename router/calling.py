@@ -9,12 +9,12 @@ from contextlib import aclosing
 from typing import Any, TypeVar, cast
 
 from policies.types import Model
-from router.costs import CallUse, End
+from router.costs.cost import CallUse, End
 from router.errors import DeadlineExceeded, GatehouseError, UpstreamError
 from router.exchange import Exchange
-from router.recorder import ChunkClock
-from router.spans import NoSpan, Span
-from router.telemetry import Telemetry
+from router.telemetry.recorder import ChunkClock
+from router.telemetry.spans import NoSpan, Span
+from router.telemetry.telemetry import Telemetry
 from router.types import JsonObject, Outgoing, Usage
 from router.waiting.waits import LocalCall, Waits, ask_of
 

@@ -18,9 +18,9 @@ from policies.types import Decision, EgressPermit, Grant, Model, Policy
 from router.backends.permits import digest_of
 from router.embedding_fields import embedding_body
 from router.errors import Denied
-from router.exits import Exits
 from router.fields import exit_body
-from router.hiding import BodyScanner, Hidden, hide
+from router.lockdown.exits import Exits
+from router.pseudonyms.hiding import BodyScanner, Hidden, hide
 from router.types import ChatRequest, JsonObject, Outgoing
 
 # What the gateway itself adds to a body: never the caller's, so never scanned.

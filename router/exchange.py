@@ -10,14 +10,14 @@ from classifiers.pseudonyms import Pseudonyms
 from classifiers.types import Signals
 from policies.tenants import view_of
 from policies.types import Decision, EgressPermit, Facts, Policy
-from router.costs import CallUse
+from router.budgets.purse import Lease
+from router.costs.cost import CallUse
 from router.deadlines import Due, due_in
 from router.planning import Plan
-from router.purse import Lease
-from router.rate_table import Kind, Level
-from router.rates import Ticket
+from router.rates.rates import Ticket
+from router.rates.table import Kind, Level
 from router.running import Running
-from router.spans import NO_SPAN, NoSpan, Span
+from router.telemetry.spans import NO_SPAN, NoSpan, Span
 from router.types import ChatRequest, Outcome, Usage
 
 CLIENT_CLOSED = "client_closed"

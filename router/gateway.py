@@ -9,15 +9,15 @@ from policies.types import Refusal
 from router.accounting import Accounts
 from router.affinity import Affinity
 from router.answering import Answering
+from router.budgets.purse import Purse
 from router.caching import ReplyCache
 from router.errors import Denied, GatehouseError, InvalidRequest, NotFound, TooMany, Unavailable
 from router.exchange import Exchange
 from router.following import Following
-from router.limiting import Limiting
 from router.notice import with_notice
 from router.planning import Planner
-from router.purse import Purse
-from router.releases import Releases
+from router.rates.limiting import Limiting
+from router.releases.releases import Releases
 from router.replies import whole
 from router.running import RunningPolicy
 from router.types import ChatRequest, Reply

@@ -15,13 +15,13 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from router.api_keys import Fault, KeyRing, digest_of_key
+from router.api_keys.key import Fault, KeyRing, digest_of_key
+from router.api_keys.store import KEYS_FILE, read_mark, read_ring
+from router.api_keys.tokens import Claims, TokenVerifying
 from router.errors import Denied, GatehouseError, InvalidRequest, Unauthenticated, Unavailable
-from router.key_store import KEYS_FILE, read_mark, read_ring
 from router.keys import Keys, StateFolderError, create_private, ensure_private_folder, load_keys
+from router.records.store import StoreError
 from router.settings import Settings
-from router.store import StoreError
-from router.tokens import Claims, TokenVerifying
 from router.types import KeyScope, Principal
 
 log = logging.getLogger("gatehouse.identity")

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from router.affinity import TABLE_BYTES, TABLE_FILE, Affinity
+from router.budgets.purse import Purse, shared_budgets
 from router.cache.base import Cache
 from router.cache.memory import MemoryBytes
 from router.cache.sealed import SealedCache, Sealer
 from router.cache.semantic import SimilarIndex
 from router.keys import Keys
-from router.purse import Purse, shared_budgets
-from router.rate_table import RATES_FILE
-from router.rates import RateLimits, SharedRates
+from router.rates.rates import RateLimits, SharedRates
+from router.rates.table import RATES_FILE
 from router.settings import Settings
 from router.taint.ledger import SharedMarks, TaintLedger
 from router.taint.marks import MARKS_FILE, MarkTable
-from router.telemetry import Telemetry
+from router.telemetry.telemetry import Telemetry
 
 
 def make_cache(settings: Settings, keys: Keys) -> tuple[Cache, SimilarIndex, Callable[[], str]]:

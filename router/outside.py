@@ -15,20 +15,20 @@ from typing import Any
 from classifiers.frozen import quickly_made
 from policies.types import Grant
 from router.accounting import Accounts
-from router.ahead import Ahead
+from router.budgets.purse import Lease, Purse, most_of
 from router.caching import ReplyCache
 from router.calling import Calls
-from router.costs import CallUse
+from router.confidence.ahead import Ahead
+from router.costs.cost import CallUse
 from router.egress import Egress
 from router.errors import Denied, Locked, Unavailable, UpstreamError
 from router.exchange import Exchange
-from router.purse import Lease, Purse, most_of
+from router.pseudonyms.restored import Restoring
 from router.relay import Relay
-from router.releases import Releases
+from router.releases.releases import Releases
 from router.replies import whole
-from router.restored import Restoring
 from router.retrying import pause_before
-from router.telemetry import Telemetry
+from router.telemetry.telemetry import Telemetry
 from router.types import JsonObject, Outgoing, Reply
 from router.upstreams import Upstreams
 

@@ -18,35 +18,35 @@ from typing import TYPE_CHECKING, Any
 from policies.types import Policy
 from router.admin.gate import ensure_admin_key
 from router.admin.types import House
+from router.api_keys.tokens import verifier_of
+from router.api_keys.watch import KeyWatch
 from router.approvals import strange
 from router.backup import serving
-from router.budget_watch import BudgetGauges
-from router.burning import Meter
+from router.budgets.purse import shared_budgets
+from router.budgets.watch import BudgetGauges
 from router.calibration.watching import PromiseWatch
-from router.candidate import CandidateWatch
-from router.control import ControlServer
-from router.engine_child import EngineChild
-from router.engine_models import EngineModels, find, with_engine_models
-from router.feedback import FeedbackDesk, Verdict
+from router.costs.burning import Meter
 from router.identity import ensure_start_key
-from router.key_watch import KeyWatch
 from router.keys import ensure_private_folder, load_keys
-from router.listening import listen, url_of
-from router.loop import end_tasks, settle_memory
-from router.metrics import forget_process, is_running, prepare_metrics_folder, remove_metrics_folder
-from router.policy_source import VersionLog, open_policy
-from router.policy_trail import PolicyTrail
-from router.purse import shared_budgets
+from router.processes.control import ControlServer
+from router.processes.engine_child import EngineChild
+from router.processes.engine_models import EngineModels, find, with_engine_models
+from router.processes.listening import listen, url_of
+from router.processes.loop import end_tasks, settle_memory
+from router.processes.supervisor import State, Supervisor
+from router.processes.upkeep import Upkeep
 from router.reasks import Reasks
-from router.record_writer import RecordWriter
+from router.records.feedback import FeedbackDesk, Verdict
+from router.records.store import RECORDS_FILE, SqliteStore
+from router.records.writer import RecordWriter
 from router.running import with_local_server
 from router.settings import Settings, one_thread_for_arrays
-from router.store import RECORDS_FILE, SqliteStore
-from router.supervisor import State, Supervisor
-from router.telemetry import Telemetry
-from router.tokens import verifier_of
+from router.telemetry.metrics import forget_process, is_running, prepare_metrics_folder, remove_metrics_folder
+from router.telemetry.telemetry import Telemetry
 from router.types import JsonObject
-from router.upkeep import Upkeep
+from router.versions.candidate import CandidateWatch
+from router.versions.source import VersionLog, open_policy
+from router.versions.trail import PolicyTrail
 from router.waiting.waits import load_of
 
 if TYPE_CHECKING:

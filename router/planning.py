@@ -17,14 +17,14 @@ from router import fields
 from router.affinity import Affinity, Conversation
 from router.calibration.standing import Promises, reason_for
 from router.calibration.targets import Standard, threshold_of
+from router.confidence.looks import LookKind
 from router.embedding_fields import read_embedding_fields
 from router.errors import NotFound
-from router.exits import Exits
-from router.hiding import places_of
 from router.history import earlier_turns, without_turns
-from router.looks import LookKind
+from router.lockdown.exits import Exits
 from router.offered import offered_tools
-from router.records import Said
+from router.pseudonyms.hiding import places_of
+from router.records.record import Said
 from router.remembered_plans import RememberedPlans
 from router.taint.ledger import CLEAN, Taint, TaintLedger
 from router.types import ChatRequest, Moment

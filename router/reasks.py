@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from router.control import RecordWriting
-from router.filing import FiledRecord
 from router.keys import Keys
+from router.processes.control import RecordWriting
+from router.records.filing import FiledRecord
 from router.types import JsonObject, Principal
 
 WITHIN = timedelta(minutes=10)

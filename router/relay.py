@@ -8,7 +8,7 @@ from contextlib import aclosing
 from typing import Any, cast
 
 from router.chunks import Assembler
-from router.confidence import AnswerTrace
+from router.confidence.confidence import AnswerTrace
 from router.errors import GatehouseError
 from router.exchange import Exchange
 from router.types import JsonObject

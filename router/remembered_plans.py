@@ -20,7 +20,7 @@ from classifiers.walk import strings_of
 from policies.candidates import AUTO, LOCALITIES
 from policies.prepared import Prepared, prepare
 from policies.types import Decision, Facts, Policy
-from router.records import Said
+from router.records.record import Said
 from router.types import ChatRequest
 
 _MOST = 2048  # bodies; of one that came once only its digest is kept

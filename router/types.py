@@ -111,7 +111,9 @@ class Outcome:
     complexity: float | None = None
     confidence: float | None = None
     similarity: float | None = None  # of an answer from the cache that another question got: how near that was
-    answer_features: tuple[float, ...] = ()  # of the local answer, `router.answer_features.NAMES`; no content
+    answer_features: tuple[
+        float, ...
+    ] = ()  # of the local answer, `router.confidence.answer_features.NAMES`; no content
     judgement: Judgement | None = None  # of the local answer, where there was something to judge it for
     passed_over: tuple[tuple[str, Judgement], ...] = ()  # local answers that another local model's took the place of
     raced: bool = False  # the cloud was asked at once, beside the local model

@@ -13,12 +13,12 @@ from policies.schema import compile_policy
 from policies.types import Facts
 from router.accounting import Accounts
 from router.exchange import Exchange
-from router.filing import FiledRecord
 from router.keys import Keys
-from router.metrics import MetricStore
 from router.planning import Plan
+from router.records.filing import FiledRecord
 from router.running import Running
-from router.telemetry import Telemetry
+from router.telemetry.metrics import MetricStore
+from router.telemetry.telemetry import Telemetry
 from router.types import ChatRequest, JsonObject, Principal
 
 POLICY = """\

@@ -33,19 +33,19 @@ FLOORS = {
     "router.relay": 6,
     "router.replies": 6,
     "router.elsewhere": 6,
-    "router.limiting": 6,
+    "router.rates.limiting": 6,
     "router.outside": 6,
-    "router.releases": 6,
+    "router.releases.releases": 6,
     "router.notice": 6,
     "router.racing": 6,
-    "router.judging": 6,
-    "router.second_look": 6,
+    "router.confidence.judging": 6,
+    "router.confidence.second_look": 6,
     "router.similar": 6,
-    "router.restored": 6,
+    "router.pseudonyms.restored": 6,
     "router.running": 6,
-    "router.engine_child": 6,
-    "router.engine_models": 6,
-    "router.supervisor": 6,
+    "router.processes.engine_child": 6,
+    "router.processes.engine_models": 6,
+    "router.processes.supervisor": 6,
     "router.models": 6,
     "router": 5,
     "router.types": 4,
@@ -69,8 +69,8 @@ HOMES = {
     "redis": ("router.cache.redis",),
     "llama_cpp": ("router.engine",),
     "huggingface_hub": ("router.models.hub",),
-    "opentelemetry": ("router.telemetry", "router.otlp", "router.spans"),
-    "prometheus_client": ("router.metrics",),
+    "opentelemetry": ("router.telemetry.telemetry", "router.telemetry.otlp", "router.telemetry.spans"),
+    "prometheus_client": ("router.telemetry.metrics",),
     "sklearn": ("classifiers.training",),
     "cel": ("policies.cel",),
     "scipy": ("classifiers.training",),
@@ -139,7 +139,7 @@ def test_a_package_with_a_home_is_imported_nowhere_else(package: str) -> None:
 
 def test_only_settings_reads_the_environment() -> None:
     """Processes are started with an environment by their supervisors, which may hand on, but not read, it."""
-    allowed = {"router.settings", "router.parent", "router.supervisor", "router.cli.demo"}
+    allowed = {"router.settings", "router.parent", "router.processes.supervisor", "router.cli.demo"}
     for module, path in MODULES.items():
         if module in allowed or is_in(module, "router.engine") or is_in(module, "classifiers.training"):
             continue

@@ -13,9 +13,9 @@ import pytest
 
 from router.backup import BackupError, make_backup, restore_backup, serving
 from router.keys import load_keys
-from router.lockdown import LOCKDOWN_FILE, lock, read_locks, unlock
-from router.release_store import ReleaseStore
-from router.store import RECORDS_FILE, RecordReader, SqliteStore, verify
+from router.lockdown.lockdown import LOCKDOWN_FILE, lock, read_locks, unlock
+from router.records.store import RECORDS_FILE, RecordReader, SqliteStore, verify
+from router.releases.store import ReleaseStore
 from router.taint.marks import MARKS_FILE
 
 

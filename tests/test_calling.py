@@ -21,7 +21,7 @@ from router.exchange import Exchange
 from router.planning import Plan
 from router.running import RunningPolicy
 from router.settings import Settings
-from router.telemetry import Telemetry
+from router.telemetry.telemetry import Telemetry
 from router.types import ChatRequest, Outgoing, Principal
 from router.waiting.waits import Waits
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from router.api_keys import new_key_id, new_key_text
+from router.api_keys.key import new_key_id, new_key_text
+from router.api_keys.store import KEYS_FILE, KeyStore
 from router.errors import Denied, Unauthenticated, Unavailable
 from router.identity import NOBODY, Identity, ensure_start_key, is_loopback
-from router.key_store import KEYS_FILE, KeyStore
 from router.keys import StateFolderError, ensure_private_folder
 from router.settings import Settings, from_environment
 from router.types import Principal

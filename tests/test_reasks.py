@@ -7,9 +7,9 @@ from typing import Any
 import orjson
 import pytest
 
-from router.filing import FiledRecord, filed
 from router.keys import Keys
 from router.reasks import Reasks, ask_digest
+from router.records.filing import FiledRecord, filed
 from router.types import Principal
 
 KEYS = Keys(b"k" * 32)

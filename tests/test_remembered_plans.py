@@ -15,10 +15,10 @@ from classifiers.pipeline import Pipeline
 from classifiers.types import ScanRules, Signal, Signals
 from policies.schema import compile_policy
 from policies.types import Level, Policy, Release
-from router.filing import FiledRecord, filed
 from router.keys import Keys
 from router.planning import Plan, Planner
-from router.records import build_record
+from router.records.filing import FiledRecord, filed
+from router.records.record import build_record
 from router.remembered_plans import RememberedPlans
 from router.types import ChatRequest, JsonObject, Outcome, Principal
 

@@ -2,7 +2,7 @@
 
 `python -m classifiers.training.confidence --socket PATH --answers FILE --data FOLDER` asks a running engine, greedily,
 eight questions at once; what FILE holds already is not asked again, and without a server only that is used. It writes
-the card that `router.confidence` reads, and with `--table FILE.npz` the numbers behind it, which
+the card that `router.confidence.confidence` reads, and with `--table FILE.npz` the numbers behind it, which
 `tests/bench/routing_after.py` reads. `--from FILE.npz` fits those anew, without any answer.
 """
 
@@ -22,7 +22,6 @@ from classifiers.task import TaskSignal
 from classifiers.training.benchmark_questions import benchmark_questions
 from classifiers.types import Scan, Signals
 from policies.types import Model
-from router.answer_features import NAMES
 from router.backends.local import LocalBackend
 from router.calibration.asking import Answered, body_for, graded
 from router.calibration.card import Table, card_text, sections, table_of
@@ -31,6 +30,7 @@ from router.calibration.fit import Floats
 from router.calibration.kept import KeptAnswers, digest_of
 from router.calibration.questions import Question, everyday
 from router.calibration.standing import card_name
+from router.confidence.answer_features import NAMES
 from router.settings import Settings
 from router.types import JsonObject
 

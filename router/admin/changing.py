@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from router.admin.types import Call, House
-from router.audit import Actor, audit_record, new_audit_id
 from router.errors import GatehouseError, Unavailable
+from router.records.audit import Actor, audit_record, new_audit_id
 from router.types import JsonObject, Principal
 
 

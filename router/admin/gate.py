@@ -12,9 +12,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from router.api_keys.watch import KeyWatch
 from router.errors import Denied, InvalidRequest, Unauthenticated
 from router.identity import Headers, Identity, is_loopback
-from router.key_watch import KeyWatch
 from router.keys import StateFolderError, create_private
 from router.settings import Settings
 from router.types import Principal

@@ -13,12 +13,12 @@ from typing import Any, TypeVar
 from router.admin.changing import Done, perform
 from router.admin.reading import text_of
 from router.admin.types import AdminRoute, Call
-from router.api_keys import StoredKey
+from router.api_keys.key import StoredKey
+from router.api_keys.orders import BadOrder, duration, key_json, moment, order_key
+from router.api_keys.store import KEYS_FILE, KeyStore, NoSuchKey
 from router.errors import Denied, InvalidRequest, NotFound, Unavailable
-from router.key_orders import BadOrder, duration, key_json, moment, order_key
-from router.key_store import KEYS_FILE, KeyStore, NoSuchKey
 from router.keys import StateFolderError
-from router.store import StoreError
+from router.records.store import StoreError
 from router.types import JsonObject
 
 T = TypeVar("T")

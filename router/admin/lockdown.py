@@ -14,8 +14,8 @@ from router.admin.reading import text_of
 from router.admin.types import AdminRoute, Call
 from router.errors import Denied, InvalidRequest, Unavailable
 from router.keys import StateFolderError
-from router.lockdown import Lock, LockdownError, lock, lock_object, read_locks, reason_to_end, unlock
-from router.lockdown_sharing import Action, lockdown_record, shared_locks, sync_once
+from router.lockdown.lockdown import Lock, LockdownError, lock, lock_object, read_locks, reason_to_end, unlock
+from router.lockdown.sharing import Action, lockdown_record, shared_locks, sync_once
 from router.types import JsonObject
 
 T = TypeVar("T")

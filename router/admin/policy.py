@@ -11,15 +11,15 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from policies.chain import Written, read_chain
-from policies.compare import compare
-from policies.document import parse
+from policies.comparing.compare import compare
+from policies.comparing.reports import differences_json, policy_json, problems_json, radius_json
 from policies.errors import PolicyError
-from policies.reports import differences_json, policy_json, problems_json, radius_json
 from policies.schema import compile_policy, load_policy
 from policies.simulate import simulate, usual_latencies
-from policies.sources import recipes
 from policies.store import PolicyStore
+from policies.text.chain import Written, read_chain
+from policies.text.document import parse
+from policies.text.sources import recipes
 from policies.types import Policy
 from router.admin.changing import Done, perform
 from router.admin.reading import days_ago, reader_of, text_of, whole_number

@@ -8,10 +8,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from policies.comparing.reports import version_json
 from policies.errors import PolicyError
-from policies.reports import version_json
 from policies.version import NoSuchVersion, Version, WrongState
-from router import changing
 from router.admin.changing import Done, perform
 from router.admin.gate import ADMIN_KEY_ID
 from router.admin.policy import CANDIDATE, candidate_texts
@@ -19,9 +18,10 @@ from router.admin.reading import text_of, whole_number
 from router.admin.types import AdminRoute, Call
 from router.errors import Denied, InvalidRequest, NotFound, Unavailable
 from router.keys import StateFolderError
-from router.store import StoreError
+from router.records.store import StoreError
 from router.types import JsonObject
-from router.versions import VersionStore
+from router.versions import changing
+from router.versions.versions import VersionStore
 
 _REASON = 500
 

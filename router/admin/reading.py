@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from router.admin.types import Call, House
 from router.errors import InvalidRequest, NotFound, Unavailable
-from router.store import RECORDS_FILE, RecordReader, StoreError
+from router.records.store import RECORDS_FILE, RecordReader, StoreError
 
 
 def whole_number(call: Call, name: str, default: int, most: int) -> int:

@@ -6,9 +6,9 @@ import asyncio
 
 from router.admin.reading import reader_of, whole_number
 from router.admin.types import AdminRoute, Call
-from router.audit import KIND
 from router.errors import InvalidRequest, NotFound
-from router.filing import FILTERS
+from router.records.audit import KIND
+from router.records.filing import FILTERS
 from router.types import JsonObject
 
 _KINDS = ("decision", "intent", "feedback")  # the audit trail has a route of its own

@@ -13,8 +13,8 @@ from router.admin.changing import Done, perform
 from router.admin.reading import text_of
 from router.admin.types import AdminRoute, Call
 from router.errors import Denied, InvalidRequest, NotFound, Unavailable
-from router.release_list import MOST_REASON, BadReason, ReleaseList, reason_of, release_json
-from router.release_store import Entry, NoSuchRelease, NotWaiting, ReleaseStoreError
+from router.releases.listing import MOST_REASON, BadReason, ReleaseList, reason_of, release_json
+from router.releases.store import Entry, NoSuchRelease, NotWaiting, ReleaseStoreError
 from router.types import JsonObject
 
 

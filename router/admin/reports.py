@@ -9,14 +9,14 @@ from typing import cast
 
 from router.admin.reading import days_ago, reader_of, whole_number
 from router.admin.types import AdminRoute, Call
-from router.budget_ledger import LedgerError
-from router.budget_report import budget_rows, read_elsewhere, read_ledger, report_json
+from router.budgets.ledger import LedgerError
+from router.budgets.purse import shared_budgets
+from router.budgets.report import budget_rows, read_elsewhere, read_ledger, report_json
+from router.costs.saving import By, groups_json, parse_since, tally
 from router.errors import InvalidRequest, Unavailable
-from router.held import is_of, rank, ranking_json
 from router.models.catalogue import ModelFileError, catalogue
 from router.models.registry import Registry
-from router.purse import shared_budgets
-from router.saving import By, groups_json, parse_since, tally
+from router.records.held import is_of, rank, ranking_json
 from router.types import JsonObject
 
 _GROUPS = ("rule", "key", "model", "day")

@@ -28,7 +28,7 @@ class Gateway(Protocol):
 
 
 class AuditSink(Protocol):
-    """Where entries of the audit trail go (`router.record_writer.RecordWriter`)."""
+    """Where entries of the audit trail go (`router.records.writer.RecordWriter`)."""
 
     def submit(self, record: JsonObject) -> bool: ...
 

@@ -6,15 +6,15 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
-from policies.reports import changes_in_words, version_json
+from policies.comparing.reports import changes_in_words, version_json
 from policies.version import NoSuchVersion, difference
 from router.admin.reading import whole_number
 from router.admin.types import AdminRoute, Call
 from router.errors import NotFound, Unavailable
 from router.keys import StateFolderError
-from router.store import StoreError
+from router.records.store import StoreError
 from router.types import JsonObject
-from router.versions import VersionStore
+from router.versions.versions import VersionStore
 
 T = TypeVar("T")
 

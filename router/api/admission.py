@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from router.errors import GatehouseError, Unavailable
 from router.exchange import Exchange
-from router.telemetry import Telemetry
+from router.telemetry.telemetry import Telemetry
 
 SHUTTING_DOWN = "shutting_down"
 

@@ -30,7 +30,7 @@ from router.identity import Identity
 from router.running import RunningPolicy
 from router.settings import Settings
 from router.status import Status
-from router.telemetry import Telemetry
+from router.telemetry.telemetry import Telemetry
 
 
 @dataclass(frozen=True, slots=True)

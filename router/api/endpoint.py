@@ -37,10 +37,10 @@ from router.following import FollowedChunks
 from router.gateway import Gateway
 from router.identity import Identity, require
 from router.notice import NoticedChunks
-from router.rate_table import Kind, Level
+from router.rates.table import Kind, Level
 from router.relay import Relay
 from router.settings import Settings
-from router.telemetry import Telemetry
+from router.telemetry.telemetry import Telemetry
 from router.types import ChatRequest, KeyScope, Outcome, Reply
 
 log = logging.getLogger("gatehouse.api")

@@ -11,8 +11,8 @@ from router.api.headers import outcome_headers
 from router.api.http import CallerGone, Receive, Scope, Send, new_request_id, read_body, respond
 from router.api.parse import parse_json_object
 from router.errors import GatehouseError, InvalidRequest, MethodNotAllowed, NotFound, Unavailable
-from router.feedback import REASONS, VERDICTS
 from router.identity import Identity, require
+from router.records.feedback import REASONS, VERDICTS
 from router.types import JsonObject, Outcome, Principal
 
 _MOST_BYTES = 4096
@@ -25,7 +25,7 @@ class FeedbackSending(Protocol):
     """The way to the parent's desk."""
 
     async def send_feedback(self, feedback: JsonObject) -> str:
-        """The desk's word (`router.feedback.Answer`); `failed` when it cannot be asked."""
+        """The desk's word (`router.records.feedback.Answer`); `failed` when it cannot be asked."""
         ...
 
 

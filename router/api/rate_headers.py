@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from router.rate_table import Kind, Level
+from router.rates.table import Kind, Level
 
 Headers = list[tuple[bytes, bytes]]
 

@@ -17,10 +17,10 @@ from router.api.headers import identified, outcome_headers
 from router.api.http import new_request_id
 from router.errors import GatehouseError, MethodNotAllowed, NotFound
 from router.identity import Identity, require
-from router.metrics import CONTENT_TYPE
 from router.running import RunningPolicy
 from router.status import Status
-from router.telemetry import Telemetry
+from router.telemetry.metrics import CONTENT_TYPE
+from router.telemetry.telemetry import Telemetry
 from router.types import JsonObject, Outcome
 
 _WITHOUT_V1 = frozenset(f"/{name}" for name in ("chat/completions", "completions", "embeddings", "messages", "models"))

@@ -12,12 +12,12 @@ from typing import Any, Protocol
 from policies.types import Model, Release
 from router.backends.base import Backend
 from router.errors import Denied
-from router.exits import ExitCall, Exits
+from router.lockdown.exits import ExitCall, Exits
 from router.types import JsonObject, Outgoing
 
 
 class ReleaseGate(Protocol):
-    """What knows which releases were used for which request (`router.releases.Releases`)."""
+    """What knows which releases were used for which request (`router.releases.releases.Releases`)."""
 
     def require_used(self, release: Release, request_id: str) -> None:
         """Return if it was used for this very request. Raises `Denied`."""

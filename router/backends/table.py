@@ -10,7 +10,7 @@ from router.backends.cloud import CloudBackend
 from router.backends.gated import GatedBackend, ReleaseGate
 from router.backends.local import LocalBackend
 from router.backends.local_server import LocalServer
-from router.exits import Exits
+from router.lockdown.exits import Exits
 from router.settings import Settings
 
 

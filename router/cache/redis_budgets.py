@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from policies.allowances import Account
-from router.budget_ledger import Balance
+from router.budgets.ledger import Balance
 from router.cache.redis import RedisLink
 
 log = logging.getLogger("gatehouse.budgets")
@@ -103,7 +103,7 @@ class Told:
 
 
 class RedisBudgets(RedisLink):
-    """`router.purse.SharedBalances` in Redis."""
+    """`router.budgets.purse.SharedBalances` in Redis."""
 
     _part = "budgets"
     _meanwhile = "what costs is kept or counted by each host alone, as the policy says"

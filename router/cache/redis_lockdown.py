@@ -14,7 +14,7 @@ from typing import Any, cast
 import orjson
 
 from router.cache.redis import RedisLink
-from router.lockdown import Lock, Locks, lock_object, lock_of
+from router.lockdown.lockdown import Lock, Locks, lock_object, lock_of
 
 _MADE = "gatehouse:lockdown"
 _ENDED = "gatehouse:lockdown-ended"
@@ -22,7 +22,7 @@ _STRANGE = Lock("", None, "an entry in Redis cannot be read", "", "redis")
 
 
 class RedisLocks(RedisLink):
-    """`router.lockdown_sharing.SharedLocks` in Redis."""
+    """`router.lockdown.sharing.SharedLocks` in Redis."""
 
     _part = "lockdown"
     _meanwhile = "locks of other hosts are as they were last known"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 
 from router.cache.redis import RedisLink
-from router.rate_table import KINDS, WINDOW, Counter, Kind, Level, Taken, tightest
+from router.rates.table import KINDS, WINDOW, Counter, Kind, Level, Taken, tightest
 
 _PREFIX = "gatehouse:rate:"
 # ARGV: the window, requests, tokens, and of each counter both limits (-1: none). A field is `r` or `t` and a second.
@@ -90,7 +90,7 @@ _HEAD = 4  # numbers of an answer before those of the counters
 
 
 class RedisRates(RedisLink):
-    """`router.rates.SharedRates` in Redis."""
+    """`router.rates.rates.SharedRates` in Redis."""
 
     _part = "rates"
     _meanwhile = "each host counts by itself what is asked for, unless the policy takes nothing then"

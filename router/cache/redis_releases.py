@@ -47,7 +47,7 @@ return 1
 
 
 class RedisReleases(RedisLink):
-    """`router.release_board.SharedReleases` in Redis."""
+    """`router.releases.board.SharedReleases` in Redis."""
 
     _part = "releases"
     _meanwhile = "what is released counts on the host that gave it"

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from classifiers.types import Signals
-from router.asked import Asked, asked_of
 from router.calibration.graders import is_good
 from router.calibration.questions import Question
-from router.confidence import AnswerTrace
+from router.confidence.asked import Asked, asked_of
+from router.confidence.confidence import AnswerTrace
 from router.types import JsonObject
 
 Measure = Callable[[JsonObject], Signals | None]

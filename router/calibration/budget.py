@@ -9,8 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 
 from policies.types import Policy
-from router.spending import BY_RULE
-from router.store import RecordReader, StoreError
+from router.records.spending import BY_RULE
+from router.records.store import RecordReader, StoreError
 
 log = logging.getLogger("gatehouse.calibration")
 

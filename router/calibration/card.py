@@ -14,14 +14,14 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from router.answer_features import NAMES
 from router.calibration.asking import Answered
 from router.calibration.figures import area, auroc, auroc_interval, calibration_error, gain_interval
 from router.calibration.fit import Floats, NothingToFit, Places, fit, groups_of, out_of_fold
 from router.calibration.targets import ALL, write_graded
 from router.calibration.thresholds import Graded
-from router.confidence import guarded
-from router.trace import HEAD
+from router.confidence.answer_features import NAMES
+from router.confidence.confidence import guarded
+from router.confidence.trace import HEAD
 from router.types import JsonObject
 
 SUM: Final = ("log_of_sum",)

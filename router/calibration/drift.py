@@ -119,7 +119,7 @@ class DriftWatch:
         self._kept: OrderedDict[str, Pledge] = OrderedDict()
 
     def take(self, record: JsonObject) -> None:
-        """One decision record, as `router.records` makes them."""
+        """One decision record, as `router.records.record` makes them."""
         outcome, promise = (record.get(name) or {} for name in ("outcome", "promise"))
         found, model = (
             outcome.get("judgement") or {},

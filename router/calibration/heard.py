@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from router.answer_features import NAMES
-from router.feedback import labels
+from router.confidence.answer_features import NAMES
+from router.records.feedback import labels
 from router.types import JsonObject
 
 

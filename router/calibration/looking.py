@@ -17,8 +17,8 @@ from router.calibration.fit import Floats, NothingToFit, fit, groups_of, out_of_
 from router.calibration.questions import Question
 from router.calibration.targets import write_graded
 from router.calibration.thresholds import Graded
-from router.confidence_card import log_odds
-from router.looks import LookKind, can_look, content, look_bodies, look_value
+from router.confidence.card import log_odds
+from router.confidence.looks import LookKind, can_look, content, look_bodies, look_value
 from router.types import JsonObject
 
 

@@ -28,7 +28,7 @@ from router.calibration.targets import (
     standards,
 )
 from router.calibration.thresholds import Promise
-from router.looks import LOOKS, LookKind
+from router.confidence.looks import LOOKS, LookKind
 from router.settings import Settings
 from router.types import JsonObject, Moment
 

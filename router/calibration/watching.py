@@ -13,9 +13,9 @@ import orjson
 
 from router.calibration.drift import DriftWatch, Observed, Pledge
 from router.calibration.standing import FOLDER, digest_of_cards
-from router.control import RecordWriting
-from router.filing import FiledRecord
-from router.telemetry import Telemetry
+from router.processes.control import RecordWriting
+from router.records.filing import FiledRecord
+from router.telemetry.telemetry import Telemetry
 from router.types import JsonObject
 
 log = logging.getLogger("gatehouse.calibration")

@@ -21,16 +21,16 @@ from classifiers.approving import Approver
 from classifiers.pipeline import Pipeline
 from classifiers.registry import detectors_with
 from classifiers.types import ApprovalKind, Scan, ScanRules
-from policies.chain import read_chain
-from policies.edits import add_approved_text
 from policies.schema import PolicyError
-from policies.sources import recipes
+from policies.text.chain import read_chain
+from policies.text.edits import add_approved_text
+from policies.text.sources import recipes
 from router.api.parse import parse_json_object
 from router.approvals import approver_of
-from router.audit import text_diff
 from router.cli.audited import audited
 from router.errors import GatehouseError
 from router.keys import StateFolderError, load_keys, replace_whole
+from router.records.audit import text_diff
 from router.settings import Settings, from_environment
 
 _MAX_BYTES = 1 << 20

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import typer
 
-from router.audit import audit_record, new_audit_id, this_user, write_entry
 from router.keys import StateFolderError
+from router.records.audit import audit_record, new_audit_id, this_user, write_entry
+from router.records.store import StoreError
 from router.settings import from_environment
-from router.store import StoreError
 from router.types import JsonObject
 
 

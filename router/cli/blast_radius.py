@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from policies.reports import most
+from policies.comparing.reports import most
 from policies.simulate import LEAVING, Change, Group, Radius
 from policies.types import Policy
 

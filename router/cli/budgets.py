@@ -15,13 +15,13 @@ from rich.table import Table
 from policies.allowances import PICO
 from policies.schema import PolicyError, load_policy
 from policies.types import Policy
-from router.budget_ledger import LedgerError
-from router.budget_report import BudgetRow, budget_rows, read_elsewhere, read_ledger, report_json
+from router.budgets.ledger import LedgerError
+from router.budgets.purse import shared_budgets
+from router.budgets.report import BudgetRow, budget_rows, read_elsewhere, read_ledger, report_json
 from router.cli.show_problems import show_problems
-from router.purse import shared_budgets
+from router.records.store import StoreError
 from router.settings import Settings, from_environment
-from router.store import StoreError
-from router.versions import read_active
+from router.versions.versions import read_active
 
 _LEAST_WIDTH = 110
 

@@ -43,12 +43,12 @@ from router.cli.calibration_report import (
     targets,
 )
 from router.cli.home import local_backend
+from router.confidence.looks import LOOKS, LookKind
 from router.errors import GatehouseError
 from router.keys import StateFolderError, ensure_private_folder, replace_whole
-from router.looks import LOOKS, LookKind
+from router.records.store import StoreError
 from router.running import with_local_server
 from router.settings import Settings, from_environment
-from router.store import StoreError
 from router.types import JsonObject
 
 _PATIENCE_SECONDS = 1800.0  # nobody waits for one answer, and the machine may be busy with others' requests

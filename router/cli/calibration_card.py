@@ -16,10 +16,10 @@ from router.calibration.standing import read_card
 from router.calibration.targets import GradedAnswers, Volume, write_graded
 from router.calibration.thresholds import Graded
 from router.calibration.volume import MONTH_DAYS, measure
-from router.confidence import guarded
-from router.confidence_card import read_scorer
+from router.confidence.card import read_scorer
+from router.confidence.confidence import guarded
+from router.records.store import RECORDS_FILE, RecordReader, StoreError
 from router.settings import Settings
-from router.store import RECORDS_FILE, RecordReader, StoreError
 from router.types import JsonObject, Moment
 
 

@@ -13,7 +13,7 @@ from policies.types import Policy
 from router.calibration.figures import auroc, auroc_interval, calibration_error
 from router.calibration.targets import ALL, GradedAnswers, Standards, describe_target, standards
 from router.calibration.thresholds import DELTA, LEAST_LABELS, Graded, Kind, Promise
-from router.looks import LOOKS, LookKind
+from router.confidence.looks import LOOKS, LookKind
 from router.types import JsonObject
 
 # Shown where the policy has no target: what these answers could promise.

@@ -25,13 +25,13 @@ from router.approvals import strange
 from router.backends.table import make_backend
 from router.calibration.standing import Promises, targets_of
 from router.calibration.targets import describe_target
-from router.engine_child import engine_command, what_to_serve
-from router.engine_models import EngineModels, find
-from router.engine_stats import read_stats
 from router.errors import GatehouseError
+from router.processes.engine_child import engine_command, what_to_serve
+from router.processes.engine_models import EngineModels, find
+from router.processes.engine_stats import read_stats
+from router.processes.supervisor import Supervisor, health_check
 from router.running import unavailable_models, with_local_server
 from router.settings import Settings, engine_environment, from_environment
-from router.supervisor import Supervisor, health_check
 from router.types import JsonObject
 
 _ENGINE_START_SECONDS = 60.0

@@ -10,10 +10,10 @@ from typing import Annotated, NoReturn
 import typer
 from pydantic import ValidationError
 
-from router.engine_child import engine_command, what_to_serve
 from router.keys import StateFolderError, ensure_private_folder
 from router.models.catalogue import ModelFileError
 from router.models.local import manifest_entries
+from router.processes.engine_child import engine_command, what_to_serve
 from router.settings import Settings, engine_environment, from_environment
 from router.types import JsonObject
 

@@ -9,12 +9,12 @@ import typer
 from router.cache.sealed import Sealer
 from router.cli.audited import audited
 from router.cli.lockdown import StateDir
-from router.erasing import Eraser
 from router.identity import subject_of
 from router.keys import StateFolderError, load_keys
+from router.records.erasing import Eraser
+from router.records.store import RECORDS_FILE, StoreError
 from router.response_states import STATES_FILE, ResponseStateFile
 from router.settings import Settings, from_environment
-from router.store import RECORDS_FILE, StoreError
 
 
 def erase(

@@ -24,9 +24,9 @@ from router.api.parse import parse_json_object
 from router.approvals import approval_key
 from router.calibration.standing import Promises
 from router.cli.highlight import show_highlighted
-from router.engine_models import known_models, with_engine_models
 from router.errors import GatehouseError
 from router.planning import Planner
+from router.processes.engine_models import known_models, with_engine_models
 from router.running import unavailable_models
 from router.settings import Settings, from_environment
 from router.types import ChatRequest, JsonObject, Principal

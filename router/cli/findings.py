@@ -11,9 +11,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from router.held import Ranking, hint, is_of, rank, ranking_json
+from router.records.held import Ranking, hint, is_of, rank, ranking_json
+from router.records.store import RECORDS_FILE, RecordReader, StoreError
 from router.settings import from_environment
-from router.store import RECORDS_FILE, RecordReader, StoreError
 
 findings = typer.Typer(
     help="What holds requests back, from the records. They never hold content.", no_args_is_help=True

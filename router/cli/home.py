@@ -13,12 +13,12 @@ from pathlib import Path
 from policies.types import Model, Policy
 from router.backends.base import Backend
 from router.backends.table import make_backend
-from router.engine_child import engine_command, what_to_serve
-from router.engine_models import find
-from router.engine_stats import read_stats
 from router.errors import Unavailable
+from router.processes.engine_child import engine_command, what_to_serve
+from router.processes.engine_models import find
+from router.processes.engine_stats import read_stats
+from router.processes.supervisor import Supervisor, health_check
 from router.settings import Settings, engine_environment
-from router.supervisor import Supervisor, health_check
 
 _START_SECONDS = 300.0  # some gigabytes from a slow disk
 

@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from policies.errors import PolicyError
-from policies.layout import formatted
 from policies.schema import compile_policy
+from policies.text.layout import formatted
 from router.cli.from_litellm import Translated, translate
 from router.cli.litellm_config import NotAConfig, read_config
 

@@ -14,13 +14,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from router.api_keys import StoredKey
+from router.api_keys.key import StoredKey
+from router.api_keys.orders import BadOrder, duration, key_json, moment, order_key
+from router.api_keys.store import KEYS_FILE, KeyStore, NoSuchKey
 from router.cli.audited import audited
-from router.key_orders import BadOrder, duration, key_json, moment, order_key
-from router.key_store import KEYS_FILE, KeyStore, NoSuchKey
 from router.keys import StateFolderError
+from router.records.store import StoreError
 from router.settings import from_environment
-from router.store import StoreError
 from router.types import SCOPES
 
 T = TypeVar("T")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from policies.shape_words import NAME, VARIABLE
+from policies.shape.words import NAME, VARIABLE
 from policies.vocabulary import SERVER_CAPABILITIES
 from router.cli.litellm_config import line_of, members, variable_of
 

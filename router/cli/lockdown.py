@@ -11,8 +11,8 @@ import typer
 
 from router.cli.audited import audited
 from router.keys import StateFolderError
-from router.lockdown import Lock, LockdownError, lock, lock_object, read_locks
-from router.lockdown_sharing import Action, lockdown_record, shared_locks, sync_once, write_down
+from router.lockdown.lockdown import Lock, LockdownError, lock, lock_object, read_locks
+from router.lockdown.sharing import Action, lockdown_record, shared_locks, sync_once, write_down
 from router.settings import Settings, from_environment
 
 T = TypeVar("T")

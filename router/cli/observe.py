@@ -29,9 +29,9 @@ from policies.types import Level, Policy
 from router.approvals import approval_key
 from router.cli.exported import NotARequest, request_of
 from router.cli.show_problems import show_problems
-from router.engine_models import known_models, with_engine_models
 from router.errors import GatehouseError
 from router.planning import Plan, Planner
+from router.processes.engine_models import known_models, with_engine_models
 from router.settings import Settings, from_environment
 from router.types import ChatRequest, JsonObject, Principal
 

@@ -10,22 +10,22 @@ from typing import Annotated
 
 import typer
 
+from policies.comparing.reports import version_json
 from policies.errors import PolicyError
-from policies.reports import version_json
 from policies.version import NoSuchVersion, Version, WrongState
-from router import changing
-from router.api_keys import digest_of_key
-from router.changing import Changed, NewlyLeaves, Refused
+from router.api_keys.key import digest_of_key
+from router.api_keys.store import read_ring
 from router.cli.audited import audited
 from router.cli.policy_history import StateDir
 from router.cli.show_problems import show_problems
-from router.key_store import read_ring
 from router.keys import StateFolderError
-from router.policy_source import local_author
+from router.records.store import StoreError
 from router.settings import from_environment
-from router.store import StoreError
 from router.types import JsonObject
-from router.versions import VersionStore
+from router.versions import changing
+from router.versions.changing import Changed, NewlyLeaves, Refused
+from router.versions.source import local_author
+from router.versions.versions import VersionStore
 
 _Reason = Annotated[str, typer.Option(help="Why, in one line: it stands in the history.")]
 _KeyFile = Annotated[

@@ -14,18 +14,18 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from policies.compare import Difference, compare
-from policies.reports import differences_json, radius_json
+from policies.comparing.compare import Difference, compare
+from policies.comparing.reports import differences_json, radius_json
 from policies.schema import PolicyError, load_policy
 from policies.simulate import simulate, usual_latencies
 from policies.types import Policy
 from policies.version import NoSuchVersion
 from router.cli.blast_radius import show_radius
 from router.cli.show_problems import show_problems
+from router.records.store import RECORDS_FILE, RecordReader, StoreError
 from router.settings import from_environment
-from router.store import RECORDS_FILE, RecordReader, StoreError
 from router.types import JsonObject
-from router.versions import read_active, read_version
+from router.versions.versions import read_active, read_version
 
 _COLOURS = {"loosens": "red", "sends out": "yellow", "tightens": "green", "changes": ""}
 _SHOWN_IDS = 5

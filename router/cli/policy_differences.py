@@ -13,8 +13,8 @@ from rich.table import Table
 
 from policies.beside import Summary, summarise
 from router.cli.policy_history import AsJson, StateDir
+from router.records.store import RECORDS_FILE, RecordReader, StoreError
 from router.settings import from_environment
-from router.store import RECORDS_FILE, RecordReader, StoreError
 
 
 def differences(

@@ -11,18 +11,18 @@ from typing import Annotated
 
 import typer
 
-from policies.document import decode
 from policies.errors import PolicyError
-from policies.layout import formatted
-from policies.sources import read_source, recipes
-from router.audit import text_diff
+from policies.text.document import decode
+from policies.text.layout import formatted
+from policies.text.sources import read_source, recipes
 from router.cli.audited import audited
 from router.cli.show_problems import show_problems
 from router.keys import replace_whole
+from router.records.audit import text_diff
+from router.records.store import StoreError
 from router.settings import from_environment
-from router.store import StoreError
 from router.types import JsonObject
-from router.versions import read_active
+from router.versions.versions import read_active
 
 
 def fmt(

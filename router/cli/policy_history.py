@@ -12,14 +12,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from policies.comparing.reports import changes_in_words, version_json
 from policies.errors import PolicyError
-from policies.reports import changes_in_words, version_json
 from policies.version import NoSuchVersion, difference
 from router.cli.show_problems import show_problems
 from router.keys import StateFolderError
+from router.records.store import StoreError
 from router.settings import from_environment
-from router.store import StoreError
-from router.versions import VersionStore
+from router.versions.versions import VersionStore
 
 StateDir = Annotated[
     Path | None,

@@ -22,7 +22,7 @@ from classifiers.pipeline import Pipeline
 from classifiers.registry import detectors_with
 from policies.errors import PolicyError
 from policies.probes import Miss, Probe, judge
-from policies.read_probes import load_probes
+from policies.reading.probes import load_probes
 from policies.schema import load_policy
 from policies.tenants import view_of
 from policies.types import Policy
@@ -30,9 +30,9 @@ from router.api.explain import explanation
 from router.approvals import approval_key
 from router.cli.explain import show_explanation
 from router.cli.show_problems import show_problems
-from router.engine_models import known_models, with_engine_models
 from router.errors import GatehouseError
 from router.planning import Planner
+from router.processes.engine_models import known_models, with_engine_models
 from router.settings import Settings, from_environment
 from router.types import ChatRequest, JsonObject, Principal
 from router.waiting.line import Ask

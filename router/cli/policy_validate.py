@@ -9,9 +9,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from policies.comparing.examine import examine
+from policies.comparing.proof import Reach, reachable
 from policies.errors import PolicyError
-from policies.examine import examine
-from policies.proof import Reach, reachable
 from policies.types import Policy
 from router.approvals import strange
 from router.calibration.standing import Promises

@@ -10,10 +10,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from router.audit import KIND
-from router.receipts import differences
+from router.records.audit import KIND
+from router.records.receipts import differences
+from router.records.store import RECORDS_FILE, RecordReader, StoreError
 from router.settings import from_environment
-from router.store import RECORDS_FILE, RecordReader, StoreError
 from router.types import JsonObject
 
 records = typer.Typer(

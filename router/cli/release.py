@@ -13,10 +13,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from router.audit import this_user
 from router.cli.audited import audited
-from router.release_list import BadReason, ReleaseList, reason_of, release_json
-from router.release_store import Entry, NoSuchRelease, NotWaiting, ReleaseStoreError
+from router.records.audit import this_user
+from router.releases.listing import BadReason, ReleaseList, reason_of, release_json
+from router.releases.store import Entry, NoSuchRelease, NotWaiting, ReleaseStoreError
 from router.settings import from_environment
 
 release = typer.Typer(

@@ -12,9 +12,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from router.saving import By, Sums, groups_json, parse_since, tally
+from router.costs.saving import By, Sums, groups_json, parse_since, tally
+from router.records.store import RECORDS_FILE, RecordReader, StoreError
 from router.settings import from_environment
-from router.store import RECORDS_FILE, RecordReader, StoreError
 
 _LEAST_WIDTH = 132
 _METHOD = (

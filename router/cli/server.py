@@ -10,14 +10,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from policies.schema import PolicyError
+from router.api_keys.tokens import TokenKeysError
 from router.keys import StateFolderError
-from router.logs import configure_logging
-from router.loop import loop_factory, save_memory
 from router.models.catalogue import EMBEDDED
 from router.parent import Parent
+from router.processes.loop import loop_factory, save_memory
+from router.records.store import StoreError
 from router.settings import Settings, from_environment
-from router.store import StoreError
-from router.tokens import TokenKeysError
+from router.telemetry.logs import configure_logging
 
 
 def serve(options: dict[str, Any]) -> int:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from policies.document import decode
 from policies.errors import PolicyError
-from policies.excerpt import excerpt
-from policies.sources import read_source
+from policies.text.document import decode
+from policies.text.excerpt import excerpt
+from policies.text.sources import read_source
 
 
 def show_problems(error: PolicyError) -> None:

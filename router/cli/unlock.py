@@ -8,8 +8,8 @@ import typer
 
 from router.cli.audited import audited
 from router.cli.lockdown import StateDir, attempt, note_down, show_state, tell_others
-from router.lockdown import lock_object, reason_to_end
-from router.lockdown import unlock as end_locks
+from router.lockdown.lockdown import lock_object, reason_to_end
+from router.lockdown.lockdown import unlock as end_locks
 from router.settings import from_environment
 
 

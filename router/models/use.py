@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from policies.chain import Chains, Written
-from policies.edits import Edited, use_engine_model
 from policies.errors import PolicyError
 from policies.schema import compile_policy
-from policies.sources import recipes
+from policies.text.chain import Chains, Written
+from policies.text.edits import Edited, use_engine_model
+from policies.text.sources import recipes
 from policies.types import Policy
 from policies.vocabulary import CONTEXT
 from router.keys import replace_whole

@@ -19,7 +19,7 @@ from router.keys import Keys
 from router.taint.known_texts import KnownTexts
 from router.taint.marks import DIGEST_BYTES, MarkTable
 from router.taint.segments import SHORTEST_TEXT, segments
-from router.telemetry import Telemetry
+from router.telemetry.telemetry import Telemetry
 
 _MAX_TENANTS = 4096  # remembered
 _AT_ONCE_CHARACTERS = 16 * 1024  # more is cut into segments in a thread

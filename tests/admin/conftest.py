@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from router.admin.gate import ADMIN_KEY_FILE
+from router.api_keys.store import KeyStore
 from router.backends.scripted_replies import Script
-from router.key_store import KeyStore
 from router.types import KeyScope
 from tests.support.gateway import POLICY, Gateway, local_server
 from tests.support.recorder import RecorderThread

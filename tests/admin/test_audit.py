@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from router.store import RECORDS_FILE, RecordReader
+from router.records.store import RECORDS_FILE, RecordReader
 from tests.admin.conftest import AdminHouse
 from tests.cli.test_commands import gatehouse
 from tests.support.gateway import until

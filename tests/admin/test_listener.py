@@ -17,9 +17,9 @@ from router.admin.listener import AdminListener, QuietServer
 from router.admin.types import House
 from router.backends.scripted_replies import Script
 from router.keys import ensure_private_folder
-from router.record_writer import RecordWriter
+from router.records.store import RECORDS_FILE, SqliteStore
+from router.records.writer import RecordWriter
 from router.settings import Settings, from_environment
-from router.store import RECORDS_FILE, SqliteStore
 from tests.admin.conftest import admin_root
 from tests.support.gateway import POLICY, Gateway, local_server
 from tests.support.recorder import RecorderThread

@@ -10,7 +10,7 @@ import socket
 import pytest
 
 from router.api.accepting import Acceptor
-from router.loop import loop_factory
+from router.processes.loop import loop_factory
 
 CALLERS = 24
 

@@ -13,9 +13,9 @@ from router.api.endpoint import Endpoint
 from router.api.openai_chat import ChatCompletions
 from router.gateway import Gateway
 from router.identity import Identity
-from router.metrics import MetricStore
 from router.settings import Settings
-from router.telemetry import Telemetry
+from router.telemetry.metrics import MetricStore
+from router.telemetry.telemetry import Telemetry
 
 
 @pytest.mark.parametrize(("size", "others_had_a_turn"), [(4 << 20, True), (1000, False)])

@@ -16,8 +16,8 @@ from router.api.connection import Connection, Door
 from router.api.http import respond
 from router.api.request_wire import answering_whole
 from router.api.turned_away import Refusals
-from router.metrics import MetricStore
-from router.telemetry import Telemetry
+from router.telemetry.metrics import MetricStore
+from router.telemetry.telemetry import Telemetry
 
 KEPT = b"GET /%b HTTP/1.1\r\nhost: h\r\n\r\n"
 LAST = b"GET /%b HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n"

@@ -15,8 +15,8 @@ from router.backends.base import Backend
 from router.backends.scripted import Script
 from router.backends.table import make_backend
 from router.errors import Denied, Locked
-from router.exits import Exits
-from router.lockdown import lock, unlock
+from router.lockdown.exits import Exits
+from router.lockdown.lockdown import lock, unlock
 from router.settings import Settings
 from router.types import Outgoing
 from tests.backends.conftest import MakeModel, eventually, outgoing, permit

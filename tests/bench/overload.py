@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 
-from router.loop import loop_factory
+from router.processes.loop import loop_factory
 from router.settings import one_thread_for_arrays
 from tests.bench.offered_load import Load, Outcome, Run
 from tests.support.gateway import ENGINE, POLICY, Gateway, local_server

@@ -26,8 +26,8 @@ from policies.schema import compile_parsed, compile_policy
 from policies.simulate import simulate
 from policies.types import Facts, Policy
 from router.keys import Keys
-from router.records import build_record
-from router.store import RECORDS_FILE, RecordReader, SqliteStore
+from router.records.record import build_record
+from router.records.store import RECORDS_FILE, RecordReader, SqliteStore
 from router.types import JsonObject, Outcome, Principal, Usage
 from tests.bench import policy_keys, policy_reload, policy_simulate
 from tests.policies.worlds import BASE, scan, signals

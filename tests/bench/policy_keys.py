@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from router.api_keys import new_key_text
+from router.api_keys.key import new_key_text
+from router.api_keys.store import KeyStore
 from router.errors import Unauthenticated
 from router.identity import Identity
-from router.key_store import KeyStore
 from router.settings import Settings
 
 KEYS = 1000

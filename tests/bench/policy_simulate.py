@@ -20,7 +20,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from router.store import RECORDS_FILE, SqliteStore
+from router.records.store import RECORDS_FILE, SqliteStore
 from router.types import JsonObject
 
 RECORDS = 100_000

@@ -19,13 +19,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import numpy as np
 
 from classifiers.training.confidence import Numbers, load
-from router.answer_checks import ASKED
-from router.answer_features import NAMES
 from router.calibration.card import ALL_FEATURES, SUM
 from router.calibration.figures import area, calibration_error
 from router.calibration.fit import SEED, Floats, groups_of, out_of_fold
 from router.calibration.thresholds import Graded
-from router.confidence import guarded
+from router.confidence.answer_checks import ASKED
+from router.confidence.answer_features import NAMES
+from router.confidence.confidence import guarded
 from tests.bench import routing_pictures
 
 TABLE = Path(__file__).with_name("confidence_table.npz")

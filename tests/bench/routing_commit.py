@@ -26,7 +26,7 @@ import httpx
 
 from classifiers.rates import Rate
 from router.backends.scripted_replies import Script
-from router.store import RECORDS_FILE, RecordReader
+from router.records.store import RECORDS_FILE, RecordReader
 from tests.bench.figures import Figure, as_json, as_table, of_rate, resampled
 from tests.support.gateway import ENGINE, POLICY, ROOT, Gateway, until
 from tests.support.recorder import RecorderThread

@@ -26,7 +26,7 @@ from typing import Any
 
 import aiohttp
 
-from router.store import RECORDS_FILE, RecordReader
+from router.records.store import RECORDS_FILE, RecordReader
 from tests.bench.engine_load import BenchError, question
 from tests.bench.figures import Figure, as_table, resampled
 from tests.support.gateway import ENGINE, Gateway

@@ -41,13 +41,13 @@ def _measure_mode(mode: str) -> None:
 
 def _measure(mode: str, endpoint: str | None) -> None:
     if mode == "several processes":
-        from router.metrics import prepare_metrics_folder
+        from router.telemetry.metrics import prepare_metrics_folder
 
         prepare_metrics_folder(Path(tempfile.mkdtemp()))
     from classifiers.types import Finding, Scan, Signals
     from policies.types import Model
-    from router.recorder import ChunkClock
-    from router.telemetry import Telemetry
+    from router.telemetry.recorder import ChunkClock
+    from router.telemetry.telemetry import Telemetry
     from router.types import Outcome, Usage
 
     telemetry = Telemetry(otlp_endpoint=endpoint)

@@ -13,8 +13,8 @@ import httpx
 
 from policies.allowances import PICO
 from policies.types import Price
-from router.budget_ledger import LEDGER_FILE
-from router.costs import price_tokens
+from router.budgets.ledger import LEDGER_FILE
+from router.costs.cost import price_tokens
 from router.types import Usage
 from tests.support.gateway import POLICY, local_server
 

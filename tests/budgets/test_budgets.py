@@ -11,7 +11,7 @@ import pytest
 
 from policies.allowances import PICO
 from router.backends.scripted_replies import Script
-from router.store import RECORDS_FILE, RecordReader
+from router.records.store import RECORDS_FILE, RecordReader
 from tests.budgets.conftest import ask_all, body, held, ledger, pico, policy, spent, usd
 from tests.support.gateway import Gateway, until
 from tests.support.recorder import RecorderThread
@@ -88,7 +88,7 @@ def test_callers_that_leave_and_an_upstream_that_dies_are_billed_for_what_came(t
 def test_a_worker_that_is_killed_in_mid_call_is_charged_what_it_could_cost(tmp_path: Path) -> None:
     """Nothing of a reservation comes back that may have been spent: at the end of its lease all of it counts."""
     from policies.allowances import Account
-    from router.budget_ledger import LEASE_SECONDS, BudgetLedger
+    from router.budgets.ledger import LEASE_SECONDS, BudgetLedger
 
     dead, other = BudgetLedger(tmp_path), BudgetLedger(tmp_path)
     account = Account("all/2026-05", 100)

@@ -9,9 +9,9 @@ import pytest
 
 from policies.allowances import PICO, Account, Budget, Budgets, Scopes
 from policies.types import Policy
-from router.budget_ledger import Balance, BudgetLedger, forget_accounts
-from router.budget_report import budget_rows, read_ledger, row_json
-from router.budget_watch import BudgetGauges
+from router.budgets.ledger import Balance, BudgetLedger, forget_accounts
+from router.budgets.report import budget_rows, read_ledger, row_json
+from router.budgets.watch import BudgetGauges
 from tests.budgets.test_shared import PRICED
 from tests.cli.test_commands import gatehouse
 from tests.policies.worlds import load

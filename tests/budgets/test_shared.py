@@ -15,10 +15,10 @@ import pytest
 from policies.allowances import Account
 from policies.types import Model, Policy
 from router.backends.scripted_replies import Script
-from router.budget_ledger import Balance
+from router.budgets.ledger import Balance
+from router.budgets.purse import Lease, Purse, most_of, usd_of
 from router.cache.redis_budgets import RedisBudgets
 from router.errors import BudgetExhausted
-from router.purse import Lease, Purse, most_of, usd_of
 from router.types import Principal, Usage
 from tests.budgets.conftest import ask_all, body, held, pico, policy, spent, usd
 from tests.budgets.test_budgets import recorded

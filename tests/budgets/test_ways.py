@@ -16,10 +16,10 @@ import pytest
 from policies.allowances import PICO
 from router.admin.gate import ADMIN_KEY_FILE
 from router.backends.scripted_replies import Script
-from router.budget_ledger import LEASE_SECONDS, BudgetLedger
-from router.costs import CallUse, used
-from router.purse import Purse, cost_of, usd_of
-from router.store import RECORDS_FILE, RecordReader
+from router.budgets.ledger import LEASE_SECONDS, BudgetLedger
+from router.budgets.purse import Purse, cost_of, usd_of
+from router.costs.cost import CallUse, used
+from router.records.store import RECORDS_FILE, RecordReader
 from router.types import Principal, Usage
 from tests.admin.conftest import admin_root
 from tests.budgets.conftest import PRICED, body, held, pico, spent

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from router.cache.redis_lockdown import RedisLocks
-from router.lockdown import lock, read_locks, unlock
-from router.lockdown_sharing import sync_once
+from router.lockdown.lockdown import lock, read_locks, unlock
+from router.lockdown.sharing import sync_once
 from tests.support.redis_server import RedisServer
 
 WHEN = "2026-01-01T00:00:00.000+00:00"

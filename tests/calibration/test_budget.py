@@ -12,7 +12,7 @@ from policies.types import Policy, Price
 from router.calibration.budget import BudgetWatch
 from router.calibration.standing import Promises, reason_for
 from router.calibration.targets import is_good_enough
-from router.store import SqliteStore
+from router.records.store import SqliteStore
 from tests.calibration.test_standing import POLICY
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)

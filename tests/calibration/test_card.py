@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from router.answer_features import NAMES
 from router.calibration.card import ALL_FEATURES, SUM, Table, card_text, sections
 from router.calibration.fit import NothingToFit
 from router.calibration.targets import read_graded
-from router.confidence import Confidence
-from router.trace import TokenTrace
+from router.confidence.answer_features import NAMES
+from router.confidence.confidence import Confidence
+from router.confidence.trace import TokenTrace
 
 
 def table(useful: str, *, tasks: int = 8, rows: int = 800) -> Table:

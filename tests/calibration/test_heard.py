@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from router.answer_features import NAMES
 from router.calibration.heard import Heard, heard
+from router.confidence.answer_features import NAMES
 
 FEATURES = [0.5] * len(NAMES)
 

@@ -14,7 +14,7 @@ from router.calibration.looking import Looked, bodies_of, section, value_of
 from router.calibration.questions import Question
 from router.calibration.standing import Promises, card_name
 from router.calibration.thresholds import Graded
-from router.confidence import Confidence
+from router.confidence.confidence import Confidence
 from tests.support.gateway import POLICY, local_server
 
 QUESTION = Question("1", "facts", "The capital of France?", "Paris", "mention")

@@ -15,9 +15,9 @@ from router.calibration.standing import FOLDER, card_name
 from router.calibration.targets import Standard
 from router.calibration.thresholds import Promise
 from router.calibration.watching import CardWatch, PromiseWatch
-from router.filing import filed
-from router.metrics import MetricStore
-from router.telemetry import Telemetry
+from router.records.filing import filed
+from router.telemetry.metrics import MetricStore
+from router.telemetry.telemetry import Telemetry
 
 
 def test_a_card_is_noticed_when_it_comes_changes_and_goes_and_otherwise_not(tmp_path: Path) -> None:

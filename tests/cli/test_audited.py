@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 import typer
 
-from policies.chain import read_chain
 from policies.schema import load_policy
+from policies.text.chain import read_chain
 from policies.version import Serving
 from router.backup import make_backup
 from router.cli import approve_text, erase, lockdown, models, policy_change, policy_fmt, records, restore, unlock
-from router.lockdown import read_locks
-from router.store import RECORDS_FILE, RecordReader, SqliteStore, verify
-from router.versions import VersionStore
+from router.lockdown.lockdown import read_locks
+from router.records.store import RECORDS_FILE, RecordReader, SqliteStore, verify
+from router.versions.versions import VersionStore
 from tests.support.tiny_gguf import make_model
 
 POLICY = "version: 1\nmodels:\n  home: {locality: local, backend: engine, model: small}\ndefaults: {local: home}\n"

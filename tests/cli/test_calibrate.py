@@ -18,14 +18,14 @@ from typing import NamedTuple
 import pytest
 from typer.testing import CliRunner
 
-from router.answer_features import NAMES
 from router.backends.scripted import Exchange
 from router.backends.scripted_replies import Script
 from router.calibration.standing import FOLDER, Promises, card_name
 from router.cli.main import build
-from router.confidence import Confidence
+from router.confidence.answer_features import NAMES
+from router.confidence.confidence import Confidence
+from router.records.store import RECORDS_FILE, SqliteStore
 from router.settings import Settings
-from router.store import RECORDS_FILE, SqliteStore
 from tests.support.gateway import GUARD, ROOT
 from tests.support.recorder import Recorder, RecorderThread
 

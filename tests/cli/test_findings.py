@@ -14,7 +14,7 @@ from rich.console import Console
 from policies.schema import load_policy
 from router.backends.scripted_replies import Script
 from router.cli.highlight import show_highlighted
-from router.held import Holder, hint, rank
+from router.records.held import Holder, hint, rank
 from tests.cli.test_commands import gatehouse
 from tests.support.gateway import POLICY, Gateway, local_server
 from tests.support.recorder import RecorderThread

@@ -10,9 +10,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml.comments import CommentedMap
 
-from policies.layout import formatted
-from policies.proof import reachable
+from policies.comparing.proof import reachable
 from policies.schema import compile_policy
+from policies.text.layout import formatted
 from policies.types import Policy
 from router.cli.from_litellm import Translated, translate
 from router.cli.litellm_config import NotAConfig, read_config

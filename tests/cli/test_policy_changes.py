@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from policies.chain import read_chain
 from policies.schema import load_policy
-from router.store import RECORDS_FILE, SqliteStore
-from router.versions import VersionStore
+from policies.text.chain import read_chain
+from router.records.store import RECORDS_FILE, SqliteStore
+from router.versions.versions import VersionStore
 from tests.cli.test_commands import gatehouse
 from tests.policies.test_simulate import EASY, FACTS, HARD, HOME_ONLY, record_of
 from tests.policies.worlds import BASE

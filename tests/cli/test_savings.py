@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from router.backends.scripted_replies import Script
-from router.saving import parse_since, tally
-from router.store import RECORDS_FILE, RecordReader, StoreError
+from router.costs.saving import parse_since, tally
+from router.records.store import RECORDS_FILE, RecordReader, StoreError
 from tests.cli.test_commands import gatehouse
 from tests.support.gateway import ENGINE, POLICY, Gateway, local_server, until
 from tests.support.recorder import RecorderThread

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from policies.sources import read_source
+from policies.text.sources import read_source
 from router.backends.scripted_replies import Script
 from tests.clients.test_recorded import AGENT, STEPS, results
 from tests.support.gateway import Gateway

@@ -221,7 +221,7 @@ def test_every_request_has_a_record_without_its_content(client: OpenAI, house: G
         model="local", messages=[{"role": "user", "content": "canary-94a1 speaks"}], max_tokens=4
     )
     request_id = raw.headers["x-gatehouse-request-id"]
-    from router.store import RECORDS_FILE, RecordReader
+    from router.records.store import RECORDS_FILE, RecordReader
 
     for _ in range(100):
         with RecordReader(house.state_dir / RECORDS_FILE) as reader:

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 
 from router.backends.scripted_replies import Script
-from router.store import RECORDS_FILE, RecordReader
+from router.records.store import RECORDS_FILE, RecordReader
 from router.types import JsonObject
 from tests.cli.test_commands import gatehouse
 from tests.support.gateway import POLICY, Gateway, local_server, until

@@ -12,7 +12,7 @@ import pytest
 
 from router.backends.scripted import Exchange
 from router.backends.scripted_replies import Script
-from router.store import RECORDS_FILE, RecordReader
+from router.records.store import RECORDS_FILE, RecordReader
 from tests.e2e.conftest import HARD
 from tests.support.gateway import POLICY, Gateway, local_server
 from tests.support.recorder import Recorder, RecorderThread

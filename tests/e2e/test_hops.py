@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from router.backends.scripted_replies import Script
-from router.store import RECORDS_FILE, RecordReader
+from router.records.store import RECORDS_FILE, RecordReader
 from tests.support.gateway import POLICY, Gateway, local_server, until
 from tests.support.recorder import Recorder, RecorderThread
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from router.api_keys.store import KeyStore
 from router.backends.scripted_replies import Script
-from router.key_store import KeyStore
-from router.store import RECORDS_FILE, RecordReader
+from router.records.store import RECORDS_FILE, RecordReader
 from router.types import SCOPES, JsonObject, KeyScope
 from tests.support.forked import run_command
 from tests.support.gateway import POLICY, ROOT, Gateway, local_server, until

@@ -13,8 +13,8 @@ import orjson
 import pytest
 
 from router.backends.scripted_replies import Script
-from router.lockdown import lock, read_locks, unlock
-from router.store import RECORDS_FILE, RecordReader, verify
+from router.lockdown.lockdown import lock, read_locks, unlock
+from router.records.store import RECORDS_FILE, RecordReader, verify
 from tests.support.forked import run_command
 from tests.support.gateway import GUARD, POLICY, ROOT, Gateway, local_server, until
 from tests.support.recorder import Recorder, RecorderThread

@@ -15,8 +15,8 @@ from openai import OpenAI
 
 from router.backends.scripted import Exchange
 from router.backends.scripted_replies import Script, last_user_text
-from router.hiding import LINE
-from router.store import RECORDS_FILE
+from router.pseudonyms.hiding import LINE
+from router.records.store import RECORDS_FILE
 from tests.support.gateway import Gateway, local_server
 from tests.support.recorder import Recorder, RecorderThread
 
@@ -271,7 +271,7 @@ def test_records_and_metrics_count_and_hold_no_value(asking: OpenAI, hiding: Gat
     mail = "ida.record@corp-mail.com"
     raw = ask(asking, f"To {mail} and {mail}, not <PERSON_7_ZZZZ>.")
     request_id = raw.headers["x-gatehouse-request-id"]
-    from router.store import RecordReader
+    from router.records.store import RecordReader
 
     for _ in range(100):
         with RecordReader(hiding.state_dir / RECORDS_FILE) as reader:

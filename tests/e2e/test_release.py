@@ -17,11 +17,11 @@ import orjson
 import pytest
 
 from router.admin.gate import ADMIN_KEY_FILE
+from router.api_keys.store import KeyStore
 from router.backends.scripted_replies import Script
-from router.key_store import KeyStore
 from router.keys import load_keys
-from router.lockdown import lock, unlock
-from router.store import RECORDS_FILE, RecordReader
+from router.lockdown.lockdown import lock, unlock
+from router.records.store import RECORDS_FILE, RecordReader
 from tests.admin.conftest import admin_root
 from tests.support.gateway import GUARD, POLICY, ROOT, Gateway, local_server, until
 from tests.support.recorder import Recorder, RecorderThread

@@ -12,8 +12,8 @@ from pathlib import Path
 import aiohttp
 
 from router.backends.scripted_replies import Script
-from router.store import RECORDS_FILE, RecordReader
-from router.versions import VersionStore
+from router.records.store import RECORDS_FILE, RecordReader
+from router.versions.versions import VersionStore
 from tests.support.gateway import Gateway
 from tests.support.recorder import RecorderThread
 from tests.support.reloading import Seen, ask_until, broken_text, named_model, save_and_wait, version_text

@@ -10,10 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
+from router.api_keys.store import KeyStore
 from router.backends.scripted import Exchange
 from router.backends.scripted_replies import Script, last_user_text
-from router.key_store import KeyStore
-from router.store import RECORDS_FILE, RecordReader
+from router.records.store import RECORDS_FILE, RecordReader
 from tests.support.gateway import POLICY, Gateway, local_server, until
 from tests.support.recorder import Recorder, RecorderThread
 from tests.support.redis_server import RedisServer

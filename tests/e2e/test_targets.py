@@ -15,7 +15,7 @@ from router.calibration.standing import FOLDER, card_name
 from router.calibration.targets import write_graded
 from router.calibration.thresholds import Graded
 from router.keys import ensure_private_folder, replace_whole
-from router.store import RECORDS_FILE, RecordReader
+from router.records.store import RECORDS_FILE, RecordReader
 from tests.support.gateway import POLICY, Gateway, local_server
 from tests.support.recorder import Recorder, RecorderThread
 

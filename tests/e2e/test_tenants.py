@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from router.key_store import KeyStore
-from router.store import RECORDS_FILE, RecordReader
+from router.api_keys.store import KeyStore
+from router.records.store import RECORDS_FILE, RecordReader
 from router.types import SCOPES
 from tests.e2e.test_taint import ANSWER, OTHERS, PATIENT, POLICY, SECRET, harmless, says
 from tests.support.gateway import Gateway, local_server, until

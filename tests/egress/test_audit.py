@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from router.backends.scripted_replies import Script
-from router.store import RECORDS_FILE
+from router.records.store import RECORDS_FILE
 from tests.egress.asking import Answer, ask
 from tests.egress.houses import BY_RULE, LATER_WAYS, PATIENT, home_server, policy_text
 from tests.egress.positions import PUBLIC, filled

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from router.versions import VERSIONS_FILE
+from router.versions.versions import VERSIONS_FILE
 from tests.egress import cells as matrix
 from tests.egress.asking import ask
 from tests.egress.covering import stratified

@@ -13,7 +13,7 @@ import pytest
 
 from router.backends.scripted import Exchange
 from router.backends.scripted_replies import Script
-from router.store import RECORDS_FILE, RecordReader
+from router.records.store import RECORDS_FILE, RecordReader
 from tests.support.gateway import Gateway, until
 from tests.support.recorder import Recorder, RecorderThread
 

@@ -101,7 +101,7 @@ def is_written(house: Gateway, number: int) -> bool:
 
 
 def count_records(house: Gateway) -> int:
-    from router.store import RECORDS_FILE, RecordReader
+    from router.records.store import RECORDS_FILE, RecordReader
 
     with RecordReader(house.state_dir / RECORDS_FILE) as reader:
         return reader.count_decisions("")

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.cel import INSTALL, cel_test, problem_of
-from policies.compare import compare
+from policies.comparing.compare import compare
+from policies.comparing.idle import idle
 from policies.conditions import measure
 from policies.decide import decide
 from policies.errors import PolicyError
-from policies.idle import idle
 from policies.types import Facts, Level
 from tests.policies.worlds import BASE, load, signals
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies.document import MAX_BYTES, decode, parse
 from policies.errors import PolicyError, Problem, nearest, suggest
+from policies.text.document import MAX_BYTES, decode, parse
 
 
 def refusal(text: str) -> str:

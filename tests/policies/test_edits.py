@@ -6,10 +6,10 @@ import difflib
 
 import pytest
 
-from policies.edits import add_approved_text, use_engine_model
 from policies.errors import PolicyError
 from policies.schema import compile_policy
-from policies.sources import read_source, recipes
+from policies.text.edits import add_approved_text, use_engine_model
+from policies.text.sources import read_source, recipes
 
 BLOCK = """\
 # our policy

@@ -6,7 +6,7 @@ import pytest
 
 from classifiers.complexity import band
 from policies.escalation import EscalationPolicy, EscalationTarget
-from policies.shape_words import MEDIUM
+from policies.shape.words import MEDIUM
 from policies.types import Policy
 from tests.policies.worlds import BASE, OFFLINE, load
 

@@ -10,13 +10,13 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 import pytest
 
-from policies.document import Path, parse
 from policies.errors import PolicyError
-from policies.part import Part
 from policies.schema import compile_policy
-from policies.shape import PolicyFile
-from policies.shape_probes import ProbesFile
-from policies.shape_rules import DecisionPart
+from policies.shape.file import PolicyFile
+from policies.shape.part import Part
+from policies.shape.probes import ProbesFile
+from policies.shape.rules import DecisionPart
+from policies.text.document import Path, parse
 from tests.policies.test_readme import POLICIES
 
 SCHEMA: dict[str, Any] = json.loads(files("policies").joinpath("policy.schema.json").read_text("utf-8"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from policies.errors import PolicyError
-from policies.excerpt import excerpt
 from policies.schema import compile_policy
+from policies.text.excerpt import excerpt
 from tests.policies.test_problems import MARK, ROWS, edited
 from tests.policies.worlds import ENTITIES
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from policies.chain import MAX_PARENTS
+from policies.comparing.proof import reachable
 from policies.errors import PolicyError
-from policies.proof import reachable
 from policies.schema import compile_policy, load_policy
 from policies.store import PolicyStore
+from policies.text.chain import MAX_PARENTS
 from policies.types import Level, Policy
 from tests.policies.test_store import watching
 from tests.policies.worlds import BASE

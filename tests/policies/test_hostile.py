@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from policies.document import MAX_BYTES
 from policies.errors import PolicyError
 from policies.schema import load_policy
+from policies.text.document import MAX_BYTES
 from tests.policies.worlds import BASE, OFFLINE
 
 SECONDS = 10.0  # of processor time: one is the aim; the bound is for what never ends, on a slow machine too

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classifiers.types import Signal
+from policies.comparing.examine import examine
+from policies.comparing.extents import MOST, covers, extents
+from policies.comparing.idle import idle
 from policies.conditions import compile_test, measure
-from policies.examine import examine
-from policies.extents import MOST, covers, extents
-from policies.idle import idle
-from policies.sources import recipes
+from policies.text.sources import recipes
 from policies.types import Condition, Leaf, Level
 from tests.policies.worlds import BASE, load
 

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies.document import parse
 from policies.errors import PolicyError
-from policies.layout import formatted
 from policies.schema import compile_policy
-from policies.shape import PolicyFile
-from policies.sources import read_beside, read_source, recipes
+from policies.shape.file import PolicyFile
+from policies.text.document import parse
+from policies.text.layout import formatted
+from policies.text.sources import read_beside, read_source, recipes
 from tests.policies.test_readme import EXAMPLES
 from tests.policies.worlds import BASE
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from policies.compare import compare
+from policies.comparing.compare import compare
 from policies.errors import PolicyError
 from policies.schema import compile_policy
 from tests.policies.worlds import OFFLINE

@@ -16,10 +16,10 @@ from classifiers.exempting import Exempting
 from classifiers.registry import producible_entities
 from classifiers.vocabulary import MEANINGS
 from policies.decide import decide
-from policies.editors import json_schema
 from policies.errors import PolicyError
 from policies.schema import compile_policy, load_policy
-from policies.sources import recipes
+from policies.text.editors import json_schema
+from policies.text.sources import recipes
 from policies.types import Condition, EgressRule, Facts, Leaf, Level
 from tests.policies.worlds import BASE, ENTITIES, OFFLINE, base, load, scan, signals
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from classifiers.types import Signal
+from policies.comparing.narrowing import is_narrower
 from policies.conditions import measure, ready
-from policies.narrowing import is_narrower
 from policies.types import Condition, Leaf, Level, Rule
 
 BOUNDS = st.sampled_from([0.0, 0.2, 0.4, 0.6, 0.8, 1.0])

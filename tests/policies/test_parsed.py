@@ -10,7 +10,7 @@ import pytest
 
 from policies.errors import PolicyError
 from policies.schema import compile_parsed, compile_policy, load_policy, read_policy
-from policies.sources import recipes
+from policies.text.sources import recipes
 from policies.types import Policy
 from tests.policies.worlds import BASE, VARIANTS, base
 

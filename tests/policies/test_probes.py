@@ -11,7 +11,7 @@ from classifiers.pipeline import Pipeline
 from policies.decide import decide
 from policies.errors import PolicyError
 from policies.probes import Expected, Probe, judge
-from policies.read_probes import load_probes, probes_of
+from policies.reading.probes import load_probes, probes_of
 from policies.schema import compile_policy, load_policy
 from policies.types import Facts
 from router.cli.policy_probe import run_probes

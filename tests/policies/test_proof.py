@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classifiers.types import Scan
+from policies.comparing.proof import Reach, reachable, violations
 from policies.decide import decide, permit
-from policies.document import parse
 from policies.errors import PolicyError
 from policies.lawful import lawful_payload, must_hide
 from policies.levels import scan_level
-from policies.notes import Notes
-from policies.proof import Reach, reachable, violations
+from policies.reading.notes import Notes
 from policies.schema import check_proof
+from policies.text.document import parse
 from policies.types import EgressPermit, EgressRule, Facts, Level, Model, Payload, Policy
 from tests.policies.worlds import BASE, base, finding, load, scan, signals
 

@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
+from policies.comparing.proof import reachable
 from policies.decide import decide, permit
-from policies.proof import reachable
 from policies.types import Decision, EgressPermit, Policy
 from tests.policies.at_random import REQUESTS, TIGHTENINGS, File, Request, compiled, files, seen_by, tightened
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from classifiers.pipeline import Pipeline
-from policies.document import parse
-from policies.editors import json_schema
-from policies.read_probes import probes_of
+from policies.reading.probes import probes_of
 from policies.schema import compile_policy
-from policies.shape import PolicyFile
+from policies.shape.file import PolicyFile
+from policies.text.document import parse
+from policies.text.editors import json_schema
 from policies.vocabulary import SIGNAL_KINDS
 from router.cli.policy_probe import run_probes
 

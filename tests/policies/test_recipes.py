@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from classifiers.pipeline import Pipeline
-from policies.document import parse
+from policies.comparing.proof import reachable
 from policies.probes import Probe
-from policies.proof import reachable
-from policies.read_probes import load_probes
+from policies.reading.probes import load_probes
 from policies.schema import compile_policy, load_policy
-from policies.sources import read_source, recipes
+from policies.text.document import parse
+from policies.text.sources import read_source, recipes
 from policies.types import Policy
 from router.backends.table import make_backend
 from router.cli.policy_probe import Probed, run_probes

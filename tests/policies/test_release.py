@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classifiers.types import Scan
-from policies.chain import Written
-from policies.compare import compare
+from policies.comparing.compare import compare
+from policies.comparing.proof import Reach, beyond, reachable, violations
 from policies.decide import decide, permit
 from policies.errors import PolicyError
 from policies.offering import offered
-from policies.proof import Reach, beyond, reachable, violations
 from policies.releasing import reaches
 from policies.schema import compile_policy
+from policies.text.chain import Written
 from policies.types import Decision, EgressPermit, EgressRule, Facts, Level, Policy, Refusal, Release, ReleaseRule
 from tests.policies.at_random import REQUESTS, Request, compiled, files, seen_by
 from tests.policies.worlds import BASE, ENTITIES, base, load, scan, signals

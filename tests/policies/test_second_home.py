@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from policies.compare import compare
+from policies.comparing.compare import compare
 from policies.decide import decide
 from policies.errors import PolicyError
 from policies.escalation import EscalationTarget

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from policies.choosing import serving_of
-from policies.compare import compare
+from policies.comparing.compare import compare
 from policies.decide import decide
 from policies.errors import PolicyError
 from policies.schema import compile_policy

@@ -13,7 +13,7 @@ from policies.replay import NotReplayable, replay
 from policies.simulate import Change, judge, simulate, usual_latencies
 from policies.types import Facts, Level, Policy
 from router.keys import Keys
-from router.records import build_record
+from router.records.record import build_record
 from router.types import Outcome, Principal, Usage
 from tests.policies.test_decision_table import ROWS, facts_of
 from tests.policies.worlds import BASE, base, load, scan, signals

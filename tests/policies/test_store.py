@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from policies.chain import Chain
-from policies.document import MAX_BYTES
 from policies.errors import PolicyError
 from policies.store import PolicyStore
+from policies.text.chain import Chain
+from policies.text.document import MAX_BYTES
 from policies.types import Policy
 from tests.policies.worlds import OFFLINE
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classifiers.types import ScanRules
-from policies.compare import compare
+from policies.comparing.compare import compare
 from policies.conditions import Evaluator
 from policies.decide import DIGEST_BYTES, decide, permit
 from policies.errors import PolicyError
@@ -406,8 +406,8 @@ def test_diff_says_what_changes_for_one_tenant_and_once_what_changes_for_all() -
 
 
 def test_a_child_may_not_loosen_a_tenant_of_what_it_extends() -> None:
-    from policies.chain import Written
     from policies.schema import compile_policy
+    from policies.text.chain import Written
 
     parent = Written("base.yaml", BASE + "tenants:\n  acme: {egress: {restricted: {payload: none}}}\n")
     child = "extends: base.yaml\nversion: 4\ntenants:\n  acme: {egress: {restricted: {payload: full}}}\n"

@@ -13,7 +13,7 @@ import pytest
 
 from policies.allowances import Rate
 from router.cache.redis_rates import RedisRates
-from router.rate_table import WINDOW, Counter, Level, RateTable, RateTableError, Taken
+from router.rates.table import WINDOW, Counter, Level, RateTable, RateTableError, Taken
 from tests.support.redis_server import RedisServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -211,7 +211,7 @@ _PROCESS = """
 import sys, time
 from pathlib import Path
 from policies.allowances import Rate
-from router.rate_table import Counter, RateTable
+from router.rates.table import Counter, RateTable
 table, done = RateTable(Path(sys.argv[1])), 0
 print("ready", flush=True)
 sys.stdin.readline()
@@ -241,7 +241,7 @@ def test_three_processes_at_once_take_no_more_than_the_limit(tmp_path: Path) -> 
 def test_a_process_that_dies_with_the_lock_stops_nobody(tmp_path: Path) -> None:
     path = tmp_path / "run" / "rates.table"
     held = (
-        "import os, sys; from pathlib import Path; from router.rate_table import RateTable\n"
+        "import os, sys; from pathlib import Path; from router.rates.table import RateTable\n"
         "table = RateTable(Path(sys.argv[1])); assert table.try_lock(); os.abort()\n"
     )
     subprocess.run(

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from policies.allowances import Rate
+from router.api_keys.store import KeyStore
 from router.backends.scripted_replies import Script
-from router.key_store import KeyStore
-from router.store import RECORDS_FILE, RecordReader
+from router.records.store import RECORDS_FILE, RecordReader
 from router.types import SCOPES, JsonObject
 from tests.support.gateway import POLICY, Gateway, local_server, until
 from tests.support.recorder import Recorder, RecorderThread

@@ -12,8 +12,8 @@ from policies.allowances import Rate
 from policies.types import Policy
 from router.cache.redis_rates import RedisRates
 from router.errors import RatesUnavailable
-from router.rate_table import RateTable
-from router.rates import RateLimited, RateLimits, Ticket, counters_of
+from router.rates.rates import RateLimited, RateLimits, Ticket, counters_of
+from router.rates.table import RateTable
 from router.types import Principal
 from tests.policies.worlds import BASE, load
 from tests.support.redis_server import RedisServer

@@ -13,7 +13,7 @@ from router.following import Following, Trail
 from router.keys import Keys
 from router.taint.ledger import TaintLedger
 from router.taint.marks import MARKS_FILE, MarkTable
-from router.telemetry import Telemetry
+from router.telemetry.telemetry import Telemetry
 
 FIRST = "The quarterly plan of the northern branch closes in the month of May"
 SECOND = "Nobody else in the whole of the company may know of it as yet"

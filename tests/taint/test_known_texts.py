@@ -7,12 +7,12 @@ from pathlib import Path
 
 from policies.types import Level
 from router.keys import Keys
-from router.metrics import MetricStore
 from router.taint.known_texts import KnownTexts
 from router.taint.ledger import Grade, TaintLedger
 from router.taint.marks import MarkTable
 from router.taint.segments import segments
-from router.telemetry import Telemetry
+from router.telemetry.metrics import MetricStore
+from router.telemetry.telemetry import Telemetry
 
 LONG = "The patient was seen on the third floor by the doctor of the night. " * 5
 SECOND = "Nothing in this part of the letter was ever said by any model at all. " * 5

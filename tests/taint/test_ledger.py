@@ -13,7 +13,7 @@ from router.keys import Keys
 from router.taint.ledger import CLEAN, Grade, Taint, TaintLedger, has_history, parts_of
 from router.taint.marks import LEAST_BYTES, MARKS_FILE, MarkTable
 from router.taint.segments import segments
-from router.telemetry import Telemetry
+from router.telemetry.telemetry import Telemetry
 
 ANSWER = (
     "The quarterly plan of the northern branch closes in the month of May. Nobody else knows of it as yet, it seems."

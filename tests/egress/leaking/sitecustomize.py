@@ -48,7 +48,7 @@ def _into_the_span(exchange: Any, body: bytes) -> None:
 
 
 def _into_a_label(exchange: Any, body: bytes) -> None:
-    from router import metrics
+    from router.telemetry import metrics
 
     metrics.MetricStore._check = lambda self, attribute, value: value  # type: ignore[method-assign]
     exchange.outcome.reason = body.decode()[:1500]

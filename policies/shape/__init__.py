@@ -1,0 +1,1 @@
+"""The shape of a policy file: every key with its type, bounds and description."""

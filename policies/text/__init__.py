@@ -1,0 +1,1 @@
+"""A policy file as text: read with its places, merged, laid out, edited."""

@@ -1,0 +1,1 @@
+"""How good a local answer is: what is kept of it, the calibrated number, the verdict."""

@@ -1,0 +1,1 @@
+"""What requests cost and save, and the energy of local answers."""

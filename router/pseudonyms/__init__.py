@@ -1,0 +1,1 @@
+"""Placeholders on the way out, and their values on the way back."""

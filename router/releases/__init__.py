@@ -1,0 +1,1 @@
+"""Held requests that somebody may let out once."""
