@@ -200,7 +200,7 @@ def thread_seconds(pid: int) -> tuple[float, float]:
     return main, others
 
 
-_KINDS = {"router.engine": "engine", "router.app": "worker", "router.cli.main": "parent"}
+_KINDS = {"router.engine": "engine", "router.app": "worker", "router.cli.server": "parent"}
 
 
 def seconds_by_kind(pid: int) -> dict[str, float]:
